@@ -115,10 +115,6 @@ type CertificateProblemCode int32
 const (
 	// Never sent.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_UNSPECIFIED CertificateProblemCode = 0
-	// The issuer of a certificate that is not the last cannot be found.
-	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_UNABLE_TO_GET_ISSUER_CERTIFICATE CertificateProblemCode = 1
-	// The issuer's public key cannot be read.
-	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY CertificateProblemCode = 3
 	// The signature does not fit the issuer's key.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_CERTIFICATE_SIGNATURE_FAILED CertificateProblemCode = 4
 	// The validity has not begun.
@@ -139,8 +135,6 @@ const (
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_PATH_LENGTH_EXCEEDED CertificateProblemCode = 15
 	// The key may not be used for this purpose.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_INVALID_PURPOSE CertificateProblemCode = 16
-	// The peer sent no certificate.
-	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_NO_PEER_CERTIFICATE CertificateProblemCode = 21
 	// The leaf carries none of the names to verify.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_HOST_NAME_MISMATCH CertificateProblemCode = 22
 	// Refused for a cause without a code; the message has it. Qt's -1.
@@ -153,6 +147,8 @@ const (
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_WEAK_SIGNATURE CertificateProblemCode = 102
 	// The key is too small.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_WEAK_KEY CertificateProblemCode = 103
+	// The certificate cannot be read.
+	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_MALFORMED_CERTIFICATE CertificateProblemCode = 104
 	// More or larger certificates than the service looks at.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_CHAIN_TOO_LARGE CertificateProblemCode = 108
 )
@@ -161,8 +157,6 @@ const (
 var (
 	CertificateProblemCode_name = map[int32]string{
 		0:   "CERTIFICATE_PROBLEM_CODE_UNSPECIFIED",
-		1:   "CERTIFICATE_PROBLEM_CODE_UNABLE_TO_GET_ISSUER_CERTIFICATE",
-		3:   "CERTIFICATE_PROBLEM_CODE_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY",
 		4:   "CERTIFICATE_PROBLEM_CODE_CERTIFICATE_SIGNATURE_FAILED",
 		5:   "CERTIFICATE_PROBLEM_CODE_CERTIFICATE_NOT_YET_VALID",
 		6:   "CERTIFICATE_PROBLEM_CODE_CERTIFICATE_EXPIRED",
@@ -173,19 +167,17 @@ var (
 		14:  "CERTIFICATE_PROBLEM_CODE_INVALID_CA_CERTIFICATE",
 		15:  "CERTIFICATE_PROBLEM_CODE_PATH_LENGTH_EXCEEDED",
 		16:  "CERTIFICATE_PROBLEM_CODE_INVALID_PURPOSE",
-		21:  "CERTIFICATE_PROBLEM_CODE_NO_PEER_CERTIFICATE",
 		22:  "CERTIFICATE_PROBLEM_CODE_HOST_NAME_MISMATCH",
 		99:  "CERTIFICATE_PROBLEM_CODE_UNSPECIFIED_ERROR",
 		100: "CERTIFICATE_PROBLEM_CODE_NAME_CONSTRAINT_VIOLATED",
 		101: "CERTIFICATE_PROBLEM_CODE_UNHANDLED_CRITICAL_EXTENSION",
 		102: "CERTIFICATE_PROBLEM_CODE_WEAK_SIGNATURE",
 		103: "CERTIFICATE_PROBLEM_CODE_WEAK_KEY",
+		104: "CERTIFICATE_PROBLEM_CODE_MALFORMED_CERTIFICATE",
 		108: "CERTIFICATE_PROBLEM_CODE_CHAIN_TOO_LARGE",
 	}
 	CertificateProblemCode_value = map[string]int32{
 		"CERTIFICATE_PROBLEM_CODE_UNSPECIFIED":                            0,
-		"CERTIFICATE_PROBLEM_CODE_UNABLE_TO_GET_ISSUER_CERTIFICATE":       1,
-		"CERTIFICATE_PROBLEM_CODE_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY":     3,
 		"CERTIFICATE_PROBLEM_CODE_CERTIFICATE_SIGNATURE_FAILED":           4,
 		"CERTIFICATE_PROBLEM_CODE_CERTIFICATE_NOT_YET_VALID":              5,
 		"CERTIFICATE_PROBLEM_CODE_CERTIFICATE_EXPIRED":                    6,
@@ -196,13 +188,13 @@ var (
 		"CERTIFICATE_PROBLEM_CODE_INVALID_CA_CERTIFICATE":                 14,
 		"CERTIFICATE_PROBLEM_CODE_PATH_LENGTH_EXCEEDED":                   15,
 		"CERTIFICATE_PROBLEM_CODE_INVALID_PURPOSE":                        16,
-		"CERTIFICATE_PROBLEM_CODE_NO_PEER_CERTIFICATE":                    21,
 		"CERTIFICATE_PROBLEM_CODE_HOST_NAME_MISMATCH":                     22,
 		"CERTIFICATE_PROBLEM_CODE_UNSPECIFIED_ERROR":                      99,
 		"CERTIFICATE_PROBLEM_CODE_NAME_CONSTRAINT_VIOLATED":               100,
 		"CERTIFICATE_PROBLEM_CODE_UNHANDLED_CRITICAL_EXTENSION":           101,
 		"CERTIFICATE_PROBLEM_CODE_WEAK_SIGNATURE":                         102,
 		"CERTIFICATE_PROBLEM_CODE_WEAK_KEY":                               103,
+		"CERTIFICATE_PROBLEM_CODE_MALFORMED_CERTIFICATE":                  104,
 		"CERTIFICATE_PROBLEM_CODE_CHAIN_TOO_LARGE":                        108,
 	}
 )
@@ -780,7 +772,8 @@ type CertificateReport struct {
 	// What is wrong, the deciding problem among them; empty if and only if the
 	// status is TRUSTED.
 	Problems []*CertificateProblem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
-	// The certificates as the peer sent them, leaf first.
+	// The certificates as the peer sent them, leaf first; empty where they could
+	// not be read.
 	PeerChain []*Certificate `protobuf:"bytes,4,rep,name=peer_chain,json=peerChain,proto3" json:"peer_chain,omitempty"`
 	// Leaf to trust anchor; empty unless validated.
 	VerifiedChain []*Certificate `protobuf:"bytes,5,rep,name=verified_chain,json=verifiedChain,proto3" json:"verified_chain,omitempty"`
@@ -973,11 +966,9 @@ const file_securesocket_v1_report_proto_rawDesc = "" +
 	" CERTIFICATE_STATUS_INVALID_CHAIN\x10\x06\x12(\n" +
 	"$CERTIFICATE_STATUS_UNTRUSTED_SIGNERS\x10\a\x12\x1e\n" +
 	"\x1aCERTIFICATE_STATUS_REVOKED\x10\b\x12\x1e\n" +
-	"\x1aCERTIFICATE_STATUS_INVALID\x10\t*\xff\b\n" +
+	"\x1aCERTIFICATE_STATUS_INVALID\x10\t*\x81\b\n" +
 	"\x16CertificateProblemCode\x12(\n" +
-	"$CERTIFICATE_PROBLEM_CODE_UNSPECIFIED\x10\x00\x12=\n" +
-	"9CERTIFICATE_PROBLEM_CODE_UNABLE_TO_GET_ISSUER_CERTIFICATE\x10\x01\x12?\n" +
-	";CERTIFICATE_PROBLEM_CODE_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY\x10\x03\x129\n" +
+	"$CERTIFICATE_PROBLEM_CODE_UNSPECIFIED\x10\x00\x129\n" +
 	"5CERTIFICATE_PROBLEM_CODE_CERTIFICATE_SIGNATURE_FAILED\x10\x04\x126\n" +
 	"2CERTIFICATE_PROBLEM_CODE_CERTIFICATE_NOT_YET_VALID\x10\x05\x120\n" +
 	",CERTIFICATE_PROBLEM_CODE_CERTIFICATE_EXPIRED\x10\x06\x124\n" +
@@ -988,14 +979,14 @@ const file_securesocket_v1_report_proto_rawDesc = "" +
 	";CERTIFICATE_PROBLEM_CODE_UNABLE_TO_VERIFY_FIRST_CERTIFICATE\x10\f\x123\n" +
 	"/CERTIFICATE_PROBLEM_CODE_INVALID_CA_CERTIFICATE\x10\x0e\x121\n" +
 	"-CERTIFICATE_PROBLEM_CODE_PATH_LENGTH_EXCEEDED\x10\x0f\x12,\n" +
-	"(CERTIFICATE_PROBLEM_CODE_INVALID_PURPOSE\x10\x10\x120\n" +
-	",CERTIFICATE_PROBLEM_CODE_NO_PEER_CERTIFICATE\x10\x15\x12/\n" +
+	"(CERTIFICATE_PROBLEM_CODE_INVALID_PURPOSE\x10\x10\x12/\n" +
 	"+CERTIFICATE_PROBLEM_CODE_HOST_NAME_MISMATCH\x10\x16\x12.\n" +
 	"*CERTIFICATE_PROBLEM_CODE_UNSPECIFIED_ERROR\x10c\x125\n" +
 	"1CERTIFICATE_PROBLEM_CODE_NAME_CONSTRAINT_VIOLATED\x10d\x129\n" +
 	"5CERTIFICATE_PROBLEM_CODE_UNHANDLED_CRITICAL_EXTENSION\x10e\x12+\n" +
 	"'CERTIFICATE_PROBLEM_CODE_WEAK_SIGNATURE\x10f\x12%\n" +
-	"!CERTIFICATE_PROBLEM_CODE_WEAK_KEY\x10g\x12,\n" +
+	"!CERTIFICATE_PROBLEM_CODE_WEAK_KEY\x10g\x122\n" +
+	".CERTIFICATE_PROBLEM_CODE_MALFORMED_CERTIFICATE\x10h\x12,\n" +
 	"(CERTIFICATE_PROBLEM_CODE_CHAIN_TOO_LARGE\x10lBl\n" +
 	"\x12io.securesocket.v1P\x01Z/securesocket/gen/securesocket/v1;securesocketv1\xaa\x02\x0fSecureSocket.V1\xea\x02\x10SecureSocket::V1b\x06proto3"
 

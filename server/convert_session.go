@@ -1,0 +1,126 @@
+package server
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "securesocket/gen/securesocket/v1"
+	"securesocket/session"
+	"securesocket/tlsengine"
+)
+
+func (s *service) toSession(v session.Snapshot) *pb.Session {
+	cfg := s.registry.Config()
+	m := &pb.Session{
+		SessionId:         v.ID,
+		Generation:        v.Generation,
+		State:             pb.State(v.State),
+		Mode:              pb.Mode(v.Mode),
+		PeerCertificate:   toCertificate(v.Peer),
+		CertificateStatus: pb.CertificateStatus(v.Status),
+		Settings:          toSettings(v.Settings),
+		ReceivedBytes:     v.Received,
+		SentBytes:         v.Sent,
+		PendingBytes:      v.Accepted - v.Sent,
+		BufferedBytes:     v.Received - v.Delivered,
+		Attached:          v.Attached,
+		LastError:         toFailure(v.LastErr),
+		CloseCause:        pb.CloseCause(v.Cause),
+		CreateTime:        timestamppb.New(v.Created),
+		Owner:             v.Owner,
+		AttachSeq:         v.AttachSeq,
+		EffectiveSettings: toEffective(v.Settings, cfg.DetachGrace, cfg.BufferBytes),
+		ReadCause:         pb.CloseCause(v.ReadCause),
+		WriteCause:        pb.CloseCause(v.WriteCause),
+	}
+	if v.Generation > 0 {
+		m.Host, m.Port = v.Target.Host(), toInt32(v.Target.Port)
+		m.Local, m.Remote = toEndpoint(v.Local), toEndpoint(v.Remote)
+		m.Timeline = toTimeline(v.Timeline)
+	}
+	if v.TLS != nil {
+		m.Tls = toTLSState(*v.TLS)
+	}
+	if !v.Expires.IsZero() {
+		m.ExpireTime = timestamppb.New(v.Expires)
+	}
+	return m
+}
+
+func toEndpoint(a netip.AddrPort) *pb.Endpoint {
+	if !a.IsValid() {
+		return nil
+	}
+	return &pb.Endpoint{Address: a.Addr().String(), Port: int32(a.Port())}
+}
+
+func toTLSState(st tlsengine.State) *pb.TlsState {
+	m := &pb.TlsState{
+		Version:      toVersion(st.Version),
+		AlpnProtocol: valid(st.ALPN),
+		ServerName:   st.ServerName,
+		Resumed:      st.Resumed,
+	}
+	if st.Group != 0 {
+		m.Group = groupName(st.Group)
+	}
+	if suite, ok := tlsengine.SuiteByID(st.CipherSuite); ok {
+		m.CipherSuite = suite.Name
+		m.Cipher = toCipher(suite)
+	}
+	return m
+}
+
+func toCipher(s tlsengine.Suite) *pb.CipherInfo {
+	protocol := "TLSv1.2"
+	if s.TLS13 {
+		protocol = "TLSv1.3"
+	}
+	return &pb.CipherInfo{IanaName: s.Name, Protocol: protocol, IanaId: int32(s.ID)}
+}
+
+// groupNames are IANA's names of the groups that crypto/tls has.
+var groupNames = map[tls.CurveID]string{
+	tls.CurveP256:          "secp256r1",
+	tls.CurveP384:          "secp384r1",
+	tls.CurveP521:          "secp521r1",
+	tls.X25519:             "x25519",
+	tls.X25519MLKEM768:     "X25519MLKEM768",
+	tls.SecP256r1MLKEM768:  "SecP256r1MLKEM768",
+	tls.SecP384r1MLKEM1024: "SecP384r1MLKEM1024",
+}
+
+// offeredGroups are the groups that crypto/tls offers by default, most
+// preferred first.
+var offeredGroups = []tls.CurveID{
+	tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024,
+	tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521,
+}
+
+func groupName(id uint16) string {
+	if name, ok := groupNames[tls.CurveID(id)]; ok {
+		return name
+	}
+	return num(int64(id))
+}
+
+func toTimeline(t session.Timeline) *pb.Timeline {
+	return &pb.Timeline{
+		Policy:     toSpan(t.Policy),
+		Dns:        toSpan(t.DNS),
+		Tcp:        toSpan(t.TCP),
+		Handshake:  toSpan(t.Handshake),
+		Validation: toSpan(t.Validation),
+	}
+}
+
+func toSpan(s session.Span) *pb.Span {
+	if !s.Reached {
+		return nil
+	}
+	return &pb.Span{Start: durationpb.New(s.Start), Duration: durationpb.New(max(s.Duration, time.Nanosecond))}
+}

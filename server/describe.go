@@ -1,0 +1,242 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server/egress"
+	"securesocket/session"
+	"securesocket/tlsengine"
+)
+
+// describe is the one table from the errors of the rooms below to the reasons
+// of the wire. Every variable part of a message is in the metadata too. What
+// it does not know is INTERNAL, without the cause, which belongs to the logs.
+func describe(err error) description {
+	if d, ok := describeRequest(err); ok {
+		return d
+	}
+	if d, ok := describeService(err); ok {
+		return d
+	}
+	if d, ok := describePeer(err); ok {
+		return d
+	}
+	d := of(pb.ErrorReason_ERROR_REASON_INTERNAL, "a defect of the service; its logs have more")
+	if ie, ok := errors.AsType[*internalError](err); ok {
+		d.metadata = meta("id", ie.id)
+	}
+	return d
+}
+
+func of(reason pb.ErrorReason, message string, pairs ...string) description {
+	return description{reason, message, meta(pairs...)}
+}
+
+func meta(pairs ...string) map[string]string {
+	m := make(map[string]string, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return m
+}
+
+func num(n int64) string { return strconv.FormatInt(n, 10) }
+
+// describeRequest knows what the caller did wrong.
+func describeRequest(err error) (description, bool) {
+	switch e := root(err).(type) {
+	case *session.FieldError:
+		return of(pb.ErrorReason_ERROR_REASON_INVALID_FIELD, e.Error(), "field", e.Field), true
+	case *session.UnsupportedError:
+		return of(pb.ErrorReason_ERROR_REASON_UNSUPPORTED, e.Error(), "field", e.Field), true
+	case *session.ProtocolError:
+		return of(pb.ErrorReason_ERROR_REASON_UNSUPPORTED_PROTOCOL, e.Error(), "field", e.Field, "version", e.Version), true
+	case *session.CipherError:
+		return of(pb.ErrorReason_ERROR_REASON_UNSUPPORTED_CIPHER, e.Error(), "field", "tls.cipher_suites", "suite", bounded(e.Suite)), true
+	case *session.CertificateInputError:
+		return of(pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE, e.Error()), true
+	case *portError:
+		return of(pb.ErrorReason_ERROR_REASON_PORT_OUT_OF_RANGE, e.Error(), "field", "port", "port", num(int64(e.port))), true
+	case *egress.SyntaxError:
+		if errors.Is(e, egress.ErrEmptyHost) {
+			return of(pb.ErrorReason_ERROR_REASON_HOST_REQUIRED, "a host is required: a name or an IP address", "field", "host"), true
+		}
+		return of(pb.ErrorReason_ERROR_REASON_HOST_SYNTAX, e.Error(), "field", "host", "remedy", e.Remedy), true
+	case *session.StateError:
+		return of(pb.ErrorReason_ERROR_REASON_SESSION_STATE, e.Error(), "operation", e.Op, "have", e.Have, "want", e.Want), true
+	case *session.ClosedError:
+		return of(pb.ErrorReason_ERROR_REASON_SESSION_STATE, e.Error(), "close_cause", e.Cause.String()), true
+	case *session.OffsetError:
+		return of(pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH, e.Error(), "what", e.What, "have", num(e.Have), "got", num(e.Got)), true
+	case *session.SupersededError:
+		return of(pb.ErrorReason_ERROR_REASON_SUPERSEDED, e.Error(), "attach_seq", num(e.LastSeq)), true
+	case *session.TokenError:
+		return of(pb.ErrorReason_ERROR_REASON_RESUME_TOKEN, e.Error()), true
+	case *session.RequestIDError:
+		return of(pb.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED, e.Error(), "request_id", bounded(e.ID)), true
+	case *grammarError:
+		return of(pb.ErrorReason_ERROR_REASON_STREAM_GRAMMAR, e.Error(), "frame_number", num(e.frame)), true
+	case *unauthenticatedError:
+		return of(pb.ErrorReason_ERROR_REASON_UNAUTHENTICATED, e.Error()), true
+	}
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return of(pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND, "no such session"), true
+	case errors.Is(err, session.ErrCancelled), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return of(pb.ErrorReason_ERROR_REASON_CANCELLED, session.ErrCancelled.Error()), true
+	}
+	return description{}, false
+}
+
+// describeService knows what the operator and the service do not allow.
+func describeService(err error) (description, bool) {
+	switch e := root(err).(type) {
+	case *session.LimitError:
+		return of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", e.What, "limit", num(int64(e.Limit))), true
+	case *session.DrainingError:
+		return of(pb.ErrorReason_ERROR_REASON_DRAINING, e.Error()), true
+	case *session.PolicyError:
+		// Not the address that a name led to: it would tell about the
+		// operator's network.
+		d := of(pb.ErrorReason_ERROR_REASON_EGRESS_DENIED, "the operator's egress policy refuses the target", "phase", session.PhasePolicy.String())
+		if de, ok := errors.AsType[*egress.DeniedError](e); ok {
+			d.metadata["rule"] = de.Rule
+			d.message += ": " + de.Rule
+		}
+		return d, true
+	}
+	return description{}, false
+}
+
+// describePeer knows what the network and the peer did.
+func describePeer(err error) (description, bool) {
+	switch e := root(err).(type) {
+	case *session.TimeoutError:
+		reason := pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT
+		if e.Clock == session.HandshakeClock {
+			reason = pb.ErrorReason_ERROR_REASON_HANDSHAKE_TIMEOUT
+		}
+		return of(reason, e.Error(), "phase", e.Phase.String(), "clock", e.Clock, "limit", e.Limit.String()), true
+	case *session.NetworkError:
+		return of(networkReasons[e.Kind], bounded(e.Error()), "phase", e.Phase.String(), "address", e.Addr), true
+	case *tlsengine.CertificateError:
+		return describeCertificate(e), true
+	case *tlsengine.AlertError:
+		return of(pb.ErrorReason_ERROR_REASON_PEER_ALERT, "the peer ended with the alert "+e.Name(), alertMeta(e)...), true
+	case *tlsengine.HandshakeError:
+		return describeHandshake(e)
+	case *tlsengine.TransportError:
+		return describeEnd(e)
+	case *tlsengine.ConfigError:
+		return of(pb.ErrorReason_ERROR_REASON_INVALID_FIELD, "tls: "+bounded(e.Error()), "field", "tls"), true
+	}
+	return description{}, false
+}
+
+var networkReasons = map[session.NetworkKind]pb.ErrorReason{
+	session.NetworkHostNotFound:    pb.ErrorReason_ERROR_REASON_HOST_NOT_FOUND,
+	session.NetworkDNSFailure:      pb.ErrorReason_ERROR_REASON_DNS_FAILURE,
+	session.NetworkRefused:         pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED,
+	session.NetworkUnreachable:     pb.ErrorReason_ERROR_REASON_NETWORK_UNREACHABLE,
+	session.NetworkHostUnreachable: pb.ErrorReason_ERROR_REASON_HOST_UNREACHABLE,
+	session.NetworkTimeout:         pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT,
+	session.NetworkReset:           pb.ErrorReason_ERROR_REASON_PEER_RESET,
+	session.NetworkLocalResources:  pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES,
+}
+
+var statusReasons = map[tlsengine.Status]pb.ErrorReason{
+	tlsengine.StatusExpired:           pb.ErrorReason_ERROR_REASON_CERTIFICATE_EXPIRED,
+	tlsengine.StatusNotYetValid:       pb.ErrorReason_ERROR_REASON_CERTIFICATE_NOT_YET_VALID,
+	tlsengine.StatusPrincipalMismatch: pb.ErrorReason_ERROR_REASON_CERTIFICATE_PRINCIPAL_MISMATCH,
+	tlsengine.StatusInvalidChain:      pb.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID_CHAIN,
+	tlsengine.StatusUntrustedSigners:  pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS,
+	tlsengine.StatusInvalid:           pb.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID,
+	tlsengine.StatusUnknown:           pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNDETERMINED,
+}
+
+func describeCertificate(e *tlsengine.CertificateError) description {
+	d := of(statusReasons[e.Report.Status], "the peer's certificate is refused: "+e.Report.Status.String(),
+		"phase", session.PhaseCertificate.String(), "status", e.Report.Status.String())
+	if p, ok := e.Report.Deciding(); ok {
+		d.message = bounded(p.Message)
+		d.metadata["problem"] = p.Code.String()
+		d.metadata["depth"] = num(int64(p.Depth))
+		d.metadata["hint"] = bounded(p.Hint)
+	}
+	return d
+}
+
+func describeHandshake(e *tlsengine.HandshakeError) (description, bool) {
+	reasons := map[tlsengine.HandshakeKind]pb.ErrorReason{
+		tlsengine.NotTLS:       pb.ErrorReason_ERROR_REASON_NOT_TLS,
+		tlsengine.Misbehaved:   pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED,
+		tlsengine.Incompatible: pb.ErrorReason_ERROR_REASON_PEER_INCOMPATIBLE,
+		tlsengine.ALPNMismatch: pb.ErrorReason_ERROR_REASON_ALPN_MISMATCH,
+	}
+	reason, ok := reasons[e.Kind]
+	if !ok {
+		return description{}, false
+	}
+	d := of(reason, e.Kind.String()+": "+bounded(e.Err.Error()), "phase", session.PhaseHandshake.String())
+	if e.Alert != nil {
+		d.metadata["alert"] = num(int64(e.Alert.Alert))
+		d.metadata["alert_name"] = e.Alert.Name()
+	}
+	return d, true
+}
+
+func describeEnd(e *tlsengine.TransportError) (description, bool) {
+	reasons := map[tlsengine.End]pb.ErrorReason{
+		tlsengine.EndCloseNotify:     pb.ErrorReason_ERROR_REASON_PEER_TRUNCATED, // before the handshake was over
+		tlsengine.EndTruncated:       pb.ErrorReason_ERROR_REASON_PEER_TRUNCATED,
+		tlsengine.EndTruncatedRecord: pb.ErrorReason_ERROR_REASON_PEER_TRUNCATED,
+		tlsengine.EndReset:           pb.ErrorReason_ERROR_REASON_PEER_RESET,
+		tlsengine.EndTimeout:         pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT,
+		tlsengine.EndUnreachable:     pb.ErrorReason_ERROR_REASON_HOST_UNREACHABLE,
+		tlsengine.EndOther:           pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED,
+	}
+	reason, ok := reasons[e.End]
+	if !ok {
+		return description{}, false
+	}
+	phase := session.PhaseData
+	if e.Op == "handshake" {
+		phase = session.PhaseHandshake
+	}
+	return of(reason, "the peer's side of the connection: "+e.End.String(), "phase", phase.String(), "end", e.End.String()), true
+}
+
+func alertMeta(e *tlsengine.AlertError) []string {
+	return []string{"alert", num(int64(e.Alert)), "alert_name", e.Name()}
+}
+
+// bounded keeps texts that may quote others short and printable.
+func bounded(s string) string {
+	const limit = 256
+	q := strconv.QuoteToASCII(s)
+	q = q[1 : len(q)-1]
+	if len(q) > limit {
+		q = q[:limit] + "..."
+	}
+	return q
+}
+
+// root unwraps to the first error that a table knows: wrappers of the standard
+// library stand around some.
+func root(err error) error {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		switch e.(type) { //nolint:errorlint // this is the unwrapping
+		case *session.FieldError, *session.UnsupportedError, *session.ProtocolError, *session.CipherError,
+			*session.CertificateInputError, *portError, *egress.SyntaxError, *session.StateError, *session.ClosedError,
+			*session.OffsetError, *session.SupersededError, *session.TokenError, *session.RequestIDError, *grammarError,
+			*unauthenticatedError, *session.LimitError, *session.DrainingError, *session.PolicyError,
+			*session.TimeoutError, *session.NetworkError, *tlsengine.CertificateError, *tlsengine.AlertError,
+			*tlsengine.HandshakeError, *tlsengine.TransportError, *tlsengine.ConfigError:
+			return e
+		}
+	}
+	return err
+}

@@ -1,0 +1,39 @@
+package egress
+
+import "fmt"
+
+// The rules of a [DeniedError] that are not classes of addresses or names. The
+// strings are stable: callers and dashboards may compare with them.
+const (
+	// RuleOwnAddress: the target is the service itself.
+	RuleOwnAddress = "own-address"
+	// RulePort25: mail from one server to another, which is how spam leaves.
+	RulePort25 = "port-25"
+	// RuleNotInAllowList: an allow list was given and nothing in it applies.
+	RuleNotInAllowList = "not-in-allow-list"
+	// RuleInvalidAddress: there is no address to judge.
+	RuleInvalidAddress = "invalid-address"
+	// RuleSpecialPurpose and a slash come before the name of a class, as in
+	// "special-purpose/loopback".
+	RuleSpecialPurpose = "special-purpose"
+)
+
+// DeniedError says that the policy does not let the service dial a target.
+type DeniedError struct {
+	// Rule is the stable short name of the rule that decided.
+	Rule string
+	// Subject is what was judged: a host or an address, with its port. It may hold
+	// an address that the caller gave only as a name.
+	Subject string
+	// Remedy is what an operator would change to allow it; never empty.
+	Remedy string
+}
+
+func (e *DeniedError) Error() string {
+	return fmt.Sprintf("egress to %s denied by rule %s; %s", e.Subject, e.Rule, e.Remedy)
+}
+
+// denied suggests allowing exactly what was refused, and no more.
+func denied(rule, subject, allow string) *DeniedError {
+	return &DeniedError{Rule: rule, Subject: subject, Remedy: "the operator can allow it with --egress-allow " + allow}
+}

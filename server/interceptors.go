@@ -1,0 +1,93 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/auth"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/selector"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	pb "securesocket/gen/securesocket/v1"
+)
+
+// internalError is a defect; id finds it in the logs.
+type internalError struct{ id string }
+
+func (e *internalError) Error() string { return "internal error " + e.id }
+
+// interceptorOptions returns the interceptors in their order: what goes wrong
+// in one is seen by those before it.
+func interceptorOptions(authenticate Authenticator, log *slog.Logger) []grpc.ServerOption {
+	ours := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool {
+		return c.Service == pb.SecureSocketService_ServiceDesc.ServiceName
+	})
+	panics := recovery.WithRecoveryHandlerContext(func(_ context.Context, p any) error {
+		id := rand.Text()
+		log.Error("panic", "id", id, "panic", p, "stack", string(debug.Stack()))
+		return &internalError{id}
+	})
+	// Errors are converted outermost, so that every refusal has its ErrorInfo.
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(
+			unaryStatus(log),
+			recovery.UnaryServerInterceptor(panics),
+			selector.UnaryServerInterceptor(auth.UnaryServerInterceptor(authFunc(authenticate)), ours),
+			selector.UnaryServerInterceptor(unaryKnown, ours),
+		),
+		grpc.ChainStreamInterceptor(
+			streamStatus(log),
+			recovery.StreamServerInterceptor(panics),
+			selector.StreamServerInterceptor(auth.StreamServerInterceptor(authFunc(authenticate)), ours),
+		),
+	}
+}
+
+// unaryKnown refuses requests that the service does not fully understand.
+func unaryKnown(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if m, ok := req.(proto.Message); ok {
+		if err := checkKnown(m); err != nil {
+			return nil, err
+		}
+	}
+	return handler(ctx, req)
+}
+
+func unaryStatus(log *slog.Logger) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		resp, err := handler(ctx, req)
+		return resp, finalStatus(log, info.FullMethod, err)
+	}
+}
+
+func streamStatus(log *slog.Logger) grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		return finalStatus(log, info.FullMethod, handler(srv, ss))
+	}
+}
+
+// finalStatus converts what a handler returned. What no table knows is logged
+// with the ID that the caller is given.
+func finalStatus(log *slog.Logger, method string, err error) error {
+	if err == nil {
+		return nil
+	}
+	st := toStatus(err)
+	if status.Code(st) == codes.Internal && strings.HasPrefix(method, "/"+pb.SecureSocketService_ServiceDesc.ServiceName) {
+		if _, known := err.(*internalError); !known { //nolint:errorlint // ours, unwrapped
+			id := rand.Text()
+			log.Error("internal error", "id", id, "method", method, "error", err.Error())
+			return toStatus(&internalError{id})
+		}
+	}
+	log.Debug("refused", "method", method, "code", status.Code(st).String(), "error", bounded(err.Error()))
+	return st
+}

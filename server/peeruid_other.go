@@ -1,0 +1,11 @@
+//go:build !linux
+
+package server
+
+import (
+	"errors"
+	"net"
+)
+
+// peerUID fails: without it a Unix socket would not know its callers.
+func peerUID(*net.UnixConn) (uint32, error) { return 0, errors.ErrUnsupported }

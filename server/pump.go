@@ -1,0 +1,164 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "securesocket/gen/securesocket/v1"
+	"securesocket/session"
+)
+
+// pump moves frames between a stream and the attachment that holds the
+// session.
+type pump struct {
+	stream attachStream
+	att    *session.Attachment
+}
+
+// send sends what the session has to say, until the stream's end.
+func (p *pump) send(ctx context.Context) error {
+	for {
+		out, err := p.att.Next(ctx)
+		if err != nil {
+			p.detached(err)
+			return err
+		}
+		err = p.stream.Send(toFrame(out))
+		if out.Data != nil {
+			out.Data.Release() // the frame was encoded
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// detached tells the caller why the stream ends, where that is worth a frame.
+func (p *pump) detached(err error) {
+	var se *session.SupersededError
+	var de *session.DrainingError
+	if errors.As(err, &se) || errors.As(err, &de) {
+		_ = p.stream.Send(&pb.AttachResponse{Frame: &pb.AttachResponse_Detached{Detached: &pb.Detached{Failure: toFailure(err)}}})
+	}
+}
+
+// superseded gives the sender a moment to tell, and ends the stream.
+func (p *pump) superseded(sent <-chan error) error {
+	timer := time.NewTimer(detachedTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-sent:
+		return endOfStream(err)
+	case <-timer.C:
+		return &session.SupersededError{}
+	}
+}
+
+func toFrame(out session.Outgoing) *pb.AttachResponse {
+	switch {
+	case out.Data != nil:
+		return &pb.AttachResponse{Frame: &pb.AttachResponse_SocketData{SocketData: &pb.Data{
+			Offset: out.Data.Offset, Generation: out.Data.Generation, Payload: out.Data.Payload,
+		}}}
+	case out.Event != nil:
+		return &pb.AttachResponse{Frame: &pb.AttachResponse_Event{Event: toEvent(out.Event)}}
+	case out.Progress != nil:
+		return &pb.AttachResponse{Frame: &pb.AttachResponse_OutputProgress{OutputProgress: &pb.OutputProgress{
+			AcceptedOffset: out.Progress.Accepted, WrittenOffset: out.Progress.Written,
+			SendLimit: maxOffset, Generation: out.Progress.Generation,
+		}}}
+	}
+	return &pb.AttachResponse{Frame: &pb.AttachResponse_Refused{Refused: &pb.Refused{
+		FrameNumber: out.Refusal.Frame, Failure: toFailure(out.Refusal.Err),
+	}}}
+}
+
+// receive obeys the caller's frames. nil: CloseSend. Any other error ends the
+// stream.
+func (p *pump) receive(ctx context.Context) error {
+	for frame := int64(2); ; frame++ {
+		m, err := p.stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return undecodable(frame, err)
+		}
+		if err := checkFrame(m); err != nil {
+			return &grammarError{frame, err.Error()}
+		}
+		if err := p.obey(ctx, frame, m); err != nil {
+			if fatal(err) {
+				return err
+			}
+			p.att.Refuse(ctx, frame, err)
+		}
+	}
+}
+
+// undecodable turns the error of a frame that is no AttachRequest into a
+// grammarError: to the RPC library it is an internal one.
+func undecodable(frame int64, err error) error {
+	if status.Code(err) == codes.Internal {
+		return &grammarError{frame, "it cannot be decoded"}
+	}
+	return err
+}
+
+// fatal errors end the stream; any other is a refusal.
+func fatal(err error) bool {
+	if ge := new(grammarError); errors.As(err, &ge) {
+		return true
+	}
+	if se := new(session.SupersededError); errors.As(err, &se) {
+		return true
+	}
+	oe, ok := errors.AsType[*session.OffsetError](err)
+	return ok && oe.Gap || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func (p *pump) obey(ctx context.Context, frame int64, m *pb.AttachRequest) error {
+	switch f := m.GetFrame().(type) {
+	case *pb.AttachRequest_Data:
+		return p.data(ctx, f.Data)
+	case *pb.AttachRequest_Finish:
+		if err := checkPosition("finish", f.Finish.GetOffset(), f.Finish.GetGeneration()); err != nil {
+			return err
+		}
+		return p.att.Finish(f.Finish.GetGeneration(), f.Finish.GetOffset())
+	case *pb.AttachRequest_Close:
+		how, offset, err := closeOf(f.Close)
+		if err != nil {
+			return err
+		}
+		return p.att.CloseSocket(how, offset, f.Close.GetGeneration())
+	case *pb.AttachRequest_Open, *pb.AttachRequest_Attach:
+		return &grammarError{frame, "open and attach come first and once"}
+	}
+	return &grammarError{frame, "the frame is not known to this version of the service"}
+}
+
+func (p *pump) data(ctx context.Context, d *pb.Data) error {
+	if err := checkPosition("data", d.GetOffset(), d.GetGeneration()); err != nil {
+		return err
+	}
+	switch n := len(d.GetPayload()); {
+	case n == 0:
+		return &session.FieldError{Field: "data.payload", Why: "is empty"}
+	case n > maxPayloadBytes:
+		return &session.FieldError{Field: "data.payload", Why: "has more than 128 KiB"}
+	}
+	return p.att.Write(ctx, d.GetGeneration(), d.GetOffset(), d.GetPayload())
+}
+
+func checkPosition(frame string, offset, generation int64) error {
+	if err := checkOffset(frame+".offset", offset); err != nil {
+		return err
+	}
+	return checkOffset(frame+".generation", generation)
+}

@@ -1,0 +1,293 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server/egress"
+	"securesocket/session"
+	"securesocket/tlsengine"
+)
+
+// service implements SecureSocketService. A handler reads its request, calls
+// the session, and converts what comes back.
+type service struct {
+	pb.UnimplementedSecureSocketServiceServer
+
+	registry   *session.Registry
+	version    string
+	maxStreams int
+}
+
+const (
+	maxRequestIDBytes = 128
+	maxOffset         = 1<<53 - 1 // what every JSON number can hold
+	maxWait           = 10 * time.Minute
+	defaultWait       = 30 * time.Second
+	defaultPage       = 50
+	maxPage           = 1000
+)
+
+func (s *service) session(ctx context.Context, id string) (*session.Session, error) {
+	if id == "" {
+		return nil, &session.FieldError{Field: "session_id", Why: "is required"}
+	}
+	return s.registry.Get(principalOf(ctx), id)
+}
+
+func (s *service) GetCapabilities(context.Context, *pb.GetCapabilitiesRequest) (*pb.GetCapabilitiesResponse, error) {
+	cfg := s.registry.Config()
+	resp := &pb.GetCapabilitiesResponse{
+		SecureSockets: true,
+		Versions:      []pb.ProtocolVersion{pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_2, pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_3},
+		Limits: &pb.Limits{
+			MaxSessionsPerCaller: toInt32(cfg.MaxSessionsPerOwner),
+			MaxMessageBytes:      maxRequestBytes,
+			MaxBufferBytes:       toInt32(cfg.BufferBytes),
+			MaxConcurrentStreams: toInt32(s.maxStreams),
+		},
+		ServerVersion: s.version,
+	}
+	if cfg.LegacyTLS {
+		resp.Versions = append([]pb.ProtocolVersion{pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_0, pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_1}, resp.Versions...)
+	}
+	for _, suite := range tlsengine.Suites() {
+		if !suite.Insecure || cfg.LegacyTLS {
+			resp.CipherSuites = append(resp.CipherSuites, toCipher(suite))
+		}
+	}
+	for _, g := range offeredGroups {
+		resp.Groups = append(resp.Groups, groupName(uint16(g)))
+	}
+	return resp, nil
+}
+
+func (s *service) CreateSession(ctx context.Context, req *pb.CreateSessionRequest) (*pb.CreateSessionResponse, error) {
+	settings, err := fromSettings(req.GetSettings())
+	if err != nil {
+		return nil, err
+	}
+	r, err := requestOf(req.GetRequestId(), req, func(m *pb.CreateSessionRequest) { m.RequestId = "" })
+	if err != nil {
+		return nil, err
+	}
+	sess, _, warnings, err := s.registry.Create(principalOf(ctx), settings, false, r)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.CreateSessionResponse{Session: s.toSession(sess.Snapshot()), ResumeToken: sess.Token(), Warnings: warnings}, nil
+}
+
+func (s *service) GetSession(ctx context.Context, req *pb.GetSessionRequest) (*pb.GetSessionResponse, error) {
+	sess, err := s.session(ctx, req.GetSessionId())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.GetSessionResponse{Session: s.toSession(sess.Snapshot())}, nil
+}
+
+func (s *service) ListSessions(ctx context.Context, req *pb.ListSessionsRequest) (*pb.ListSessionsResponse, error) {
+	size := int(req.GetPageSize())
+	switch {
+	case size < 0 || size > maxPage:
+		return nil, &session.FieldError{Field: "page_size", Why: fmt.Sprintf("has to be between 0 and %d", maxPage)}
+	case size == 0:
+		size = defaultPage
+	}
+	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
+	if err != nil {
+		return nil, &session.FieldError{Field: "page_token", Why: "is not one that ListSessions gave"}
+	}
+	page, more := s.registry.List(principalOf(ctx), string(after), size)
+	resp := &pb.ListSessionsResponse{}
+	for _, sess := range page {
+		resp.Sessions = append(resp.Sessions, s.toSession(sess.Snapshot()))
+	}
+	if more {
+		resp.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(page[len(page)-1].ListKey()))
+	}
+	return resp, nil
+}
+
+func (s *service) UpdateSession(ctx context.Context, req *pb.UpdateSessionRequest) (*pb.UpdateSessionResponse, error) {
+	sess, err := s.session(ctx, req.GetSessionId())
+	if err != nil {
+		return nil, err
+	}
+	generation, warnings, err := sess.Update(func(have session.Settings) (session.Settings, error) {
+		merged := toSettings(have)
+		if err := mergeSettings(merged, req.GetSettings(), req.GetUpdateMask()); err != nil {
+			return have, err
+		}
+		return fromSettings(merged)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.UpdateSessionResponse{Session: s.toSession(sess.Snapshot()), EffectiveGeneration: generation, Warnings: warnings}, nil
+}
+
+func (s *service) DeleteSession(ctx context.Context, req *pb.DeleteSessionRequest) (*pb.DeleteSessionResponse, error) {
+	sess, err := s.session(ctx, req.GetSessionId())
+	if err != nil {
+		return nil, err
+	}
+	if !sess.Delete() {
+		return nil, session.ErrNotFound
+	}
+	return &pb.DeleteSessionResponse{}, nil
+}
+
+func (s *service) Connect(ctx context.Context, req *pb.ConnectRequest) (*pb.ConnectResponse, error) {
+	target, err := targetOf(req.GetHost(), req.GetPort())
+	if err != nil {
+		return nil, err
+	}
+	r, err := requestOf(req.GetRequestId(), req, func(m *pb.ConnectRequest) { m.RequestId, m.ReturnImmediately = "", false })
+	if err != nil {
+		return nil, err
+	}
+	sess, err := s.session(ctx, req.GetSessionId())
+	if err != nil {
+		return nil, err
+	}
+	attempt, err := sess.Begin(target, r, req.GetReturnImmediately())
+	if err != nil {
+		return nil, err
+	}
+	if !req.GetReturnImmediately() {
+		if err := attempt.Wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	v := sess.Snapshot()
+	return &pb.ConnectResponse{Session: s.toSession(v), EventSeq: v.EventSeq}, nil
+}
+
+func (s *service) Close(ctx context.Context, req *pb.CloseRequest) (*pb.CloseResponse, error) {
+	sess, err := s.session(ctx, req.GetSessionId())
+	if err != nil {
+		return nil, err
+	}
+	how, offset, err := closeOf(req.GetClose())
+	if err != nil {
+		return nil, err
+	}
+	if err := sess.Close(ctx, how, offset, req.GetClose().GetGeneration()); err != nil {
+		return nil, err
+	}
+	return &pb.CloseResponse{Session: s.toSession(sess.Snapshot())}, nil
+}
+
+func (s *service) Wait(ctx context.Context, req *pb.WaitRequest) (*pb.WaitResponse, error) {
+	sess, err := s.session(ctx, req.GetSessionId())
+	if err != nil {
+		return nil, err
+	}
+	timeout := defaultWait
+	if t := req.GetTimeout(); t != nil {
+		timeout = t.AsDuration()
+	}
+	switch {
+	case req.GetTimeout() != nil && req.GetTimeout().CheckValid() != nil, timeout < 0, timeout > maxWait:
+		return nil, &session.FieldError{Field: "timeout", Why: "has to be between 0 and 10 minutes"}
+	case req.GetCondition() == pb.WaitRequest_CONDITION_UNSPECIFIED:
+		return nil, &session.FieldError{Field: "condition", Why: "is required"}
+	}
+	if err := checkOffset("offset", req.GetOffset()); err != nil {
+		return nil, err
+	}
+	r, err := sess.Wait(ctx, session.Condition(req.GetCondition()), req.GetGeneration(), req.GetOffset(), timeout)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.WaitResponse{Reached: r.Reached, TimedOut: r.TimedOut, Cause: toFailure(r.Cause), Session: s.toSession(r.Snapshot)}, nil
+}
+
+func (s *service) AddCertificate(ctx context.Context, req *pb.AddCertificateRequest) (*pb.AddCertificateResponse, error) {
+	sess, err := s.session(ctx, req.GetSessionId())
+	if err != nil {
+		return nil, err
+	}
+	cert, err := session.ParseCertificate(req.GetCertificate())
+	if err != nil {
+		return nil, err
+	}
+	if err := sess.AddCertificate(cert, req.GetTrusted()); err != nil {
+		return nil, err
+	}
+	return &pb.AddCertificateResponse{Certificate: toCertificate(cert)}, nil
+}
+
+func (s *service) GetCertificateStatus(ctx context.Context, req *pb.GetCertificateStatusRequest) (*pb.GetCertificateStatusResponse, error) {
+	sess, err := s.session(ctx, req.GetSessionId())
+	if err != nil {
+		return nil, err
+	}
+	status, report, generation, err := sess.Report(req.GetGeneration())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.GetCertificateStatusResponse{Status: pb.CertificateStatus(status), Report: toReport(report), Generation: generation}, nil
+}
+
+type portError struct{ port int32 }
+
+func (e *portError) Error() string { return fmt.Sprintf("port %d is not in 1..65535", e.port) }
+
+// targetOf reads a host and a port.
+func targetOf(host string, port int32) (session.Target, error) {
+	if port < 1 || port > 65535 {
+		return session.Target{}, &portError{port}
+	}
+	t, err := egress.ParseHost(host)
+	if err != nil {
+		return session.Target{}, err
+	}
+	return session.Target{Name: t.Name, Addr: t.Addr, Port: int(port)}, nil
+}
+
+// requestOf identifies a request: its arguments without what clear clears.
+func requestOf[M proto.Message](id string, req M, clear func(M)) (session.Request, error) {
+	if id == "" {
+		return session.Request{}, nil
+	}
+	if len(id) > maxRequestIDBytes {
+		return session.Request{}, &session.FieldError{Field: "request_id", Why: fmt.Sprintf("is longer than %d bytes", maxRequestIDBytes)}
+	}
+	m := proto.CloneOf(req)
+	clear(m)
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return session.Request{}, err
+	}
+	// The type keeps an Open from being taken for a CreateSession.
+	return session.Request{ID: id, Digest: sha256.Sum256(append(b, req.ProtoReflect().Descriptor().FullName()...))}, nil
+}
+
+func closeOf(m *pb.CloseSocket) (session.How, *int64, error) {
+	how := session.How(m.GetHow())
+	if how == 0 {
+		how = session.CloseGraceful
+	}
+	if m == nil || m.SendOffset == nil {
+		return how, nil, nil
+	}
+	if how == session.CloseAbort {
+		return 0, nil, &session.FieldError{Field: "close.send_offset", Why: "has no meaning for an abort"}
+	}
+	return how, m.SendOffset, checkOffset("close.send_offset", m.GetSendOffset())
+}
+
+func checkOffset(field string, n int64) error {
+	if n < 0 || n > maxOffset {
+		return &session.FieldError{Field: field, Why: "has to be between 0 and 2^53 - 1"}
+	}
+	return nil
+}

@@ -1,0 +1,362 @@
+package session
+
+import (
+	"context"
+	"crypto/subtle"
+	"io"
+)
+
+// maxSeqJump is how far ahead of the last one an attach_seq may be.
+const maxSeqJump = 1 << 20
+
+// Attachment is the stream that holds a session. One goroutine calls Next, and
+// one calls Write, Finish and CloseSocket; Detach may come from any.
+type Attachment struct {
+	s    *Session
+	seq  int64
+	kick chan struct{} // depth 1: to Next, when there may be something to send
+	gone chan struct{} // closed when another stream has taken the session
+
+	// Guarded by the session's mu.
+	superseded bool
+	closing    bool  // the caller will send no more: the stream ends with the socket
+	cursor     int64 // seq of the last event that was sent
+	refusals   []Refusal
+	reported   Progress
+}
+
+// Refusal is a frame that could not be obeyed.
+type Refusal struct {
+	Frame int64 // counted from 1
+	Err   error
+}
+
+// Progress says how far the caller's bytes have come.
+type Progress struct {
+	Generation, Accepted, Written int64
+}
+
+// Received is bytes from the peer. Payload is valid until Release, which must
+// be called once.
+type Received struct {
+	Generation, Offset int64
+	Payload            []byte
+	chunk              *chunk
+}
+
+// Release gives the payload's buffer back.
+func (r *Received) Release() { r.chunk.release() }
+
+// Outgoing is what is to be sent next: exactly one field is set.
+type Outgoing struct {
+	Data     *Received
+	Event    *Event
+	Progress *Progress
+	Refusal  *Refusal
+}
+
+// AttachArgs is what an attach brings.
+type AttachArgs struct {
+	Token      []byte // may be empty until the session's first attach
+	Seq        int64  // 0 counts as 1
+	Offset     int64  // next byte the caller expects
+	Generation int64  // of Offset; 0 = the current
+	EventSeq   int64  // the last event the caller has
+	Trusted    bool   // the token is not asked for: an Open that came again
+}
+
+// Attached is what the caller is told first.
+type Attached struct {
+	Snapshot  Snapshot
+	Accepted  int64
+	Delivered int64
+}
+
+// Attach takes the session: the stream that held it before is superseded.
+func (s *Session) Attach(args AttachArgs) (*Attachment, Attached, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.checkAttachLocked(&args); err != nil {
+		return nil, Attached{}, err
+	}
+	if old := s.attachment; old != nil {
+		old.superseded = true
+		close(old.gone)
+		old.wake()
+	}
+	a := &Attachment{s: s, seq: args.Seq, kick: make(chan struct{}, 1), gone: make(chan struct{}), cursor: args.EventSeq}
+	s.attachment, s.attachSeq = a, args.Seq
+	s.expiry.Stop()
+	if c := s.conn; c != nil {
+		c.detach.Stop()
+		a.reported = Progress{c.gen, c.accepted, c.written}
+	}
+	a.wake()
+	v := s.snapshotLocked()
+	return a, Attached{Snapshot: v, Accepted: v.Accepted, Delivered: v.Delivered}, nil
+}
+
+func (s *Session) checkAttachLocked(args *AttachArgs) error {
+	if args.Seq == 0 {
+		args.Seq = 1
+	}
+	switch {
+	case s.deleted:
+		return ErrNotFound
+	case len(args.Token) == 0 && s.attachSeq > 0 && !args.Trusted:
+		return &TokenError{Missing: true}
+	case len(args.Token) > 0 && subtle.ConstantTimeCompare(args.Token, s.token[:]) == 0:
+		return &TokenError{}
+	case args.Seq <= s.attachSeq:
+		return &SupersededError{LastSeq: s.attachSeq}
+	case args.Seq > s.attachSeq+maxSeqJump:
+		return &OffsetError{What: "attach_seq", Have: s.attachSeq, Got: args.Seq}
+	case args.EventSeq > s.events.lastSeq:
+		return &OffsetError{What: "received_event_seq", Have: s.events.lastSeq, Got: args.EventSeq}
+	}
+	c := s.conn
+	if args.Generation > s.generation {
+		return &OffsetError{What: "generation", Have: s.generation, Got: args.Generation}
+	}
+	if args.Generation != 0 && args.Generation != s.generation {
+		return nil // of a generation that is over: its offset has no meaning now
+	}
+	if args.Offset > 0 && (c == nil || args.Offset > c.received) {
+		have := int64(0)
+		if c != nil {
+			have = c.received
+		}
+		return &OffsetError{What: "received_offset", Have: have, Got: args.Offset}
+	}
+	return nil
+}
+
+// Gone is closed when another stream has taken the session.
+func (a *Attachment) Gone() <-chan struct{} { return a.gone }
+
+func (a *Attachment) wake() { signal(a.kick) }
+
+// Next waits for what is to be sent next. The error is io.EOF when the stream
+// has come to its end, a SupersededError, a DrainingError or ctx's.
+func (a *Attachment) Next(ctx context.Context) (Outgoing, error) {
+	for {
+		a.s.mu.Lock()
+		out, ok, err := a.nextLocked()
+		a.s.mu.Unlock()
+		if ok || err != nil {
+			return out, err
+		}
+		select {
+		case <-a.kick:
+		case <-ctx.Done():
+			return Outgoing{}, ctx.Err()
+		}
+	}
+}
+
+func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
+	s := a.s
+	if a.superseded {
+		return out, false, &SupersededError{LastSeq: s.attachSeq}
+	}
+	if len(a.refusals) > 0 {
+		r := a.refusals[0]
+		a.refusals = a.refusals[1:]
+		s.wakeLocked()
+		return Outgoing{Refusal: &r}, true, nil
+	}
+	if p := a.progressLocked(); p != nil {
+		return Outgoing{Progress: p}, true, nil
+	}
+	c := s.conn
+	e := s.events.after(a.cursor)
+	if e != nil && (c == nil || e.Generation != c.gen || e.Offset <= c.delivered) {
+		a.cursor = e.Seq
+		return Outgoing{Event: e}, true, nil
+	}
+	if c != nil {
+		if k, offset := c.takeLocked(); k != nil {
+			return Outgoing{Data: &Received{c.gen, offset, k.buf, k}}, true, nil
+		}
+	}
+	switch {
+	case s.deleted, a.closing && (c == nil || c.ended):
+		return out, false, io.EOF
+	case s.reg.isDrained():
+		return out, false, &DrainingError{}
+	}
+	return out, false, nil
+}
+
+// progressStep is how far bytes move on before it is told, unless all are
+// written: every step costs a message.
+const progressStep = 64 << 10
+
+// progressLocked returns the progress that is worth telling, or nil.
+func (a *Attachment) progressLocked() *Progress {
+	c := a.s.conn
+	if c == nil {
+		return nil
+	}
+	p := Progress{c.gen, c.accepted, c.written}
+	if a.reported.Generation != c.gen {
+		a.reported = Progress{Generation: c.gen}
+	}
+	switch {
+	case p == a.reported:
+		return nil
+	case p.Written == p.Accepted, p.Written-a.reported.Written >= progressStep, c.ended:
+		a.reported = p
+		return &p
+	}
+	return nil
+}
+
+// Refuse has the caller told that a frame could not be obeyed. It waits while
+// many are not sent yet, so that a caller that does not read cannot pile them
+// up.
+func (a *Attachment) Refuse(ctx context.Context, frame int64, err error) {
+	for {
+		a.s.mu.Lock()
+		if len(a.refusals) < maxRefusals {
+			a.refusals = append(a.refusals, Refusal{frame, err})
+			a.wake()
+			a.s.mu.Unlock()
+			return
+		}
+		changed := a.s.nextChangeLocked()
+		a.s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-a.gone:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+const maxRefusals = 64
+
+// currentLocked reads the generation of a caller's frame: 0 counts as 1, for
+// those who connect once. drop: the frame belongs to another than the current.
+func (a *Attachment) currentLocked(what string, generation int64) (c *connection, drop bool, err error) {
+	s := a.s
+	switch {
+	case a.superseded:
+		return nil, false, &SupersededError{LastSeq: s.attachSeq}
+	case s.conn == nil:
+		return nil, false, &StateError{Op: what, Have: s.state.String(), Want: "connecting or encrypted"}
+	case generation == 0 && s.generation > 1:
+		return nil, false, &FieldError{Field: what + ".generation", Why: "is required: the session was connected more than once"}
+	case generation == 0:
+		generation = 1
+	}
+	return s.conn, generation != s.generation, nil
+}
+
+// Write takes bytes of the caller for the peer; payload is handed over. It
+// waits while the connection's buffer is full. What belongs to another
+// generation is dropped. The error is an OffsetError, a StateError, a
+// FieldError, a SupersededError or ctx's.
+func (a *Attachment) Write(ctx context.Context, generation, offset int64, payload []byte) error {
+	s := a.s
+	for {
+		s.mu.Lock()
+		c, drop, err := a.currentLocked("data", generation)
+		if err != nil || drop {
+			s.mu.Unlock()
+			return err
+		}
+		full, err := c.acceptLocked(offset, payload)
+		if err == nil && !full {
+			a.wake() // progress
+		}
+		changed := (<-chan struct{})(nil)
+		if full {
+			changed = s.nextChangeLocked()
+		}
+		s.mu.Unlock()
+		if err != nil || !full {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-a.gone:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Finish half-closes the connection after offset bytes.
+func (a *Attachment) Finish(generation, offset int64) error {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	c, drop, err := a.currentLocked("finish", generation)
+	switch {
+	case err != nil || drop:
+		return err
+	case c.finishAt == offset:
+		return nil
+	case !c.openLocked():
+		return &StateError{Op: "finish", Have: c.writeStateLocked(), Want: "open for writing"}
+	case offset > c.accepted:
+		return &OffsetError{What: "finish", Have: c.accepted, Got: offset, Gap: true}
+	}
+	return c.finishLocked("finish", &offset)
+}
+
+// CloseSocket begins to end the connection or its writing half.
+func (a *Attachment) CloseSocket(how How, sendOffset *int64, generation int64) error {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if a.superseded {
+		return &SupersededError{LastSeq: a.s.attachSeq}
+	}
+	_, err := a.s.beginCloseLocked(how, sendOffset, generation)
+	return err
+}
+
+// CloseSend notes that the caller will send no more: the socket is closed
+// gracefully, and the stream ends when that is done.
+func (a *Attachment) CloseSend() {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if a.superseded {
+		return
+	}
+	a.closing = true
+	if c := a.s.conn; c != nil && !c.ended {
+		_, _ = a.s.beginCloseLocked(CloseGraceful, nil, 0)
+	}
+	a.wake()
+}
+
+// Detach lets the session go; it does nothing if another stream has it. The
+// connection is aborted, but one that is being closed gracefully goes on, and
+// so does every connection with keep, for the detach grace.
+func (a *Attachment) Detach(keep bool) {
+	s := a.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.attachment != a {
+		return
+	}
+	s.attachment = nil
+	a.superseded = true
+	c := s.conn
+	if c == nil || c.ended {
+		if s.ephemeral && !s.deleted {
+			s.deleteLocked()
+		}
+		s.restLocked()
+		return
+	}
+	switch {
+	case keep:
+		c.detach.Reset(s.reg.cfg.DetachGrace)
+	case !c.closing:
+		c.stopLocked(CauseLocal, ErrCancelled, true)
+	}
+}

@@ -1,0 +1,103 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// How says how a connection is to be closed. The numbers are the wire's.
+type How int32
+
+// The ways to close; 0 is CloseGraceful.
+const (
+	CloseGraceful  How = 1
+	CloseWriteHalf How = 2
+	CloseAbort     How = 3
+)
+
+// Close ends the connection or its writing half and waits until that is done,
+// or ctx is: the close goes on then, and the error is ErrCancelled. A nil
+// sendOffset means after what is accepted.
+func (s *Session) Close(ctx context.Context, how How, sendOffset *int64, generation int64) error {
+	s.mu.Lock()
+	c, err := s.beginCloseLocked(how, sendOffset, generation)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if how != CloseWriteHalf {
+		select {
+		case <-c.done:
+			return nil
+		case <-ctx.Done():
+			return ErrCancelled
+		}
+	}
+	for {
+		s.mu.Lock()
+		over := c.writeCause != 0 || c.ended
+		changed := s.nextChangeLocked()
+		s.mu.Unlock()
+		if over {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ErrCancelled
+		}
+	}
+}
+
+// beginCloseLocked begins to close; the socket ends by itself then.
+func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64) (*connection, error) {
+	if err := s.checkGenerationLocked("close", generation); err != nil {
+		return nil, err
+	}
+	c := s.conn
+	if c == nil || c.ended {
+		return nil, &StateError{Op: "close", Have: s.state.String(), Want: "connecting or connected"}
+	}
+	switch how {
+	case CloseAbort:
+		c.stopLocked(CauseLocal, ErrCancelled, true)
+		return c, nil
+	case CloseWriteHalf:
+		return c, c.finishLocked("close", sendOffset)
+	}
+	if c.tls == nil {
+		c.stopLocked(CauseLocal, ErrCancelled, false)
+		return c, nil
+	}
+	return c, c.closeGracefullyLocked(sendOffset)
+}
+
+// closeGracefullyLocked writes what was accepted, close_notify, and lets the
+// socket go. What still comes from the peer is dropped.
+func (c *connection) closeGracefullyLocked(sendOffset *int64) error {
+	if c.closing || c.stopped {
+		return nil
+	}
+	if c.finishAt < 0 || sendOffset != nil {
+		if err := c.finishLocked("close", sendOffset); err != nil {
+			return err
+		}
+	}
+	c.closing = true
+	c.discard = true
+	signal(c.space)
+	if c.readCause == 0 {
+		c.readCause = CauseLocal
+	}
+	if c.firstEnd == 0 {
+		c.firstEnd = CauseLocal
+	}
+	c.timers = append(c.timers, time.AfterFunc(c.s.reg.cfg.GracefulTimeout, func() {
+		c.s.mu.Lock()
+		defer c.s.mu.Unlock()
+		c.stopLocked(CauseLocal, nil, true)
+	}))
+	c.s.setStateLocked(StateClosing)
+	c.lingerLocked()
+	return nil
+}

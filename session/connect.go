@@ -1,0 +1,376 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"securesocket/tlsengine"
+)
+
+// Attempt is a connect that was begun. Several callers may wait for it.
+type Attempt struct {
+	s       *Session
+	req     Request
+	gen     int64
+	decided chan struct{} // closed once err is set
+
+	// Guarded by the session's mu.
+	err     error
+	waiting int
+	pinned  bool // goes on although nobody waits
+}
+
+// Begin starts to connect to target, or joins the attempt that the same
+// request began before. An existing connection is closed first. The attempt
+// ends when every caller of Wait has given up, unless it is pinned.
+func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, error) {
+	s.connecting.Lock()
+	defer s.connecting.Unlock()
+	a, err := s.joinOrClear(req, pinned)
+	if a != nil || err != nil {
+		return a, err
+	}
+	s.waitConnection()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deleted {
+		return nil, ErrNotFound
+	}
+	if s.reg.isDrained() {
+		return nil, &DrainingError{}
+	}
+	s.generation++
+	s.status, s.report = tlsengine.StatusUnknown, nil
+	s.lastErr = nil
+	c := s.newConnection(target, s.settings.Effective())
+	c.attempt = &Attempt{s: s, req: req, gen: s.generation, decided: make(chan struct{}), pinned: pinned}
+	s.conn = c
+	s.expiry.Stop()
+	s.requests.remember(req, c.attempt, time.Now())
+	s.reg.connectionBegins()
+	go c.run()
+	return c.attempt, nil
+}
+
+// joinOrClear returns the attempt of the same request, or else begins to end
+// the connection that is in the way.
+func (s *Session) joinOrClear(req Request, pinned bool) (*Attempt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deleted {
+		return nil, ErrNotFound
+	}
+	a, found, err := s.requests.find(req, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		a.pinned = a.pinned || pinned
+		return a, nil
+	}
+	if err := s.requests.room(req, time.Now()); err != nil {
+		return nil, err
+	}
+	if c := s.conn; c != nil && !c.ended {
+		c.stopLocked(CauseReconnect, nil, false)
+	}
+	return nil, nil
+}
+
+// Wait returns when the connection is secure (nil) or has failed. When ctx ends
+// first the attempt is given up, if nobody else waits for it.
+func (a *Attempt) Wait(ctx context.Context) error {
+	a.s.mu.Lock()
+	a.waiting++
+	a.s.mu.Unlock()
+	select {
+	case <-a.decided:
+	case <-ctx.Done():
+	}
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.waiting--
+	select {
+	case <-a.decided:
+		return a.err
+	default:
+	}
+	if c := a.s.conn; a.waiting == 0 && !a.pinned && c != nil && c.attempt == a {
+		c.stopLocked(CauseLocal, ErrCancelled, true)
+	}
+	return ErrCancelled
+}
+
+// decide sets the outcome, once. An attempt that was given up is forgotten: the
+// same request may begin it again.
+func (a *Attempt) decide(err error, c *connection) {
+	select {
+	case <-a.decided:
+		return
+	default:
+	}
+	if err == nil && c.ended {
+		err = ErrCancelled // by Close, DeleteSession or another Connect
+	}
+	a.err = err
+	if errors.Is(err, ErrCancelled) {
+		a.s.requests.forget(a.req.ID)
+	}
+	close(a.decided)
+}
+
+// run is the goroutine of a connection: it connects, reads until the end, and
+// cleans up.
+func (c *connection) run() {
+	defer c.finish()
+	if phase, err := c.connect(); err != nil {
+		c.connectFailed(phase, err)
+		return
+	}
+	tornDown := make(chan struct{})
+	context.AfterFunc(c.ctx, func() { defer close(tornDown); c.teardown() })
+	var writer sync.WaitGroup
+	writer.Go(c.writeLoop)
+	c.readLoop()
+	writer.Wait()
+	c.cancel(nil)
+	<-tornDown
+}
+
+// connect takes the connection through its phases. On failure it says in which
+// one, and the socket is closed.
+func (c *connection) connect() (Phase, error) {
+	timeout := *c.settings.ConnectTimeout
+	ctx, cancel := context.WithTimeoutCause(c.ctx, timeout, errConnectTimeout)
+	defer cancel()
+	phase, err := c.connectPhases(ctx)
+	if errors.Is(err, errConnectTimeout) {
+		err = &TimeoutError{phase, timeout, "connect_timeout"}
+	}
+	return phase, err
+}
+
+var errConnectTimeout = errors.New("connect_timeout")
+
+func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
+	s := c.s
+	c.mark(spanPolicy, true)
+	if c.target.Name != "" {
+		if err := s.reg.cfg.Egress.CheckName(c.target); err != nil {
+			c.mark(spanPolicy, false)
+			return PhasePolicy, &PolicyError{err}
+		}
+	} else if err := s.reg.cfg.Egress.CheckAddr(c.target, netip.AddrPortFrom(c.target.Addr.Unmap(), uint16(c.target.Port))); err != nil { //nolint:gosec // 1..65535 by Target
+		c.mark(spanPolicy, false)
+		return PhasePolicy, &PolicyError{err}
+	}
+	c.mark(spanPolicy, false)
+
+	c.setState(StateHostLookup)
+	addrs, err := c.lookup(ctx, c.settings)
+	if err != nil {
+		return policyOr(PhaseDNS, err), err
+	}
+	found := make([]netip.Addr, len(addrs))
+	for i, a := range addrs {
+		found[i] = a.Addr()
+	}
+	c.emit(HostFound{found})
+
+	c.setState(StateConnecting)
+	c.mark(spanTCP, true)
+	raw, err := c.dial(ctx, addrs, c.settings)
+	c.mark(spanTCP, false)
+	if err != nil {
+		return policyOr(PhaseTCP, err), err
+	}
+	c.connected(raw)
+	c.mark(spanHandshake, true)
+	conn, err := c.handshake(ctx, raw)
+	c.mark(spanHandshake, false)
+	if err != nil {
+		_ = raw.Close()
+		if _, ok := errors.AsType[*tlsengine.CertificateError](err); ok {
+			return PhaseCertificate, err
+		}
+		return PhaseHandshake, err
+	}
+	if !c.encrypted(conn) {
+		_ = conn.Close()
+		return PhaseHandshake, context.Cause(c.ctx)
+	}
+	return 0, nil
+}
+
+func policyOr(p Phase, err error) Phase {
+	if _, ok := errors.AsType[*PolicyError](err); ok {
+		return PhasePolicy
+	}
+	return p
+}
+
+func (c *connection) emit(k EventKind) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if !c.stopped {
+		c.s.emitLocked(k)
+	}
+}
+
+func (c *connection) setState(next State) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if !c.stopped {
+		c.s.setStateLocked(next)
+	}
+}
+
+// connected notes that TCP is up.
+func (c *connection) connected(raw net.Conn) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.raw = raw
+	c.local, c.remote = addrPort(raw.LocalAddr()), addrPort(raw.RemoteAddr())
+	c.setNoDelayLocked(*s.settings.Effective().NoDelay)
+	if c.stopped {
+		return
+	}
+	s.mode = ModePlain
+	s.emitLocked(TCPConnected{c.local, c.remote})
+	s.mode = ModeTLSClient
+	s.emitLocked(ModeChanged{ModeTLSClient})
+	s.setStateLocked(StateHandshaking)
+}
+
+func (c *connection) handshake(ctx context.Context, raw net.Conn) (*tlsengine.Conn, error) {
+	limit := *c.settings.HandshakeTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, &TimeoutError{PhaseHandshake, limit, HandshakeClock})
+	defer cancel()
+	cfg, err := c.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := tlsengine.Client(ctx, raw, cfg)
+	if cause := context.Cause(ctx); err != nil && cause != nil && errors.Is(err, cause) {
+		err = cause
+	}
+	c.judged(conn, err)
+	return conn, err
+}
+
+func (c *connection) tlsConfig() (*tlsengine.Config, error) {
+	s, host := c.s, c.target.Host()
+	cfg := &tlsengine.Config{
+		ServerName:   c.settings.serverName(host),
+		VerifyNames:  c.settings.verifyNames(host),
+		ALPN:         c.settings.ALPN,
+		RequireALPN:  *c.settings.RequireALPN,
+		MinVersion:   c.settings.MinVersion,
+		MaxVersion:   c.settings.MaxVersion,
+		CipherSuites: c.settings.suiteIDs(),
+		Now:          s.reg.cfg.Now,
+	}
+	if c.settings.TrustBase != TrustNone {
+		roots, err := s.reg.cfg.Roots()
+		if err != nil {
+			return nil, err
+		}
+		cfg.Trust.Roots = roots
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, cert := range s.certificates {
+		if cert.Trusted {
+			cfg.Trust.Anchors = append(cfg.Trust.Anchors, cert.Cert)
+		} else {
+			cfg.Trust.Intermediates = append(cfg.Trust.Intermediates, cert.Cert)
+		}
+	}
+	return cfg, nil
+}
+
+// judged stores the verdict before any event tells of it.
+func (c *connection) judged(conn *tlsengine.Conn, err error) {
+	var report *tlsengine.Report
+	if conn != nil {
+		report = conn.Report()
+	} else if ce, ok := errors.AsType[*tlsengine.CertificateError](err); ok {
+		report = ce.Report
+	}
+	if report == nil {
+		return
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.s.status, c.s.report = report.Status, report
+	v := &c.timeline.spans[spanValidation]
+	v.from, v.to = report.Started, report.Started.Add(report.Took)
+}
+
+// encrypted notes that TLS is up; false: the connection was stopped meanwhile.
+func (c *connection) encrypted(conn *tlsengine.Conn) bool {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.stopped {
+		return false
+	}
+	c.tls = conn
+	c.touchLocked()
+	c.watchIdleLocked()
+	s.setStateLocked(StateEncrypted)
+	s.emitLocked(SecureConnected{TLS: conn.State(), Report: conn.Report()})
+	c.attempt.decide(nil, c)
+	return true
+}
+
+// connectFailed stores the failure of connecting and emits its events.
+func (c *connection) connectFailed(phase Phase, err error) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.stopped {
+		return // its cause is known, and it is not an error
+	}
+	c.stopped = true
+	c.cause, c.failure = connectCause(err), err
+	c.cancel(err)
+	if pe, ok := errors.AsType[*PolicyError](err); ok {
+		c.ioError = true
+		s.lastErr = err
+		s.emitLocked(SecurityError{Err: pe})
+		return
+	}
+	if ce, ok := errors.AsType[*tlsengine.CertificateError](err); ok {
+		s.emitLocked(CertificateError{Report: ce.Report})
+	}
+	c.emitFailureLocked(phase)
+}
+
+// connectCause is the cause of the end of a generation that never was secure.
+func connectCause(err error) CloseCause {
+	if _, ok := errors.AsType[*PolicyError](err); ok {
+		return CausePolicy
+	}
+	if a, ok := errors.AsType[*tlsengine.AlertError](err); ok && !a.Remote {
+		return CauseError
+	}
+	if ne, ok := errors.AsType[*NetworkError](err); ok && ne.Kind == NetworkReset {
+		return CausePeerReset
+	}
+	return causeOf(err)
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,252 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"securesocket/tlsengine"
+)
+
+// connection is one generation of a session: the socket and the bytes that
+// wait in either direction. Everything but the immutable fields is guarded by
+// the session's mu.
+type connection struct {
+	s      *Session
+	gen    int64
+	target Target
+	ctx    context.Context // done when the connection has to end
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed by run when `closed` has been emitted and the socket is closed
+
+	attempt  *Attempt
+	timeline timeline
+
+	raw           net.Conn        // set when TCP is up
+	tls           *tlsengine.Conn // set when the handshake has succeeded
+	local, remote netip.AddrPort
+	polite        bool // how teardown closes the socket
+
+	readHalf
+	writeHalf
+
+	// The first cause, and the failure behind it; 0 and nil while it is open
+	// or if it ends cleanly.
+	cause    CloseCause
+	failure  error
+	firstEnd CloseCause // the side that ended first
+	ioError  bool       // io_error was emitted, or must not be
+	closing  bool       // the caller closed it gracefully: state CLOSING
+	stopped  bool       // stopLocked was called
+	ended    bool       // `closed` was emitted
+
+	lastActivity time.Time
+	timers       []*time.Timer // stopped at the end
+	detach       *time.Timer   // runs while no stream is attached
+	settings     Settings      // effective
+}
+
+func (s *Session) newConnection(target Target, eff Settings) *connection {
+	c := &connection{
+		s: s, gen: s.generation, target: target, settings: eff,
+		done: make(chan struct{}),
+	}
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.space = make(chan struct{}, 1)
+	c.ready = make(chan struct{}, 1)
+	c.finishAt = -1
+	c.timeline.began = time.Now()
+	c.lastActivity = c.timeline.began
+	c.detach = time.AfterFunc(s.reg.cfg.DetachGrace, func() { c.stopIf(CauseDetachExpired, func() bool { return s.attachment == nil }) })
+	if s.attachment != nil {
+		c.detach.Stop()
+	}
+	c.timers = append(c.timers, c.detach)
+	return c
+}
+
+// mark begins or ends a span of the timeline.
+func (c *connection) mark(span int, begin bool) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if begin {
+		c.timeline.begin(span)
+	} else {
+		c.timeline.end(span)
+	}
+}
+
+// stopLocked ends the connection for a cause that is not the peer's. The first
+// cause stays. abort: with RST, and what is pending is dropped.
+func (c *connection) stopLocked(cause CloseCause, err error, abort bool) {
+	if c.ended || c.stopped {
+		return
+	}
+	c.stopped = true
+	// The caller's own end of a live connection is no failure: the side that
+	// ended first tells.
+	if c.cause == 0 && (c.tls == nil || cause != CauseLocal) {
+		c.cause, c.failure = cause, err
+		c.ioError = true // the cause is not an error of I/O
+	}
+	c.polite = !abort
+	if c.tls != nil {
+		c.endHalvesLocked(cause)
+	}
+	if err == nil {
+		err = ErrCancelled
+	}
+	c.cancel(err)
+}
+
+// failLocked ends the connection for a failure of the network or the peer.
+func (c *connection) failLocked(cause CloseCause, err error) {
+	if c.cause == 0 {
+		c.cause, c.failure = cause, err
+	}
+	c.stopped = true
+	c.polite = true
+	c.endHalvesLocked(cause)
+	c.cancel(err)
+}
+
+// stopIf stops the connection for cause if a condition holds under the lock.
+func (c *connection) stopIf(cause CloseCause, condition func() bool) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if condition() {
+		c.stopLocked(cause, nil, false)
+	}
+}
+
+// endHalvesLocked gives every half that is still open its cause.
+func (c *connection) endHalvesLocked(cause CloseCause) {
+	if c.readCause == 0 {
+		c.readCause = cause
+	}
+	if c.writeCause == 0 {
+		c.writeCause = cause
+	}
+	if c.firstEnd == 0 {
+		c.firstEnd = cause
+	}
+}
+
+func (c *connection) overallCause() CloseCause {
+	if c.cause != 0 {
+		return c.cause
+	}
+	return c.firstEnd
+}
+
+// teardown closes the socket; it runs once, when ctx is done.
+func (c *connection) teardown() {
+	c.s.mu.Lock()
+	polite := c.polite
+	c.s.mu.Unlock()
+	if polite {
+		_ = c.tls.Close()
+	} else {
+		_ = c.tls.Abort()
+	}
+}
+
+// finish emits the last events of the generation. It runs at the end of run,
+// when nothing else of the connection does.
+func (c *connection) finish() {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range c.timers {
+		t.Stop()
+	}
+	if c.failure != nil && !c.ioError {
+		c.emitFailureLocked(PhaseData)
+	}
+	if c.failure != nil {
+		s.lastErr = c.failure
+	}
+	s.setStateLocked(StateUnconnected)
+	s.mode = 0
+	c.ended = true
+	s.emitLocked(Closed{
+		Cause: c.overallCause(), Err: c.failure,
+		Received: c.received, Sent: c.written,
+		ReadCause: c.readCause, WriteCause: c.writeCause,
+	})
+	s.reg.connectionEnded()
+	c.attempt.decide(c.failure, c)
+	if s.ephemeral && c.cause != CauseReconnect {
+		s.deleteLocked()
+	}
+	s.restLocked()
+	close(c.done)
+}
+
+func (c *connection) emitFailureLocked(phase Phase) {
+	c.ioError = true
+	c.s.lastErr = c.failure
+	c.s.emitLocked(IOError{Err: c.failure, Phase: phase})
+}
+
+// touchLocked notes that a byte moved.
+func (c *connection) touchLocked() { c.lastActivity = time.Now() }
+
+// watchIdle stops the connection when no byte has moved for the idle timeout.
+func (c *connection) watchIdleLocked() {
+	idle := *c.settings.IdleTimeout
+	if idle == 0 {
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(idle, func() {
+		c.s.mu.Lock()
+		defer c.s.mu.Unlock()
+		if c.ended {
+			return
+		}
+		if left := idle - time.Since(c.lastActivity); left > 0 {
+			t.Reset(left)
+			return
+		}
+		c.stopLocked(CauseIdleTimeout, nil, false)
+	})
+	c.timers = append(c.timers, t)
+}
+
+func (c *connection) setNoDelayLocked(on bool) {
+	if tc, ok := c.raw.(*net.TCPConn); ok {
+		_ = tc.SetNoDelay(on) // fails only on a socket that has ended
+	}
+}
+
+// causeOf says how a half ended, from the error of reading or writing it.
+func causeOf(err error) CloseCause {
+	if _, ok := errors.AsType[*tlsengine.AlertError](err); ok {
+		return CausePeerAlert
+	}
+	end, _ := tlsengine.EndOf(err)
+	switch end {
+	case tlsengine.EndCloseNotify:
+		return CausePeerCloseNotify
+	case tlsengine.EndTruncated:
+		return CausePeerTruncated
+	case tlsengine.EndTruncatedRecord:
+		return CausePeerTruncatedRecord
+	case tlsengine.EndReset:
+		return CausePeerReset
+	case tlsengine.EndTimeout:
+		return CauseNetworkTimeout
+	}
+	return CauseError
+}
+
+// signal wakes the one goroutine that waits on a channel of depth 1.
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,179 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+const (
+	maxAddresses = 16                     // of one name; more are not tried
+	dialStagger  = 250 * time.Millisecond // RFC 8305, connection attempt delay
+)
+
+// lookup resolves the target within the DNS clock and has every address judged
+// by the policy: one that is refused refuses the name, so that a name cannot
+// be used to look for an address that gets through.
+func (c *connection) lookup(ctx context.Context, eff Settings) ([]netip.AddrPort, error) {
+	cfg := &c.s.reg.cfg
+	addrs := []netip.Addr{c.target.Addr}
+	if c.target.Name != "" {
+		c.mark(spanDNS, true)
+		ctx, cancel := context.WithTimeoutCause(ctx, cfg.DNSTimeout, &TimeoutError{PhaseDNS, cfg.DNSTimeout, "the DNS clock"})
+		defer cancel()
+		var err error
+		addrs, err = cfg.Resolver.LookupNetIP(ctx, family("ip", eff.Family), c.target.Name)
+		c.mark(spanDNS, false)
+		if err != nil {
+			return nil, lookupError(ctx, c.target.Name, err)
+		}
+	}
+	var out []netip.AddrPort
+	for _, a := range addrs {
+		a = a.Unmap()
+		if (eff.Family == FamilyIPv4 && !a.Is4()) || (eff.Family == FamilyIPv6 && !a.Is6()) {
+			continue
+		}
+		ap := netip.AddrPortFrom(a, uint16(c.target.Port)) //nolint:gosec // 1..65535 by Target
+		if err := cfg.Egress.CheckAddr(c.target, ap); err != nil {
+			return nil, &PolicyError{err}
+		}
+		if len(out) < maxAddresses {
+			out = append(out, ap)
+		}
+	}
+	if len(out) == 0 {
+		return nil, &NetworkError{NetworkHostNotFound, PhaseDNS, c.target.Host(), errors.New("no address of the wanted family")}
+	}
+	return out, nil
+}
+
+func family(network string, f Family) string {
+	switch f {
+	case FamilyIPv4:
+		return network + "4"
+	case FamilyIPv6:
+		return network + "6"
+	}
+	return network
+}
+
+func lookupError(ctx context.Context, name string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	kind := NetworkDNSFailure
+	var de *net.DNSError
+	if errors.As(err, &de) && de.IsNotFound {
+		kind = NetworkHostNotFound
+	}
+	return &NetworkError{kind, PhaseDNS, name, err}
+}
+
+// dial connects to the first address that answers: they are tried in order,
+// the next one as soon as the one before has failed or 250 ms have passed.
+func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff Settings) (net.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, *eff.TCPTimeout, &TimeoutError{PhaseTCP, *eff.TCPTimeout, "tcp.tcp_timeout"})
+	defer cancel()
+	dialer := net.Dialer{
+		KeepAliveConfig: keepAlive(*eff.KeepAlive),
+		ControlContext: func(_ context.Context, _, address string, raw syscall.RawConn) error {
+			ap, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return err
+			}
+			if err := c.s.reg.cfg.Egress.CheckAddr(c.target, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())); err != nil {
+				return &PolicyError{err}
+			}
+			return setUserTimeout(raw, *eff.UserTimeout)
+		},
+	}
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	results := make(chan result) // from every dial, to the loop or the drain below
+	next := time.NewTimer(0)
+	defer next.Stop()
+	started, returned := 0, 0
+	var first error
+	defer func() {
+		cancel()
+		for range started - returned {
+			if r := <-results; r.conn != nil {
+				_ = r.conn.Close()
+			}
+		}
+	}()
+	for {
+		select {
+		case <-next.C:
+			if started == len(addrs) {
+				continue
+			}
+			addr := addrs[started]
+			started++
+			next.Reset(dialStagger)
+			go func() {
+				conn, err := dialer.DialContext(ctx, "tcp", addr.String())
+				if err != nil {
+					err = dialError(ctx, addr, err)
+				}
+				results <- result{conn, err}
+			}()
+		case r := <-results:
+			returned++
+			if r.err == nil {
+				return r.conn, nil
+			}
+			if first == nil {
+				first = r.err
+			}
+			if returned == len(addrs) {
+				return nil, first
+			}
+			if returned == started {
+				next.Reset(0)
+			}
+		}
+	}
+}
+
+func dialError(ctx context.Context, addr netip.AddrPort, err error) error {
+	var pe *PolicyError
+	if errors.As(err, &pe) {
+		return pe
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return &NetworkError{networkKind(err), PhaseTCP, addr.String(), err}
+}
+
+// networkKind tells the errors of connecting and of a live socket apart.
+func networkKind(err error) NetworkKind {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return NetworkRefused
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EINVAL):
+		return NetworkUnreachable
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return NetworkHostUnreachable
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL),
+		errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
+		return NetworkLocalResources
+	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, os.ErrDeadlineExceeded):
+		return NetworkTimeout
+	case errors.Is(err, syscall.ECONNRESET):
+		return NetworkReset
+	}
+	return NetworkUnreachable
+}
+
+func keepAlive(d time.Duration) net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: d > 0, Idle: d, Interval: d}
+}

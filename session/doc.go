@@ -1,0 +1,45 @@
+// Package session is a secure socket from its ID to its grave: the registry of
+// sessions, their state machine and generations, the bytes that wait in either
+// direction, lifecycle events, the stream attached to a session, and every
+// deadline. It knows no RPC: package server translates.
+//
+// A session is created idle and may be connected many times; each connect is a
+// new generation with a [connection] of its own. All bytes, offsets and events
+// belong to a generation. One stream at most holds a session, an [Attachment];
+// buffers belong to the connection, never to the attachment.
+//
+// # Not here
+//
+// The TLS handshake and the judgement of a chain (package tlsengine), who may
+// call (package server), which targets may be dialled (an [Egress]), plain
+// mode, server mode and streams that survive a cut.
+//
+// # Concurrency
+//
+// Every exported method may be called from any goroutine. A session has one
+// lock, mu; no I/O happens under it. The registry's lock comes after it: it may
+// be taken while a session's is held, never the other way round.
+//
+// # Goroutines
+//
+//	name      started by        ends when                      owns              waited for by
+//	run       Connect           the generation has ended       the connection,   connection.done
+//	                                                           all reads of it
+//	write     run, once secure  the writing half has ended     all writes of it  run
+//	dial      run, per address  TCP is up, failed or given up  one dialled       run
+//	                                                           socket
+//	teardown  context.AfterFunc the socket is closed (100 ms)  closing the       run
+//	                                                           socket
+//
+// Timers (idle, detach, graceful close, expiry) run a function that takes the
+// session's lock and ends; each is stopped when its connection or session ends.
+//
+// # Errors
+//
+// What a caller did wrong: [ErrNotFound], [StateError], [FieldError],
+// [UnsupportedError], [OffsetError], [SupersededError], [TokenError],
+// [RequestIDError], [CertificateInputError]. What the service cannot do:
+// [LimitError], [DrainingError], [PolicyError]. What the network and the peer
+// did: [NetworkError], [TimeoutError], [ClosedError] and the errors of
+// tlsengine.
+package session

@@ -1,0 +1,182 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// ErrNotFound: no session of this owner has the ID.
+var ErrNotFound = errors.New("no such session")
+
+// ErrCancelled: the caller gave the attempt up, or ended it by Close,
+// DeleteSession or another Connect.
+var ErrCancelled = errors.New("given up by the caller")
+
+// StateError: the session is not in a state that allows the operation.
+type StateError struct {
+	Op   string // what was asked for
+	Have string // where the session is
+	Want string // where it would have to be
+}
+
+func (e *StateError) Error() string {
+	return fmt.Sprintf("%s: the session is %s; it has to be %s", e.Op, e.Have, e.Want)
+}
+
+// ClosedError: the connection, or the half of it that mattered, has ended
+// without a failure.
+type ClosedError struct{ Cause CloseCause }
+
+func (e *ClosedError) Error() string { return "the connection has ended: " + e.Cause.String() }
+
+// Unwrap makes it a net.ErrClosed.
+func (e *ClosedError) Unwrap() error { return net.ErrClosed }
+
+// FieldError: a setting or argument has a value that is not allowed.
+type FieldError struct {
+	Field string // its path, as "tls.min_version"
+	Why   string
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
+
+// UnsupportedError: a setting that is known and not supported.
+type UnsupportedError struct{ Field string }
+
+func (e *UnsupportedError) Error() string { return e.Field + " is not supported by this service" }
+
+// ProtocolError: a protocol version that is never spoken, or not allowed.
+type ProtocolError struct {
+	Field   string
+	Version string
+	Legacy  bool // the operator could allow it
+}
+
+func (e *ProtocolError) Error() string {
+	if e.Legacy {
+		return fmt.Sprintf("%s: %s is not allowed; the operator can allow it with --legacy-tls", e.Field, e.Version)
+	}
+	return fmt.Sprintf("%s: %s is broken and never spoken", e.Field, e.Version)
+}
+
+// CipherError: a cipher suite that cannot be offered.
+type CipherError struct {
+	Suite string // empty: the list as a whole
+	Why   string
+}
+
+func (e *CipherError) Error() string {
+	if e.Suite == "" {
+		return "tls.cipher_suites: " + e.Why
+	}
+	return fmt.Sprintf("tls.cipher_suites: %.64q: %s", e.Suite, e.Why)
+}
+
+// CertificateInputError: bytes given as a certificate are not one.
+type CertificateInputError struct{ Why string }
+
+func (e *CertificateInputError) Error() string { return "not a certificate: " + e.Why }
+
+// OffsetError: a position that does not fit what the service has.
+type OffsetError struct {
+	What string // "data", "finish", "close", "received_offset", "attach_seq"
+	Have int64  // what the service has
+	Got  int64  // what came
+	Gap  bool   // bytes between the two are missing: the stream cannot go on
+}
+
+func (e *OffsetError) Error() string {
+	return fmt.Sprintf("%s at %d does not fit: the service is at %d", e.What, e.Got, e.Have)
+}
+
+// SupersededError: another stream has taken the session.
+type SupersededError struct{ LastSeq int64 }
+
+func (e *SupersededError) Error() string {
+	return fmt.Sprintf("another stream holds the session, with attach_seq %d", e.LastSeq)
+}
+
+// TokenError: the resume token is missing or wrong.
+type TokenError struct{ Missing bool }
+
+func (e *TokenError) Error() string {
+	if e.Missing {
+		return "the session was attached before: the resume token is required"
+	}
+	return "the resume token is not this session's"
+}
+
+// RequestIDError: a request_id came again with other arguments.
+type RequestIDError struct{ ID string }
+
+func (e *RequestIDError) Error() string {
+	return fmt.Sprintf("request_id %.128q was used with other arguments", e.ID)
+}
+
+// LimitError: a limit of the service is reached.
+type LimitError struct {
+	What  string // "sessions of a caller", ...
+	Limit int
+}
+
+func (e *LimitError) Error() string { return fmt.Sprintf("limit reached: %d %s", e.Limit, e.What) }
+
+// DrainingError: the service is about to stop.
+type DrainingError struct{}
+
+func (e *DrainingError) Error() string { return "the service is about to stop" }
+
+// PolicyError: the egress policy refused the target. Err is the policy's own.
+type PolicyError struct{ Err error }
+
+func (e *PolicyError) Error() string { return e.Err.Error() }
+
+func (e *PolicyError) Unwrap() error { return e.Err }
+
+// NetworkKind tells troubles on the way to the peer apart.
+type NetworkKind int
+
+// The kinds.
+const (
+	NetworkHostNotFound NetworkKind = iota + 1
+	NetworkDNSFailure
+	NetworkRefused
+	NetworkUnreachable
+	NetworkHostUnreachable
+	NetworkTimeout
+	NetworkReset
+	NetworkLocalResources
+)
+
+// NetworkError is trouble on the way to the peer.
+type NetworkError struct {
+	Kind  NetworkKind
+	Phase Phase
+	Addr  string // what was asked or dialled
+	Err   error
+}
+
+func (e *NetworkError) Error() string {
+	return fmt.Sprintf("%s: %s: %v", e.Phase, e.Addr, e.Err)
+}
+
+func (e *NetworkError) Unwrap() error { return e.Err }
+
+// TimeoutError: a clock of connecting ran out.
+type TimeoutError struct {
+	Phase Phase         // the phase it ran out in
+	Limit time.Duration // the clock's
+	Clock string        // the setting, as HandshakeClock
+}
+
+// HandshakeClock is the Clock of the handshake's own.
+const HandshakeClock = "tls.handshake_timeout"
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("%s: %s of %v ran out", e.Phase, e.Clock, e.Limit)
+}
+
+// Timeout makes it a net.Error.
+func (e *TimeoutError) Timeout() bool { return true }

@@ -1,0 +1,266 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Target is whom to connect to: a DNS name (A-label) or an address, and a port
+// from 1 to 65535.
+type Target struct {
+	Name string     // empty if Addr is set
+	Addr netip.Addr // invalid if Name is set
+	Port int
+}
+
+// Host is the name or the address as text.
+func (t Target) Host() string {
+	if t.Name != "" {
+		return t.Name
+	}
+	return t.Addr.String()
+}
+
+// Egress decides which targets may be dialled. Its methods run beside each
+// other. Their errors reach the caller as a PolicyError.
+type Egress interface {
+	// CheckName is asked before the name is resolved.
+	CheckName(t Target) error
+	// CheckAddr is asked for every address before it is dialled, and again for
+	// the address that the socket is about to connect to.
+	CheckAddr(t Target, addr netip.AddrPort) error
+}
+
+// Resolver finds the addresses of a name; *net.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// Config is what a Registry works with. Egress is required; every other zero
+// value is the default that its comment names. It must not be changed after
+// NewRegistry.
+type Config struct {
+	Egress   Egress
+	Resolver Resolver                       // Go's own resolver
+	Roots    func() (*x509.CertPool, error) // x509.SystemCertPool
+	Now      func() time.Time               // time.Now; for judging certificates alone
+	Logger   *slog.Logger                   // discards
+
+	LegacyTLS bool // TLS 1.0, 1.1 and insecure cipher suites may be asked for
+
+	MaxSessions         int // 20,000
+	MaxSessionsPerOwner int // 1,000
+	BufferBytes         int // per connection and direction; 256 KiB
+
+	SessionExpiry   time.Duration // without connection and stream; 15 min
+	DetachGrace     time.Duration // a connection without a stream; 60 s
+	GracefulTimeout time.Duration // a peer that does not read; 10 s
+	DNSTimeout      time.Duration // 5 s
+}
+
+func (c Config) withDefaults() Config {
+	if c.Resolver == nil {
+		c.Resolver = &net.Resolver{PreferGo: true}
+	}
+	if c.Roots == nil {
+		c.Roots = x509.SystemCertPool
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	for _, d := range []struct {
+		p   *int
+		def int
+	}{{&c.MaxSessions, 20_000}, {&c.MaxSessionsPerOwner, 1_000}, {&c.BufferBytes, 256 << 10}} {
+		if *d.p == 0 {
+			*d.p = d.def
+		}
+	}
+	for _, d := range []struct {
+		p   *time.Duration
+		def time.Duration
+	}{
+		{&c.SessionExpiry, 15 * time.Minute},
+		{&c.DetachGrace, time.Minute},
+		{&c.GracefulTimeout, 10 * time.Second},
+		{&c.DNSTimeout, 5 * time.Second},
+	} {
+		if *d.p == 0 {
+			*d.p = d.def
+		}
+	}
+	return c
+}
+
+// Registry holds every session of the service.
+type Registry struct {
+	cfg     Config
+	drained chan struct{} // closed when the drain is over: streams end
+
+	mu       sync.Mutex
+	sessions map[string]*Session
+	owners   map[string]*ownerSessions
+	live     int           // connections that have not ended
+	draining time.Time     // the deadline; zero: not draining
+	idle     chan struct{} // closed, and nil again, when live falls to 0; made by Drain
+}
+
+type ownerSessions struct {
+	count    int
+	requests requestLog[string] // session IDs
+}
+
+// NewRegistry returns a Registry without sessions.
+func NewRegistry(cfg Config) *Registry {
+	return &Registry{
+		cfg:      cfg.withDefaults(),
+		drained:  make(chan struct{}),
+		sessions: make(map[string]*Session),
+		owners:   make(map[string]*ownerSessions),
+	}
+}
+
+// Config returns the configuration with its defaults.
+func (r *Registry) Config() Config { return r.cfg }
+
+// Create makes an idle session, or returns the one that the same request made
+// before (created = false). An ephemeral session is deleted when its first
+// connection has ended.
+func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req Request) (s *Session, created bool, warnings []string, err error) {
+	warnings, err = settings.check(r.cfg.LegacyTLS)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.owners[owner]
+	if o == nil {
+		o = &ownerSessions{}
+	}
+	if id, found, err := o.requests.find(req, now); err != nil {
+		return nil, false, nil, err
+	} else if found {
+		if s := r.sessions[id]; s != nil {
+			return s, false, warnings, nil
+		}
+		return nil, false, nil, ErrNotFound
+	}
+	switch {
+	case !r.draining.IsZero():
+		return nil, false, nil, &DrainingError{}
+	case len(r.sessions) >= r.cfg.MaxSessions:
+		return nil, false, nil, &LimitError{What: "sessions", Limit: r.cfg.MaxSessions}
+	case o.count >= r.cfg.MaxSessionsPerOwner:
+		return nil, false, nil, &LimitError{What: "sessions of a caller", Limit: r.cfg.MaxSessionsPerOwner}
+	}
+	if err := o.requests.room(req, now); err != nil {
+		return nil, false, nil, err
+	}
+	s = newSession(r, strings.ToLower(rand.Text()), owner, settings, ephemeral)
+	r.owners[owner] = o
+	r.sessions[s.id] = s
+	o.count++
+	o.requests.remember(req, s.id, now)
+	return s, true, warnings, nil
+}
+
+// Get returns an owner's session. Any other ID is ErrNotFound, whether the
+// session exists or not.
+func (r *Registry) Get(owner, id string) (*Session, error) {
+	r.mu.Lock()
+	s := r.sessions[id]
+	r.mu.Unlock()
+	if s == nil || s.owner != owner {
+		return nil, ErrNotFound
+	}
+	s.touch()
+	return s, nil
+}
+
+// List returns up to limit of an owner's sessions in the order of creation,
+// after the one with the ID after ("" = from the beginning), and whether there
+// are more.
+func (r *Registry) List(owner, after string, limit int) (page []*Session, more bool) {
+	r.mu.Lock()
+	var all []*Session
+	for _, s := range r.sessions {
+		if s.owner == owner {
+			all = append(all, s)
+		}
+	}
+	r.mu.Unlock()
+	slices.SortFunc(all, func(a, b *Session) int {
+		return strings.Compare(a.listKey(), b.listKey())
+	})
+	i := 0
+	if after != "" {
+		i, _ = slices.BinarySearchFunc(all, after, func(s *Session, key string) int { return strings.Compare(s.listKey(), key) })
+		if i < len(all) && all[i].listKey() == after {
+			i++
+		}
+	}
+	all = all[i:]
+	if len(all) > limit {
+		return all[:limit], true
+	}
+	return all, false
+}
+
+// remove forgets a session; its lock may be held.
+func (r *Registry) remove(s *Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sessions[s.id] != s {
+		return
+	}
+	delete(r.sessions, s.id)
+	o := r.owners[s.owner]
+	o.count--
+	if o.count == 0 && len(o.requests.entries) == 0 {
+		delete(r.owners, s.owner)
+	}
+}
+
+func (r *Registry) connectionBegins() {
+	r.mu.Lock()
+	r.live++
+	r.mu.Unlock()
+}
+
+func (r *Registry) connectionEnded() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.live--
+	if r.live == 0 && r.idle != nil {
+		close(r.idle)
+		r.idle = nil
+	}
+}
+
+// all returns every session there is.
+func (r *Registry) all() []*Session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.sessions))
+}
+
+// Close ends every session at once and waits until every socket is closed.
+func (r *Registry) Close() {
+	for _, s := range r.all() {
+		s.Delete()
+		s.waitConnection()
+	}
+}

@@ -1,0 +1,356 @@
+package session
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"securesocket/tlsengine"
+)
+
+// maxCertificates is how many certificates a session takes.
+const maxCertificates = 100
+
+// Session is one secure socket: settings, certificates, the connection of the
+// current generation and the stream that holds it. Made by Registry.Create.
+type Session struct {
+	id        string
+	owner     string
+	created   time.Time
+	ephemeral bool // deleted when its first connection has ended
+	token     [32]byte
+	reg       *Registry
+
+	// connecting serialises Connect: one old connection ends before the next
+	// begins. It is taken before mu.
+	connecting sync.Mutex
+
+	mu             sync.Mutex
+	settings       Settings
+	certificates   []Certificate
+	generation     int64
+	state          State
+	mode           Mode
+	conn           *connection // of the current generation; nil before the first
+	requests       requestLog[*Attempt]
+	status         tlsengine.Status
+	report         *tlsengine.Report // of the current generation
+	lastErr        error             // first cause of the last failure
+	events         eventLog
+	attachment     *Attachment
+	attachSeq      int64 // the last one accepted
+	deleted        bool
+	drainAnnounced bool
+	lastUse        time.Time
+	expiry         *time.Timer
+	changed        chan struct{} // closed at the next change that somebody may wait for; nil: nobody does
+}
+
+// Certificate is one that the caller brought.
+type Certificate struct {
+	Cert    *x509.Certificate
+	Trusted bool
+}
+
+func newSession(r *Registry, id, owner string, settings Settings, ephemeral bool) *Session {
+	s := &Session{
+		id: id, owner: owner, created: time.Now(), ephemeral: ephemeral, reg: r,
+		settings: settings,
+		state:    StateUnconnected,
+		status:   tlsengine.StatusUnknown,
+	}
+	_, _ = rand.Read(s.token[:]) // never fails
+	s.lastUse = s.created
+	s.expiry = time.AfterFunc(r.cfg.SessionExpiry, s.expire)
+	return s
+}
+
+// ID is the session's key.
+func (s *Session) ID() string { return s.id }
+
+// Token is what an attach after the first needs. It is not to be logged.
+func (s *Session) Token() []byte { return s.token[:] }
+
+func (s *Session) listKey() string { return fmt.Sprintf("%020d %s", s.created.UnixNano(), s.id) }
+
+// ListKey is where the session stands in Registry.List.
+func (s *Session) ListKey() string { return s.listKey() }
+
+// Snapshot is a session at one moment. What it points to is immutable.
+type Snapshot struct {
+	ID, Owner  string
+	Created    time.Time
+	Expires    time.Time // zero: while connected or attached
+	Generation int64
+	State      State
+	Mode       Mode
+	Target     Target
+	Local      netip.AddrPort
+	Remote     netip.AddrPort
+	TLS        *tlsengine.State // nil unless encrypted
+	Peer       *x509.Certificate
+	Status     tlsengine.Status
+	Settings   Settings
+	Received   int64
+	Sent       int64
+	Accepted   int64
+	Delivered  int64
+	Attached   bool
+	AttachSeq  int64
+	LastErr    error
+	Cause      CloseCause
+	ReadCause  CloseCause
+	WriteCause CloseCause
+	Timeline   Timeline
+	EventSeq   int64
+}
+
+// Snapshot returns the session as it is now.
+func (s *Session) Snapshot() Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.snapshotLocked()
+}
+
+func (s *Session) snapshotLocked() Snapshot {
+	v := Snapshot{
+		ID: s.id, Owner: s.owner, Created: s.created,
+		Generation: s.generation, State: s.state, Mode: s.mode,
+		Status: s.status, Settings: s.settings,
+		Attached: s.attachment != nil, AttachSeq: s.attachSeq,
+		LastErr: s.lastErr, EventSeq: s.events.lastSeq,
+	}
+	if s.restingLocked() {
+		v.Expires = s.lastUse.Add(s.reg.cfg.SessionExpiry)
+	}
+	c := s.conn
+	if c == nil {
+		return v
+	}
+	v.Target, v.Local, v.Remote = c.target, c.local, c.remote
+	v.Received, v.Sent, v.Accepted, v.Delivered = c.received, c.written, c.accepted, c.delivered
+	v.ReadCause, v.WriteCause = c.readCause, c.writeCause
+	if c.ended {
+		v.Cause = c.overallCause()
+	}
+	v.Timeline = c.timeline.at(time.Now())
+	if s.state == StateEncrypted || (s.state == StateClosing && c.tls != nil) {
+		st := c.tls.State()
+		v.TLS = &st
+		v.Peer = c.tls.Report().PeerChain[0]
+	}
+	return v
+}
+
+// Update replaces the settings by what change makes of them. It returns the
+// generation from which all of the change holds.
+func (s *Session) Update(change func(Settings) (Settings, error)) (effective int64, warnings []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deleted {
+		return 0, nil, ErrNotFound
+	}
+	next, err := change(s.settings)
+	if err != nil {
+		return 0, nil, err
+	}
+	warnings, err = next.check(s.reg.cfg.LegacyTLS)
+	if err != nil {
+		return 0, nil, err
+	}
+	before := s.settings
+	s.settings = next
+	noDelay := *next.Effective().NoDelay
+	if c := s.conn; c != nil && !c.ended {
+		c.setNoDelayLocked(noDelay)
+		before.NoDelay, next.NoDelay = nil, nil
+		before.Label, next.Label = "", ""
+		if equalSettings(before, next) {
+			return s.generation, warnings, nil
+		}
+	}
+	return s.generation + 1, warnings, nil
+}
+
+// AddCertificate adds a certificate for the next handshakes. The same one
+// again changes nothing, but trusted makes it an anchor.
+func (s *Session) AddCertificate(cert *x509.Certificate, trusted bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deleted {
+		return ErrNotFound
+	}
+	i := slices.IndexFunc(s.certificates, func(c Certificate) bool { return c.Cert.Equal(cert) })
+	switch {
+	case i >= 0 && (s.certificates[i].Trusted || !trusted):
+		return nil
+	case i >= 0:
+		// A handshake under way may hold the old slice.
+		s.certificates = slices.Clone(s.certificates)
+		s.certificates[i].Trusted = true
+		return nil
+	case len(s.certificates) >= maxCertificates:
+		return &LimitError{What: "certificates of a session", Limit: maxCertificates}
+	}
+	s.certificates = append(slices.Clip(s.certificates), Certificate{cert, trusted})
+	return nil
+}
+
+// Report returns the verdict and the report of a generation, 0 = the current.
+// The report is nil before a verdict.
+func (s *Session) Report(generation int64) (tlsengine.Status, *tlsengine.Report, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.checkGenerationLocked("the certificate status", generation); err != nil {
+		return 0, nil, 0, err
+	}
+	return s.status, s.report, s.generation, nil
+}
+
+func (s *Session) checkGenerationLocked(op string, generation int64) error {
+	switch {
+	case s.deleted:
+		return ErrNotFound
+	case generation != 0 && generation != s.generation:
+		return &StateError{
+			Op:   op + fmt.Sprintf(" of generation %d", generation),
+			Have: fmt.Sprintf("at generation %d", s.generation),
+			Want: "at the one that is named",
+		}
+	}
+	return nil
+}
+
+// Delete ends the connection and forgets the session. It does not wait for the
+// socket to be closed. false: it was deleted before.
+func (s *Session) Delete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deleted {
+		return false
+	}
+	if c := s.conn; c != nil && !c.ended {
+		c.stopLocked(CauseDeleted, nil, false)
+	}
+	s.deleteLocked()
+	return true
+}
+
+func (s *Session) deleteLocked() {
+	s.deleted = true
+	s.expiry.Stop()
+	s.reg.remove(s)
+	s.wakeLocked()
+}
+
+// touch marks the session as used.
+func (s *Session) touch() {
+	s.mu.Lock()
+	s.lastUse = time.Now()
+	s.mu.Unlock()
+}
+
+// restingLocked: there is neither a connection nor a stream, so it expires.
+func (s *Session) restingLocked() bool {
+	return s.attachment == nil && (s.conn == nil || s.conn.ended)
+}
+
+// restLocked starts the clock of expiry when the session has come to rest.
+func (s *Session) restLocked() {
+	if s.restingLocked() && !s.deleted {
+		s.lastUse = time.Now()
+		s.expiry.Reset(s.reg.cfg.SessionExpiry)
+	}
+}
+
+func (s *Session) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deleted || !s.restingLocked() {
+		return
+	}
+	if left := s.reg.cfg.SessionExpiry - time.Since(s.lastUse); left > 0 {
+		s.expiry.Reset(left)
+		return
+	}
+	s.deleteLocked()
+}
+
+// emitLocked adds an event of the current generation and wakes who waits.
+func (s *Session) emitLocked(k EventKind) {
+	e := &Event{Generation: s.generation, Time: time.Now(), Kind: k}
+	if c := s.conn; c != nil {
+		e.Offset = c.received
+		c.sealLocked()
+	}
+	s.events.append(e)
+	s.wakeLocked()
+}
+
+func (s *Session) setStateLocked(next State) {
+	if s.state == next {
+		return
+	}
+	old := s.state
+	s.state = next
+	s.emitLocked(StateChanged{Old: old, New: next})
+}
+
+// wakeLocked wakes the attachment and every Wait.
+func (s *Session) wakeLocked() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+	if s.attachment != nil {
+		s.attachment.wake()
+	}
+}
+
+// nextChangeLocked returns a channel that is closed at the next change.
+func (s *Session) nextChangeLocked() <-chan struct{} {
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+func (s *Session) waitConnection() {
+	s.mu.Lock()
+	c := s.conn
+	s.mu.Unlock()
+	if c != nil {
+		<-c.done
+	}
+}
+
+func (s *Session) stopConnection(cause CloseCause, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.conn; c != nil && !c.ended {
+		c.stopLocked(cause, err, false)
+	}
+}
+
+// ParseCertificate reads exactly one DER certificate. The error is a
+// CertificateInputError.
+func ParseCertificate(der []byte) (*x509.Certificate, error) {
+	if len(der) == 0 {
+		return nil, &CertificateInputError{Why: "it is empty"}
+	}
+	cert, err := x509.ParseCertificate(der)
+	switch {
+	case err != nil && looksLikePEM(der):
+		return nil, &CertificateInputError{Why: "it is PEM; give the DER between the lines, decoded from base64"}
+	case err != nil:
+		return nil, &CertificateInputError{Why: err.Error()}
+	}
+	return cert, nil
+}
+
+func looksLikePEM(b []byte) bool { return bytes.Contains(b, []byte("-----BEGIN")) }

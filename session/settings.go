@@ -1,0 +1,292 @@
+package session
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/idna"
+
+	"securesocket/tlsengine"
+)
+
+// TrustBase is what a session's own anchors are added to. The numbers are the
+// wire's.
+type TrustBase int32
+
+// The bases; 0 is TrustDefaults.
+const (
+	TrustDefaults TrustBase = 1
+	TrustSystem   TrustBase = 2
+	TrustNone     TrustBase = 3
+)
+
+// Family restricts the addresses that are dialled; 0 is both. The numbers are
+// the wire's.
+type Family int32
+
+// The families.
+const (
+	FamilyIPv4 Family = 1
+	FamilyIPv6 Family = 2
+)
+
+// Settings is what a caller can set. A nil pointer and a zero value mean the
+// default. A Settings is copied by value; nothing it points to is changed.
+type Settings struct {
+	ServerName       *string  // SNI; nil: the host connected to; "": none
+	VerifyNames      []string // nil: ServerName if set, else the host
+	ALPN             []string
+	RequireALPN      *bool // default false
+	MinVersion       uint16
+	MaxVersion       uint16   // crypto/tls numbers
+	CipherSuites     []string // IANA names
+	TrustBase        TrustBase
+	HandshakeTimeout *time.Duration // default 10 s
+
+	NoDelay     *bool          // default true
+	KeepAlive   *time.Duration // default 30 s; 0: off
+	UserTimeout *time.Duration // default 30 s; 0: the system's
+	TCPTimeout  *time.Duration // default 10 s
+	Family      Family
+
+	ConnectTimeout *time.Duration // default 20 s, at least 250 ms
+	IdleTimeout    *time.Duration // default 15 min; 0: never
+	Label          string
+}
+
+// The defaults of durations, and the bounds of what a caller may set.
+const (
+	defaultConnectTimeout   = 20 * time.Second
+	minConnectTimeout       = 250 * time.Millisecond
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultTCPTimeout       = 10 * time.Second
+	defaultKeepAlive        = 30 * time.Second
+	defaultUserTimeout      = 30 * time.Second
+	defaultIdleTimeout      = 15 * time.Minute
+
+	maxDuration    = 24 * time.Hour
+	maxNames       = 16
+	maxLabelBytes  = 128
+	maxSuites      = 64
+	maxNameBytes   = 2048 // of a uri: name; DNS names are far shorter
+	maxALPNBytes   = 255
+	maxServerNames = 253
+)
+
+// Effective returns s with every default filled in that does not depend on the
+// host.
+func (s Settings) Effective() Settings {
+	s.RequireALPN = orDefault(s.RequireALPN, false)
+	s.NoDelay = orDefault(s.NoDelay, true)
+	if s.MinVersion == 0 {
+		s.MinVersion = min(tls.VersionTLS12, orVersion(s.MaxVersion))
+	}
+	s.MaxVersion = orVersion(s.MaxVersion)
+	if s.TrustBase == 0 {
+		s.TrustBase = TrustDefaults
+	}
+	s.HandshakeTimeout = orDefault(s.HandshakeTimeout, defaultHandshakeTimeout)
+	s.KeepAlive = orDefault(s.KeepAlive, defaultKeepAlive)
+	s.UserTimeout = orDefault(s.UserTimeout, defaultUserTimeout)
+	s.TCPTimeout = orDefault(s.TCPTimeout, defaultTCPTimeout)
+	s.IdleTimeout = orDefault(s.IdleTimeout, defaultIdleTimeout)
+	connect := max(*orDefault(s.ConnectTimeout, defaultConnectTimeout), minConnectTimeout)
+	s.ConnectTimeout = &connect
+	return s
+}
+
+func orDefault[T any](p *T, def T) *T {
+	if p == nil {
+		return &def
+	}
+	return p
+}
+
+func orVersion(v uint16) uint16 {
+	if v == 0 {
+		return tls.VersionTLS13
+	}
+	return v
+}
+
+// check refuses what cannot work and returns warnings about what will not have
+// the effect that it looks like.
+func (s Settings) check(legacy bool) (warnings []string, err error) {
+	for _, d := range []struct {
+		field string
+		value *time.Duration
+	}{
+		{"connect_timeout", s.ConnectTimeout},
+		{"idle_timeout", s.IdleTimeout},
+		{"tls.handshake_timeout", s.HandshakeTimeout},
+		{"tcp.keepalive", s.KeepAlive},
+		{"tcp.user_timeout", s.UserTimeout},
+		{"tcp.tcp_timeout", s.TCPTimeout},
+	} {
+		if d.value != nil && (*d.value < 0 || *d.value > maxDuration) {
+			return nil, &FieldError{d.field, "has to be between 0 and 24 hours"}
+		}
+	}
+	if len(s.Label) > maxLabelBytes {
+		return nil, &FieldError{"label", fmt.Sprintf("is longer than %d bytes", maxLabelBytes)}
+	}
+	if s.ServerName != nil && *s.ServerName != "" {
+		if err := checkServerName(*s.ServerName); err != nil {
+			return nil, &FieldError{"tls.server_name", err.Error()}
+		}
+	}
+	if err := checkNames(s.VerifyNames); err != nil {
+		return nil, err
+	}
+	if err := checkALPN(s.ALPN); err != nil {
+		return nil, err
+	}
+	if s.RequireALPN != nil && *s.RequireALPN && len(s.ALPN) == 0 {
+		return nil, &FieldError{"tls.require_alpn", "needs tls.alpn_protocols"}
+	}
+	if err := s.checkVersions(legacy); err != nil {
+		return nil, err
+	}
+	return s.checkSuites(legacy)
+}
+
+func checkServerName(name string) error {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return fmt.Errorf("%.64q is an IP address, which TLS cannot send; set \"\" to send none", name)
+	}
+	if _, err := idna.Lookup.ToASCII(name); err != nil || len(name) > maxServerNames {
+		return fmt.Errorf("%.64q is not a DNS name", name)
+	}
+	return nil
+}
+
+func checkNames(names []string) error {
+	if len(names) > maxNames {
+		return &FieldError{"tls.verify_names", fmt.Sprintf("has more than %d names", maxNames)}
+	}
+	for _, n := range names {
+		switch {
+		case n == "" || len(n) > maxNameBytes:
+			return &FieldError{"tls.verify_names", "has a name that is empty or too long"}
+		case strings.HasPrefix(n, "uri:"):
+			continue
+		}
+		if _, err := netip.ParseAddr(n); err == nil {
+			continue
+		}
+		if _, err := idna.Lookup.ToASCII(strings.TrimSuffix(n, ".")); err != nil {
+			return &FieldError{"tls.verify_names", fmt.Sprintf("%.64q is neither a DNS name nor an IP address nor uri:...", n)}
+		}
+	}
+	return nil
+}
+
+func checkALPN(protocols []string) error {
+	if len(protocols) > maxNames {
+		return &FieldError{"tls.alpn_protocols", fmt.Sprintf("has more than %d protocols", maxNames)}
+	}
+	for _, p := range protocols {
+		if p == "" || len(p) > maxALPNBytes {
+			return &FieldError{"tls.alpn_protocols", "has a protocol that is not of 1 to 255 bytes"}
+		}
+	}
+	return nil
+}
+
+func (s Settings) checkVersions(legacy bool) error {
+	for _, v := range []struct {
+		field   string
+		version uint16
+	}{{"tls.min_version", s.MinVersion}, {"tls.max_version", s.MaxVersion}} {
+		switch {
+		case v.version == 0:
+		case v.version < tls.VersionTLS10:
+			return &ProtocolError{Field: v.field, Version: tls.VersionName(v.version)}
+		case v.version < tls.VersionTLS12 && !legacy:
+			return &ProtocolError{Field: v.field, Version: tls.VersionName(v.version), Legacy: true}
+		}
+	}
+	if e := s.Effective(); e.MinVersion > e.MaxVersion {
+		return &FieldError{"tls.min_version", "is above tls.max_version"}
+	}
+	return nil
+}
+
+func (s Settings) checkSuites(legacy bool) (warnings []string, err error) {
+	if len(s.CipherSuites) == 0 {
+		return nil, nil
+	}
+	if len(s.CipherSuites) > maxSuites {
+		return nil, &CipherError{Why: fmt.Sprintf("has more than %d suites", maxSuites)}
+	}
+	chosen := 0
+	for _, name := range s.CipherSuites {
+		suite, ok := tlsengine.SuiteByName(name)
+		switch {
+		case !ok:
+			return nil, &CipherError{Suite: name, Why: "is not known by that IANA name; GetCapabilities lists the names"}
+		case suite.Insecure && !legacy:
+			return nil, &CipherError{Suite: name, Why: "is insecure; the operator can allow it with --legacy-tls"}
+		case suite.TLS13:
+		default:
+			chosen++
+		}
+	}
+	e := s.Effective()
+	if chosen == 0 && e.MaxVersion < tls.VersionTLS13 {
+		return nil, &CipherError{Why: "has no suite for the protocol versions that are allowed"}
+	}
+	if e.MaxVersion == tls.VersionTLS13 {
+		warnings = append(warnings, "tls.cipher_suites: the suites of TLS 1.3 cannot be chosen, all of them are offered")
+	}
+	if chosen > 1 {
+		warnings = append(warnings, "tls.cipher_suites: the order cannot be chosen, it is the service's")
+	}
+	return warnings, nil
+}
+
+// suiteIDs are the numbers of the suites, nil for the default. The names have
+// been checked.
+func (s Settings) suiteIDs() []uint16 {
+	if len(s.CipherSuites) == 0 {
+		return nil
+	}
+	ids := make([]uint16, 0, len(s.CipherSuites))
+	for _, name := range s.CipherSuites {
+		if suite, ok := tlsengine.SuiteByName(name); ok {
+			ids = append(ids, suite.ID)
+		}
+	}
+	return ids
+}
+
+// serverName is the name to send and verifyNames are the names to find for a
+// connection to host.
+func (s Settings) serverName(host string) string {
+	if s.ServerName == nil {
+		return host
+	}
+	name, err := idna.Lookup.ToASCII(*s.ServerName)
+	if err != nil {
+		return *s.ServerName
+	}
+	return name
+}
+
+func (s Settings) verifyNames(host string) []string {
+	switch {
+	case len(s.VerifyNames) > 0:
+		return slices.Clone(s.VerifyNames)
+	case s.ServerName != nil && *s.ServerName != "":
+		return []string{*s.ServerName}
+	}
+	return []string{host}
+}
+
+// equalSettings compares by value, through the pointers.
+func equalSettings(a, b Settings) bool { return reflect.DeepEqual(a, b) }

@@ -1,0 +1,49 @@
+package session
+
+import "time"
+
+// Span is a phase of an attempt: when it began, counted from the attempt's
+// start, and how long it took. The zero Span was not reached.
+type Span struct {
+	Reached  bool
+	Start    time.Duration
+	Duration time.Duration
+}
+
+// Timeline says where the time of an attempt went.
+type Timeline struct {
+	Policy, DNS, TCP, Handshake, Validation Span
+}
+
+// timeline measures an attempt. Guarded by the session's mu.
+type timeline struct {
+	began time.Time
+	spans [5]struct{ from, to time.Time }
+}
+
+const (
+	spanPolicy = iota
+	spanDNS
+	spanTCP
+	spanHandshake
+	spanValidation
+)
+
+func (t *timeline) begin(span int) { t.spans[span].from = time.Now() }
+func (t *timeline) end(span int)   { t.spans[span].to = time.Now() }
+
+// at returns the timeline as seen at now; phases that have not ended last
+// until then.
+func (t *timeline) at(now time.Time) Timeline {
+	get := func(i int) Span {
+		s := t.spans[i]
+		if s.from.IsZero() {
+			return Span{}
+		}
+		if s.to.IsZero() {
+			s.to = now
+		}
+		return Span{Reached: true, Start: s.from.Sub(t.began), Duration: s.to.Sub(s.from)}
+	}
+	return Timeline{get(spanPolicy), get(spanDNS), get(spanTCP), get(spanHandshake), get(spanValidation)}
+}
