@@ -1,0 +1,51 @@
+package tlsengine
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+)
+
+// Bounds on what a peer may have judged. crypto/tls alone takes 256 KiB of certificates.
+const (
+	maxPresented        = 16
+	maxPresentedBytes   = 128 << 10
+	maxCertificateBytes = 32 << 10
+)
+
+// withinBounds returns the longest head of the presented chain that keeps the bounds, and why the rest does not, or "".
+func withinBounds(presented []*x509.Certificate) (head []*x509.Certificate, why string) {
+	total := 0
+	for i, cert := range presented {
+		n := len(cert.Raw)
+		total += n
+		switch {
+		case i == maxPresented:
+			why = fmt.Sprintf("the peer sent %d certificates, at most %d are judged", len(presented), maxPresented)
+		case n > maxCertificateBytes:
+			why = fmt.Sprintf("certificate %d of the peer has %d bytes, at most %d are judged", i, n, maxCertificateBytes)
+		case total > maxPresentedBytes:
+			why = fmt.Sprintf("the peer's certificates have more than %d bytes in all", maxPresentedBytes)
+		}
+		if why != "" {
+			return presented[:i:i], why
+		}
+	}
+	return presented, ""
+}
+
+// distinct drops what came before, by SHA-256 of the DER.
+func distinct(lists ...[]*x509.Certificate) []*x509.Certificate {
+	var out []*x509.Certificate
+	seen := make(map[[sha256.Size]byte]bool)
+	for _, list := range lists {
+		for _, cert := range list {
+			sum := sha256.Sum256(cert.Raw)
+			if !seen[sum] {
+				seen[sum] = true
+				out = append(out, cert)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,24 @@
+// Package tlsengine runs one TLS handshake over a connection that the caller has made, and judges the peer's
+// certificate chain inside it.
+//
+// It speaks TLS 1.0 to 1.3 (RFC 2246, 4346, 5246, 8446) through crypto/tls and validates as RFC 5280 and RFC 6125
+// ask through crypto/x509. It adds what those two do not give: a report with every problem of every certificate
+// instead of the first error, the alert's number, and the true way in which a connection ended.
+//
+// It does not dial, resolve names, fetch issuers, ask for revocation, resume sessions or speak the server's role.
+//
+// # Trust
+//
+// x509.Certificate.Verify decides, the diagnosis explains. Nothing that explains may raise a verdict. A handshake
+// without a verdict fails.
+//
+// # Concurrency
+//
+// [Client] runs on the caller's goroutine and leaves no goroutine behind. A [Conn] takes one reader and one writer at a
+// time; [Conn.Close] and [Conn.Abort] may be called from anywhere.
+//
+// # Errors
+//
+// Every error says who is to blame: [ConfigError] the caller, [CertificateError] the peer's chain, [HandshakeError] the
+// peer's protocol or the pair of configurations, [AlertError] whoever sent the alert, [TransportError] the connection.
+package tlsengine

@@ -1,0 +1,70 @@
+package tlsengine
+
+import "strconv"
+
+// Status is the single answer about a chain. Its numbers are the contract's; the zero value is not used.
+type Status uint8
+
+const (
+	StatusUnknown           Status = iota + 1 // nothing could be judged
+	StatusTrusted                             // the chain leads to an anchor and the leaf carries the name
+	StatusExpired                             // the leaf has expired
+	StatusNotYetValid                         // the leaf is not valid yet
+	StatusPrincipalMismatch                   // the leaf does not carry the name
+	StatusInvalidChain                        // an anchor is reached, but a certificate authority on the way fails
+	StatusUntrustedSigners                    // no anchor is reached
+	StatusRevoked                             // the leaf was revoked; not produced yet
+	StatusInvalid                             // the leaf fails in another way
+)
+
+// The constants of AIR's flash.security.CertificateStatus.
+var statusNames = [...]string{"", "unknown", "trusted", "expired", "notYetValid", "principalMismatch", "invalidChain",
+	"untrustedSigners", "revoked", "invalid"}
+
+func (s Status) String() string {
+	if s > 0 && int(s) < len(statusNames) {
+		return statusNames[s]
+	}
+	return "Status(" + strconv.Itoa(int(s)) + ")"
+}
+
+// severity orders statuses, the most serious first, so that what decides never hides something worse: overriding
+// "expired" must not accept an unknown authority.
+var severity = [...]Status{StatusRevoked, StatusUntrustedSigners, StatusInvalidChain, StatusPrincipalMismatch,
+	StatusNotYetValid, StatusExpired, StatusInvalid, StatusUnknown}
+
+// statusOf is the status of a chain that was refused.
+func statusOf(problems []Problem) Status {
+	for _, s := range severity {
+		for _, p := range problems {
+			if p.status() == s {
+				return s
+			}
+		}
+	}
+	return StatusInvalid
+}
+
+// status is what the problem alone would make of a chain.
+func (p Problem) status() Status {
+	switch p.Code {
+	case SelfSignedCertificate, SelfSignedCertificateInChain, UnableToGetLocalIssuerCertificate,
+		UnableToVerifyFirstCertificate:
+		return StatusUntrustedSigners
+	case NameConstraintViolated:
+		return StatusInvalidChain // the authority's limit, wherever the name stands
+	case HostNameMismatch:
+		return StatusPrincipalMismatch
+	case ChainTooLarge:
+		return StatusUnknown
+	}
+	switch {
+	case p.Depth > 0:
+		return StatusInvalidChain
+	case p.Code == CertificateExpired:
+		return StatusExpired
+	case p.Code == CertificateNotYetValid:
+		return StatusNotYetValid
+	}
+	return StatusInvalid
+}
