@@ -24,11 +24,10 @@ func describe(err error) description {
 	if d, ok := describePeer(err); ok {
 		return d
 	}
-	d := of(pb.ErrorReason_ERROR_REASON_INTERNAL, "a defect of the service; its logs have more")
-	if ie, ok := errors.AsType[*internalError](err); ok {
-		d.metadata = meta("id", ie.id)
+	if ie, ok := errors.AsType[*session.InternalError](err); ok {
+		return of(pb.ErrorReason_ERROR_REASON_INTERNAL, ie.Error(), "id", ie.ID)
 	}
-	return d
+	return of(pb.ErrorReason_ERROR_REASON_INTERNAL, "a defect of the service; its logs have more")
 }
 
 func of(reason pb.ErrorReason, message string, pairs ...string) description {

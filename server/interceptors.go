@@ -2,7 +2,7 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -17,12 +17,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	pb "securesocket/gen/securesocket/v1"
+	"securesocket/session"
 )
-
-// internalError is a defect; id finds it in the logs.
-type internalError struct{ id string }
-
-func (e *internalError) Error() string { return "internal error " + e.id }
 
 // interceptorOptions returns the interceptors in their order: what goes wrong
 // in one is seen by those before it.
@@ -31,9 +27,7 @@ func interceptorOptions(authenticate Authenticator, log *slog.Logger) []grpc.Ser
 		return c.Service == pb.SecureSocketService_ServiceDesc.ServiceName
 	})
 	panics := recovery.WithRecoveryHandlerContext(func(_ context.Context, p any) error {
-		id := rand.Text()
-		log.Error("panic", "id", id, "panic", p, "stack", string(debug.Stack()))
-		return &internalError{id}
+		return session.Internal(log, "panic", "panic", p, "stack", string(debug.Stack()))
 	})
 	// Errors are converted outermost, so that every refusal has its ErrorInfo.
 	return []grpc.ServerOption{
@@ -82,10 +76,8 @@ func finalStatus(log *slog.Logger, method string, err error) error {
 	}
 	st := toStatus(err)
 	if status.Code(st) == codes.Internal && strings.HasPrefix(method, "/"+pb.SecureSocketService_ServiceDesc.ServiceName) {
-		if _, known := err.(*internalError); !known { //nolint:errorlint // ours, unwrapped
-			id := rand.Text()
-			log.Error("internal error", "id", id, "method", method, "error", err.Error())
-			return toStatus(&internalError{id})
+		if _, logged := errors.AsType[*session.InternalError](err); !logged {
+			return toStatus(session.Internal(log, "unexpected error", "method", method, "error", err.Error()))
 		}
 	}
 	log.Debug("refused", "method", method, "code", status.Code(st).String(), "error", bounded(err.Error()))

@@ -260,6 +260,9 @@ func (c *connection) handshake(ctx context.Context, raw net.Conn) (*tlsengine.Co
 	if cause := context.Cause(ctx); err != nil && cause != nil && errors.Is(err, cause) {
 		err = cause
 	}
+	if he, ok := errors.AsType[*tlsengine.HandshakeError](err); ok && he.Kind == tlsengine.Internal {
+		err = Internal(c.s.reg.cfg.Logger, "the handshake failed on this side", "error", err.Error())
+	}
 	c.judged(conn, err)
 	return conn, err
 }
@@ -279,7 +282,7 @@ func (c *connection) tlsConfig() (*tlsengine.Config, error) {
 	if c.settings.TrustBase != TrustNone {
 		roots, err := s.reg.cfg.Roots()
 		if err != nil {
-			return nil, err
+			return nil, Internal(s.reg.cfg.Logger, "the trust anchors cannot be read", "error", err.Error())
 		}
 		cfg.Trust.Roots = roots
 	}

@@ -119,7 +119,7 @@ func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff Setti
 			started++
 			next.Reset(dialStagger)
 			go func() {
-				conn, err := dialer.DialContext(ctx, "tcp", addr.String())
+				conn, err := c.s.reg.cfg.Dial(ctx, &dialer, addr.String())
 				if err != nil {
 					err = dialError(ctx, addr, err)
 				}

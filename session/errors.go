@@ -1,8 +1,10 @@
 package session
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 )
@@ -134,6 +136,18 @@ type PolicyError struct{ Err error }
 func (e *PolicyError) Error() string { return e.Err.Error() }
 
 func (e *PolicyError) Unwrap() error { return e.Err }
+
+// InternalError: a defect of the service. The cause is in the logs, under ID.
+type InternalError struct{ ID string }
+
+func (e *InternalError) Error() string { return "a defect of the service; its logs have more under " + e.ID }
+
+// Internal logs a defect and returns what a caller is told of it.
+func Internal(log *slog.Logger, what string, args ...any) *InternalError {
+	e := &InternalError{ID: rand.Text()}
+	log.Error(what, append(args, "id", e.ID)...)
+	return e
+}
 
 // NetworkKind tells troubles on the way to the peer apart.
 type NetworkKind int

@@ -55,6 +55,10 @@ type Config struct {
 	Now      func() time.Time               // time.Now; for judging certificates alone
 	Logger   *slog.Logger                   // discards
 
+	// Dial connects with a prepared dialer, which has the policy's last check.
+	// nil is d.DialContext.
+	Dial func(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error)
+
 	LegacyTLS bool // TLS 1.0, 1.1 and insecure cipher suites may be asked for
 
 	MaxSessions         int // 20,000
@@ -76,6 +80,11 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Dial == nil {
+		c.Dial = func(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", addr)
+		}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

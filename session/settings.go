@@ -2,14 +2,12 @@ package session
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
-
-	"golang.org/x/net/idna"
 
 	"securesocket/tlsengine"
 )
@@ -69,13 +67,10 @@ const (
 	defaultUserTimeout      = 30 * time.Second
 	defaultIdleTimeout      = 15 * time.Minute
 
-	maxDuration    = 24 * time.Hour
-	maxNames       = 16
-	maxLabelBytes  = 128
-	maxSuites      = 64
-	maxNameBytes   = 2048 // of a uri: name; DNS names are far shorter
-	maxALPNBytes   = 255
-	maxServerNames = 253
+	maxDuration   = 24 * time.Hour
+	maxNames      = 16
+	maxLabelBytes = 128
+	maxSuites     = 64
 )
 
 // Effective returns s with every default filled in that does not depend on the
@@ -135,19 +130,8 @@ func (s Settings) check(legacy bool) (warnings []string, err error) {
 	if len(s.Label) > maxLabelBytes {
 		return nil, &FieldError{"label", fmt.Sprintf("is longer than %d bytes", maxLabelBytes)}
 	}
-	if s.ServerName != nil && *s.ServerName != "" {
-		if err := checkServerName(*s.ServerName); err != nil {
-			return nil, &FieldError{"tls.server_name", err.Error()}
-		}
-	}
-	if err := checkNames(s.VerifyNames); err != nil {
+	if err := s.checkTLS(); err != nil {
 		return nil, err
-	}
-	if err := checkALPN(s.ALPN); err != nil {
-		return nil, err
-	}
-	if s.RequireALPN != nil && *s.RequireALPN && len(s.ALPN) == 0 {
-		return nil, &FieldError{"tls.require_alpn", "needs tls.alpn_protocols"}
 	}
 	if err := s.checkVersions(legacy); err != nil {
 		return nil, err
@@ -155,47 +139,37 @@ func (s Settings) check(legacy bool) (warnings []string, err error) {
 	return s.checkSuites(legacy)
 }
 
-func checkServerName(name string) error {
-	if _, err := netip.ParseAddr(name); err == nil {
-		return fmt.Errorf("%.64q is an IP address, which TLS cannot send; set \"\" to send none", name)
-	}
-	if _, err := idna.Lookup.ToASCII(name); err != nil || len(name) > maxServerNames {
-		return fmt.Errorf("%.64q is not a DNS name", name)
-	}
-	return nil
-}
-
-func checkNames(names []string) error {
-	if len(names) > maxNames {
+// checkTLS asks the engine about names and application protocols.
+func (s Settings) checkTLS() error {
+	if len(s.VerifyNames) > maxNames {
 		return &FieldError{"tls.verify_names", fmt.Sprintf("has more than %d names", maxNames)}
 	}
-	for _, n := range names {
-		switch {
-		case n == "" || len(n) > maxNameBytes:
-			return &FieldError{"tls.verify_names", "has a name that is empty or too long"}
-		case strings.HasPrefix(n, "uri:"):
-			continue
-		}
-		if _, err := netip.ParseAddr(n); err == nil {
-			continue
-		}
-		if _, err := idna.Lookup.ToASCII(strings.TrimSuffix(n, ".")); err != nil {
-			return &FieldError{"tls.verify_names", fmt.Sprintf("%.64q is neither a DNS name nor an IP address nor uri:...", n)}
-		}
-	}
-	return nil
-}
-
-func checkALPN(protocols []string) error {
-	if len(protocols) > maxNames {
+	if len(s.ALPN) > maxNames {
 		return &FieldError{"tls.alpn_protocols", fmt.Sprintf("has more than %d protocols", maxNames)}
 	}
-	for _, p := range protocols {
-		if p == "" || len(p) > maxALPNBytes {
-			return &FieldError{"tls.alpn_protocols", "has a protocol that is not of 1 to 255 bytes"}
+	cfg := tlsengine.Config{VerifyNames: s.verifyNames(anyHost), ALPN: s.ALPN, RequireALPN: s.RequireALPN != nil && *s.RequireALPN}
+	if s.ServerName != nil {
+		if _, err := netip.ParseAddr(*s.ServerName); err == nil {
+			return &FieldError{"tls.server_name", "is an IP address, which TLS cannot send; \"\" sends none"}
 		}
+		cfg.ServerName = *s.ServerName
 	}
-	return nil
+	err := cfg.Validate()
+	if ce, ok := errors.AsType[*tlsengine.ConfigError](err); ok {
+		return &FieldError{engineFields[ce.Field], ce.Why}
+	}
+	return err
+}
+
+// anyHost stands for the host while none is known.
+const anyHost = "host.invalid"
+
+// engineFields are our names for what the engine complains about.
+var engineFields = map[string]string{
+	"ServerName":  "tls.server_name",
+	"VerifyNames": "tls.verify_names",
+	"ALPN":        "tls.alpn_protocols",
+	"RequireALPN": "tls.require_alpn",
 }
 
 func (s Settings) checkVersions(legacy bool) error {
@@ -271,11 +245,7 @@ func (s Settings) serverName(host string) string {
 	if s.ServerName == nil {
 		return host
 	}
-	name, err := idna.Lookup.ToASCII(*s.ServerName)
-	if err != nil {
-		return *s.ServerName
-	}
-	return name
+	return *s.ServerName
 }
 
 func (s Settings) verifyNames(host string) []string {

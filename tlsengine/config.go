@@ -53,6 +53,12 @@ type ConfigError struct {
 
 func (e *ConfigError) Error() string { return "tlsengine: invalid " + e.Field + ": " + e.Why }
 
+// Validate tells whether Client would refuse the configuration. The error is a *ConfigError.
+func (c *Config) Validate() error {
+	_, err := c.settings()
+	return err
+}
+
 // settings is a Config that has been checked and has its defaults filled in.
 type settings struct {
 	serverName   string // A-label, or empty

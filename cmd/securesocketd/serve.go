@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"securesocket/server"
+	"securesocket/session"
+)
+
+// serve runs the service until a signal has ended it.
+func serve(f flags, stdout, stderr io.Writer, signals <-chan os.Signal) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	log, err := f.logger(stderr)
+	if err != nil {
+		return err
+	}
+	listeners, own, err := listenAll(f)
+	if err != nil {
+		return err
+	}
+	policy, err := f.policy(own)
+	if err != nil {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+		return err
+	}
+	s := server.New(server.Config{
+		Registry: session.NewRegistry(session.Config{Egress: server.Egress(policy), Logger: log, LegacyTLS: f.legacyTLS}),
+		Logger:   log,
+		Version:  version,
+	})
+	warn(f, log)
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() {
+			if err := s.Serve(l); err != nil {
+				failed <- fmt.Errorf("%s: %w", l.address, err)
+			}
+		}()
+		log.Info("serving", "address", l.address, "version", version)
+		_, _ = fmt.Fprintf(stdout, "ready %s\n", l.address)
+	}
+	select {
+	case err := <-failed:
+		s.Close()
+		return err
+	case sig := <-signals:
+		drain(f, s, log, sig, signals)
+		return nil
+	}
+}
+
+// warn says at the start what an operator should not overlook.
+func warn(f flags, log *slog.Logger) {
+	if f.insecure {
+		log.Warn("--insecure: callers over grpc:// are not encrypted, and all of them are the principal \"anonymous\", who sees the sessions of the others")
+	}
+	if f.legacyTLS {
+		log.Warn("--legacy-tls: callers may ask for TLS 1.0, TLS 1.1 and insecure cipher suites")
+	}
+	if v := os.Getenv("GODEBUG"); v != "" {
+		log.Warn("GODEBUG is set, which can change verdicts about certificates", "GODEBUG", v)
+	}
+}
+
+// drain ends the service in order; a second signal ends it at once.
+func drain(f flags, s *server.Server, log *slog.Logger, sig os.Signal, signals <-chan os.Signal) {
+	log.Info("draining", "signal", sig.String(), "timeout", f.drainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), f.drainTimeout)
+	defer cancel()
+	done := make(chan struct{})
+	go func() { defer close(done); s.Drain(ctx) }()
+	select {
+	case <-done:
+	case <-signals:
+		log.Warn("second signal: stopping at once")
+		cancel()
+		<-done
+	}
+	log.Info("stopped")
+}
