@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"os"
+	"strings"
+)
+
+const (
+	// maxAnchors is what the service takes for one session.
+	maxAnchors = 100
+	// maxAnchorFile bounds what is read of a file, in bytes; maxAnchors of usual size have a tenth of it.
+	maxAnchorFile = 4 << 20
+)
+
+// readAnchors reads the certificates of PEM files, in DER. Errors name the file and never show what is in it: it may be
+// the wrong file, with a secret.
+func readAnchors(files []string) (anchors [][]byte, err error) {
+	for _, file := range files {
+		content, err := readBounded(file)
+		if err != nil {
+			return nil, usagef("--cafile %q cannot be read: %w", file, err)
+		}
+		found, err := parseAnchors(content)
+		if err != nil {
+			return nil, usagef("--cafile %q %w", file, err)
+		}
+		anchors = append(anchors, found...)
+	}
+	if len(anchors) > maxAnchors {
+		return nil, usagef("--cafile: there are %d certificates; the service takes at most %d", len(anchors), maxAnchors)
+	}
+	return anchors, nil
+}
+
+func readBounded(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, errors.Unwrap(err) // the path is in the message already
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxAnchorFile+1))
+	switch {
+	case err != nil:
+		return nil, errors.Unwrap(err)
+	case len(content) > maxAnchorFile:
+		return nil, errors.New("it is too large for certificates")
+	}
+	return content, nil
+}
+
+func parseAnchors(content []byte) (anchors [][]byte, err error) {
+	for {
+		var block *pem.Block
+		block, content = pem.Decode(content)
+		switch {
+		case block == nil && bytes.Contains(content, []byte("-----BEGIN")):
+			return nil, errors.New("has a PEM block that cannot be read")
+		case block == nil && len(anchors) == 0:
+			return nil, errors.New("has no certificate in PEM")
+		case block == nil:
+			return anchors, nil
+		case strings.Contains(block.Type, "PRIVATE KEY"):
+			return nil, errors.New("has a private key; a file of trust anchors must have none")
+		case block.Type != "CERTIFICATE":
+			return nil, errors.New("has a PEM block that is no CERTIFICATE")
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return nil, errors.New("has a certificate that cannot be read")
+		}
+		anchors = append(anchors, block.Bytes)
+	}
+}

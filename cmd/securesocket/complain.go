@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+
+	"securesocket/client"
+	pb "securesocket/gen/securesocket/v1"
+)
+
+// usageError is a mistake on the command line, files that it names included.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// complain says on stderr why a command has failed: what, which side can mend it, and how.
+func (p *program) complain(err error) {
+	var out text
+	if e, ok := errors.AsType[*outputError](err); err == nil || ok && e.quiet() {
+		return
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		out.line("securesocket: usage: %v", err)
+		out.line("  remedy: see securesocket --help")
+	} else if e, ok := errors.AsType[*client.Error](err); ok {
+		p.describe(&out, e)
+	} else {
+		out.line("securesocket: %v", err)
+	}
+	_, _ = p.stderr.Write(out.Bytes()) // there is nowhere else to complain
+}
+
+// describe words what the service, or the way to it, says.
+func (p *program) describe(out *text, e *client.Error) {
+	if unreachable(e) && !p.service.embedded {
+		out.line("securesocket: the service at %s cannot be reached: %s", p.service.address(), e.Message)
+		out.line("  side: %s", e.Side())
+		out.line("  remedy: start it (go run ./cmd/securesocketd), name another with --server, or use --embedded")
+		return
+	}
+	what, label := e.Message, e.Code.String()
+	if e.Reason != pb.ErrorReason_ERROR_REASON_UNSPECIFIED {
+		label = reasonName(e.Reason)
+	}
+	if e.Phase != pb.Phase_PHASE_UNSPECIFIED {
+		what = word(e.Phase.String(), "PHASE_") + ": " + what
+	}
+	out.line("securesocket: %s (%s)", what, label)
+	out.line("  side: %s", e.Side())
+	out.line("  remedy: %s", p.remedy(e))
+}
+
+// remedy is the most specific advice there is.
+func (p *program) remedy(e *client.Error) string {
+	if e.Reason == pb.ErrorReason_ERROR_REASON_EGRESS_DENIED && p.service.embedded {
+		return "allow the target with --egress-allow, as this service is your own"
+	}
+	if hint := e.Metadata["hint"]; hint != "" {
+		return hint
+	}
+	return e.Remedy()
+}
+
+// unreachable reports whether the service was never there, as opposed to lost on the way.
+func unreachable(e *client.Error) bool {
+	return e.Code == codes.Unavailable && e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && e.Phase == pb.Phase_PHASE_UNSPECIFIED
+}
+
+// reasonName is a reason as docs and ErrorInfo have it: "PEER_RESET".
+func reasonName(r pb.ErrorReason) string { return strings.TrimPrefix(r.String(), "ERROR_REASON_") }
+
+// word is an enum's value in a sentence: "host lookup".
+func word(name, prefix string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, prefix), "_", " "))
+}
+
+// lockedWriter lets events and complaints share stderr, line by line.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

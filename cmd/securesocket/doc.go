@@ -1,0 +1,41 @@
+// Command securesocket is the command line over package client: it pipes through a secure socket session, says what
+// the service thinks of a peer's certificate, and shows what the service has and can do.
+//
+//	securesocket demo                                   the main job, with no service and no network
+//	securesocket connect HOST:PORT [-v]                 stdin and stdout through a session
+//	securesocket status HOST:PORT [-o text|json]        the verdict about the peer, and what was negotiated
+//	securesocket sessions [-o text|json]                this user's sessions
+//	securesocket capabilities [-o text|json]            what the service can do
+//
+// The service is at --server, else at $SECURESOCKET_ADDR, else at the daemon's default socket. With --embedded it runs
+// inside this process and ends with it.
+//
+// # Exit codes
+//
+//	0    done; connect: the peer ended with close_notify
+//	1    something else: a defect of the service, a file or a pipe that cannot be read or written, a failed demo
+//	2    usage: flags, files, HOST:PORT, and what the service says about them (INVALID_*, HOST_SYNTAX, UNSUPPORTED_*)
+//	3    refused by the service's operator: EGRESS_DENIED, UNAUTHENTICATED, LIMIT
+//	4    network: the service or the peer cannot be reached, DNS, timeouts, resets
+//	5    the TLS handshake failed
+//	6    the peer's certificate is refused
+//	7    truncated: the peer's end came without close_notify; what was written to stdout may be incomplete
+//	130  SIGINT or SIGTERM; connect resets the connection then. A second signal ends the process at once
+//
+// A reader of stdout that goes away ends the command quietly, with the code it has by then.
+//
+// # What it does not do
+//
+// It validates nothing itself: verdicts are the service's. It reads no files but those of --cafile, and sends of them
+// certificates alone.
+//
+// # Concurrency
+//
+// connect has two goroutines: one from stdin to the peer, one from the peer to stdout. A read of stdin and a write to
+// stdout cannot be interrupted, so one that is stuck ends with the process.
+//
+// # Errors
+//
+// At most three lines on stderr: what failed and its reason, the side that can mend it, and how. Texts that a peer may
+// have chosen are escaped before they are printed, on stdout as on stderr.
+package main

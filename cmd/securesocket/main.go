@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"securesocket/client"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	// Otherwise the runtime would end the process at the first write to a stdout that nobody reads, before the session
+	// is closed.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal finds no handler
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// program is what every command works with.
+type program struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+
+	service serviceFlags
+	// started is set when a command has begun: errors before that are about the command line.
+	started bool
+}
+
+// run is the whole program. It ends when the command has ended or ctx is done, and returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := &program{stdin: stdin, stdout: stdout, stderr: &lockedWriter{w: stderr}}
+	root := p.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !p.started {
+		err = &usageError{err}
+	}
+	if ctx.Err() != nil && err != nil {
+		err = errInterrupted
+	}
+	p.complain(err)
+	return exitCode(err)
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "securesocket",
+		Short: "Secure sockets that a service makes, validates and holds",
+		Long: `securesocket is the command line of the secure socket service.
+To see what it does, with no service and no network:  securesocket demo
+
+Exit codes: 0 done, 1 other, 2 usage, 3 refused by policy, 4 network,
+5 handshake, 6 certificate, 7 truncated, 130 interrupted.`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("a command is missing")
+		},
+	}
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	p.service.register(root)
+	root.AddCommand(p.connectCommand(), p.statusCommand(), p.sessionsCommand(), p.capabilitiesCommand(), p.demoCommand())
+	return root
+}
+
+// withService runs a command with a client of the service that the flags name.
+func (p *program) withService(do func(*cobra.Command, []string, *client.Client) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		p.started = true
+		c, done, err := p.service.open()
+		if err != nil {
+			return err
+		}
+		defer done()
+		return do(cmd, args, c)
+	}
+}
+
+// print writes a command's output at once, when it is complete.
+func (p *program) print(text []byte) error {
+	if _, err := p.stdout.Write(text); err != nil {
+		return &outputError{err}
+	}
+	return nil
+}
+
+// outputError says that stdout cannot be written.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return "stdout: " + e.err.Error() }
+func (e *outputError) Unwrap() error { return e.err }
+
+// quiet reports whether the reader of stdout has merely gone away, as head(1) does.
+func (e *outputError) quiet() bool {
+	return errors.Is(e.err, syscall.EPIPE) || errors.Is(e.err, io.ErrClosedPipe)
+}
+
+// errInterrupted is the end by a signal.
+var errInterrupted = errors.New("interrupted")

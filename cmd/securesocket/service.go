@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"securesocket/client"
+	"securesocket/cmd/internal/daemonaddr"
+)
+
+// serviceFlags say which service is used. They belong to every command.
+type serviceFlags struct {
+	server      string
+	embedded    bool
+	egressAllow []string
+	legacyTLS   bool
+}
+
+const addressVariable = "SECURESOCKET_ADDR"
+
+func (f *serviceFlags) register(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.StringVar(&f.server, "server", "", "the service's `ADDR`: unix:///PATH or grpc://HOST:PORT (default $"+addressVariable+", else "+daemonaddr.Default()+")")
+	flags.BoolVar(&f.embedded, "embedded", false, "run the whole service inside this process")
+	flags.StringArrayVar(&f.egressAllow, "egress-allow", nil, "with --embedded: `TARGET`, a CIDR, HOST or HOST:PORT, that may be reached, and then only those; repeatable")
+	flags.BoolVar(&f.legacyTLS, "legacy-tls", false, "with --embedded: TLS 1.0, TLS 1.1 and insecure cipher suites may be asked for")
+}
+
+// address is where the service is, unless it is embedded.
+func (f *serviceFlags) address() string {
+	if f.server != "" {
+		return f.server
+	}
+	if addr := os.Getenv(addressVariable); addr != "" {
+		return addr
+	}
+	return daemonaddr.Default()
+}
+
+// open returns a client of the service, and the function that ends it, and the service if it is embedded.
+func (f *serviceFlags) open() (*client.Client, func(), error) {
+	switch {
+	case f.embedded && f.server != "":
+		return nil, nil, usagef("--server and --embedded name two services; give one")
+	case !f.embedded && (len(f.egressAllow) > 0 || f.legacyTLS):
+		return nil, nil, usagef("--egress-allow and --legacy-tls need --embedded; a daemon has its own")
+	}
+	if f.embedded {
+		config, err := embeddedConfig(f.egressAllow, f.legacyTLS)
+		if err != nil {
+			return nil, nil, &usageError{err}
+		}
+		return openEmbedded(config)
+	}
+	c, err := client.Dial(f.address())
+	if err != nil {
+		return nil, nil, &usageError{err}
+	}
+	return c, func() { _ = c.Close() }, nil
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "securesocket/gen/securesocket/v1"
+)
+
+// tlsFlags say how a connection is made and what its peer must show.
+type tlsFlags struct {
+	cafiles       []string
+	noSystemRoots bool
+	alpn          []string
+	serverName    string
+	minVersion    string
+	verifyNames   []string
+	timeout       time.Duration
+}
+
+func (f *tlsFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.cafiles, "cafile", nil, "trust the certificates in the `PEM` file too; repeatable")
+	flags.BoolVar(&f.noSystemRoots, "no-system-roots", false, "trust those of --cafile and nothing else")
+	flags.StringArrayVar(&f.alpn, "alpn", nil, "offer the application `PROTOCOL`, most wanted first; repeatable")
+	flags.StringVar(&f.serverName, "server-name", "", "send `NAME` (SNI) instead of HOST; empty: send none")
+	flags.StringVar(&f.minVersion, "min-version", "", "the oldest TLS `VERSION`: tls1.0 to tls1.3 (default tls1.2)")
+	flags.StringArrayVar(&f.verifyNames, "verify-name", nil, "`NAME` that the certificate must carry instead of HOST; of several, one; repeatable")
+	flags.DurationVar(&f.timeout, "timeout", 0, "how long connecting may take (default the service's, 20s)")
+}
+
+// settings reads the flags of cmd and the files they name.
+func (f *tlsFlags) settings(cmd *cobra.Command) (*pb.SessionSettings, [][]byte, error) {
+	version, err := parseVersion(f.minVersion)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.timeout < 0 {
+		return nil, nil, usagef("--timeout: %v is negative", f.timeout)
+	}
+	if f.noSystemRoots && len(f.cafiles) == 0 {
+		return nil, nil, usagef("--no-system-roots without --cafile trusts nobody")
+	}
+	anchors, err := readAnchors(f.cafiles)
+	if err != nil {
+		return nil, nil, err
+	}
+	settings := &pb.SessionSettings{Tls: &pb.TlsSettings{
+		AlpnProtocols: f.alpn,
+		MinVersion:    version,
+		VerifyNames:   f.verifyNames,
+	}}
+	if cmd.Flags().Changed("server-name") {
+		settings.Tls.ServerName = &f.serverName
+	}
+	if f.noSystemRoots {
+		settings.Tls.Trust = &pb.TrustSettings{Base: pb.TrustSettings_BASE_NONE}
+	}
+	if f.timeout > 0 {
+		settings.ConnectTimeout = durationpb.New(f.timeout)
+	}
+	return settings, anchors, nil
+}
+
+// versions are the versions of the protocol by the end of their names: "1.2" of "tls1.2" and "TLSv1.2".
+var versions = map[string]pb.ProtocolVersion{
+	"1.0": pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_0,
+	"1.1": pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_1,
+	"1.2": pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_2,
+	"1.3": pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_3,
+}
+
+func parseVersion(s string) (pb.ProtocolVersion, error) {
+	if s == "" {
+		return pb.ProtocolVersion_PROTOCOL_VERSION_UNSPECIFIED, nil
+	}
+	number := strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(s), "tls"), "v")
+	version, ok := versions[number]
+	if !ok {
+		return 0, usagef("--min-version: %q is none of tls1.0, tls1.1, tls1.2, tls1.3", s)
+	}
+	return version, nil
+}
+
+// versionName is a version for people: "TLS 1.3".
+func versionName(v pb.ProtocolVersion) string {
+	name := strings.TrimPrefix(v.String(), "PROTOCOL_VERSION_")
+	return strings.ReplaceAll(strings.Replace(name, "TLS", "TLS ", 1), "_", ".")
+}
