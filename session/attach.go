@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"crypto/subtle"
-	"io"
 )
 
 // maxSeqJump is how far ahead of the last one an attach_seq may be.
@@ -23,36 +22,6 @@ type Attachment struct {
 	cursor     int64 // seq of the last event that was sent
 	refusals   []Refusal
 	reported   Progress
-}
-
-// Refusal is a frame that could not be obeyed.
-type Refusal struct {
-	Frame int64 // counted from 1
-	Err   error
-}
-
-// Progress says how far the caller's bytes have come.
-type Progress struct {
-	Generation, Accepted, Written int64
-}
-
-// Received is bytes from the peer. Payload is valid until Release, which must
-// be called once.
-type Received struct {
-	Generation, Offset int64
-	Payload            []byte
-	chunk              *chunk
-}
-
-// Release gives the payload's buffer back.
-func (r *Received) Release() { r.chunk.release() }
-
-// Outgoing is what is to be sent next: exactly one field is set.
-type Outgoing struct {
-	Data     *Received
-	Event    *Event
-	Progress *Progress
-	Refusal  *Refusal
 }
 
 // AttachArgs is what an attach brings.
@@ -135,108 +104,6 @@ func (s *Session) checkAttachLocked(args *AttachArgs) error {
 func (a *Attachment) Gone() <-chan struct{} { return a.gone }
 
 func (a *Attachment) wake() { signal(a.kick) }
-
-// Next waits for what is to be sent next. The error is io.EOF when the stream
-// has come to its end, a SupersededError, a DrainingError or ctx's.
-func (a *Attachment) Next(ctx context.Context) (Outgoing, error) {
-	for {
-		a.s.mu.Lock()
-		out, ok, err := a.nextLocked()
-		a.s.mu.Unlock()
-		if ok || err != nil {
-			return out, err
-		}
-		select {
-		case <-a.kick:
-		case <-ctx.Done():
-			return Outgoing{}, ctx.Err()
-		}
-	}
-}
-
-func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
-	s := a.s
-	if a.superseded {
-		return out, false, &SupersededError{LastSeq: s.attachSeq}
-	}
-	if len(a.refusals) > 0 {
-		r := a.refusals[0]
-		a.refusals = a.refusals[1:]
-		s.wakeLocked()
-		return Outgoing{Refusal: &r}, true, nil
-	}
-	if p := a.progressLocked(); p != nil {
-		return Outgoing{Progress: p}, true, nil
-	}
-	c := s.conn
-	e := s.events.after(a.cursor)
-	if e != nil && (c == nil || e.Generation != c.gen || e.Offset <= c.delivered) {
-		a.cursor = e.Seq
-		return Outgoing{Event: e}, true, nil
-	}
-	if c != nil {
-		if k, offset := c.takeLocked(); k != nil {
-			return Outgoing{Data: &Received{c.gen, offset, k.buf, k}}, true, nil
-		}
-	}
-	switch {
-	case s.deleted, a.closing && (c == nil || c.ended):
-		return out, false, io.EOF
-	case s.reg.isDrained():
-		return out, false, &DrainingError{}
-	}
-	return out, false, nil
-}
-
-// progressStep is how far bytes move on before it is told, unless all are
-// written: every step costs a message.
-const progressStep = 64 << 10
-
-// progressLocked returns the progress that is worth telling, or nil.
-func (a *Attachment) progressLocked() *Progress {
-	c := a.s.conn
-	if c == nil {
-		return nil
-	}
-	p := Progress{c.gen, c.accepted, c.written}
-	if a.reported.Generation != c.gen {
-		a.reported = Progress{Generation: c.gen}
-	}
-	switch {
-	case p == a.reported:
-		return nil
-	case p.Written == p.Accepted, p.Written-a.reported.Written >= progressStep, c.ended:
-		a.reported = p
-		return &p
-	}
-	return nil
-}
-
-// Refuse has the caller told that a frame could not be obeyed. It waits while
-// many are not sent yet, so that a caller that does not read cannot pile them
-// up.
-func (a *Attachment) Refuse(ctx context.Context, frame int64, err error) {
-	for {
-		a.s.mu.Lock()
-		if len(a.refusals) < maxRefusals {
-			a.refusals = append(a.refusals, Refusal{frame, err})
-			a.wake()
-			a.s.mu.Unlock()
-			return
-		}
-		changed := a.s.nextChangeLocked()
-		a.s.mu.Unlock()
-		select {
-		case <-changed:
-		case <-a.gone:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-const maxRefusals = 64
 
 // currentLocked reads the generation of a caller's frame: 0 counts as 1, for
 // those who connect once. drop: the frame belongs to another than the current.

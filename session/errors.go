@@ -140,7 +140,9 @@ func (e *PolicyError) Unwrap() error { return e.Err }
 // InternalError: a defect of the service. The cause is in the logs, under ID.
 type InternalError struct{ ID string }
 
-func (e *InternalError) Error() string { return "a defect of the service; its logs have more under " + e.ID }
+func (e *InternalError) Error() string {
+	return "a defect of the service; its logs have more under " + e.ID
+}
 
 // Internal logs a defect and returns what a caller is told of it.
 func Internal(log *slog.Logger, what string, args ...any) *InternalError {

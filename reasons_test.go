@@ -1,0 +1,375 @@
+package securesocket_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"securesocket/client"
+	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server"
+	"securesocket/server/servertest"
+	"securesocket/session"
+	"securesocket/tlsengine/tlstest"
+)
+
+// provoker has what it takes to provoke a refusal.
+type provoker struct {
+	tb    testing.TB
+	c     *client.Client
+	s     pb.SecureSocketServiceClient
+	svc   *servertest.Service
+	ca    *tlstest.CA
+	other *tlstest.CA // not trusted
+}
+
+// id is an idle session.
+func (p *provoker) id() string {
+	resp, err := p.s.CreateSession(p.tb.Context(), &pb.CreateSessionRequest{})
+	require.NoError(p.tb, err)
+	return resp.GetSession().GetSessionId()
+}
+
+func (p *provoker) create(settings *pb.SessionSettings) error {
+	_, err := p.s.CreateSession(p.tb.Context(), &pb.CreateSessionRequest{Settings: settings})
+	return err
+}
+
+func (p *provoker) connect(host string, port int32) error {
+	_, err := p.s.Connect(p.tb.Context(), &pb.ConnectRequest{SessionId: p.id(), Host: host, Port: port})
+	return err
+}
+
+// dial opens a Conn to addr, where the CA is trusted.
+func (p *provoker) dial(addr string, change ...func(*client.Dialer)) (*client.Conn, error) {
+	d := &client.Dialer{Client: p.c, RootCAs: [][]byte{p.ca.DER()}}
+	for _, f := range change {
+		f(d)
+	}
+	return d.Dial(p.tb.Context(), "tcp", addr)
+}
+
+func (p *provoker) dialErr(addr string, change ...func(*client.Dialer)) error {
+	conn, err := p.dial(addr, change...)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err
+}
+
+// serve runs a TLS server with a leaf of the trusted CA.
+func (p *provoker) serve(handle func(*tls.Conn), opts ...tlstest.Option) string {
+	leaf := p.ca.Leaf(append([]tlstest.Option{tlstest.Names("127.0.0.1")}, opts...)...)
+	return tlstest.Serve(p.tb, &tls.Config{Certificates: []tls.Certificate{leaf.Certificate()}}, handle)
+}
+
+func (p *provoker) serveRaw(answer string) string {
+	return tlstest.ServeRaw(p.tb, func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 1))
+		_, _ = c.Write([]byte(answer))
+		_, _ = c.Read(make([]byte, 4096)) // what is unread would reset the connection
+		_ = c.Close()
+	})
+}
+
+// read connects and reads until an error.
+func (p *provoker) read(addr string) error {
+	conn, err := p.dial(addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	buf := make([]byte, 1024)
+	for {
+		if _, err := conn.Read(buf); err != nil {
+			return err
+		}
+	}
+}
+
+// stream sends frames and returns how the stream ended.
+func (p *provoker) stream(frames ...*pb.AttachRequest) error {
+	ctx, cancel := context.WithTimeout(p.tb.Context(), 20*time.Second)
+	defer cancel()
+	st, err := p.s.Attach(ctx)
+	require.NoError(p.tb, err)
+	for _, f := range frames {
+		require.NoError(p.tb, st.Send(f))
+	}
+	for {
+		if _, err := st.Recv(); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *provoker) attach(m *pb.AttachSession) *pb.AttachRequest {
+	return &pb.AttachRequest{Frame: &pb.AttachRequest_Attach{Attach: m}}
+}
+
+// faulty answers a dial to some port with an error of the network, and lets
+// some connections fail later.
+func faulty(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
+	faults := map[uint16]error{
+		1001: syscall.ENETUNREACH, 1002: syscall.EHOSTUNREACH, 1003: syscall.EMFILE, 1004: syscall.ETIMEDOUT,
+	}
+	if err, ok := faults[netip.MustParseAddrPort(addr).Port()]; ok {
+		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", err)}
+	}
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+// brokenDNS fails as name servers do.
+type brokenDNS struct{}
+
+func (brokenDNS) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	return nil, &net.DNSError{Err: "no answer", Name: host, IsNotFound: strings.HasPrefix(host, "missing"), IsTemporary: true}
+}
+
+func failure(f *pb.Failure) error { return &client.Error{Reason: f.GetReason()} }
+
+// provocations has a way to every reason.
+var provocations = map[pb.ErrorReason]func(p *provoker) error{
+	pb.ErrorReason_ERROR_REASON_INVALID_FIELD: func(p *provoker) error {
+		return p.create(&pb.SessionSettings{IdleTimeout: durationpb.New(-1)})
+	},
+	pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE: func(p *provoker) error {
+		_, err := p.s.AddCertificate(p.tb.Context(), &pb.AddCertificateRequest{SessionId: p.id(), Certificate: []byte("no")})
+		return err
+	},
+	pb.ErrorReason_ERROR_REASON_PORT_OUT_OF_RANGE: func(p *provoker) error { return p.connect("127.0.0.1", 0) },
+	pb.ErrorReason_ERROR_REASON_HOST_REQUIRED:     func(p *provoker) error { return p.connect("", 443) },
+	pb.ErrorReason_ERROR_REASON_HOST_SYNTAX:       func(p *provoker) error { return p.connect("[::1]", 443) },
+	pb.ErrorReason_ERROR_REASON_UNSUPPORTED_PROTOCOL: func(p *provoker) error {
+		return p.create(&pb.SessionSettings{Tls: &pb.TlsSettings{MinVersion: pb.ProtocolVersion_PROTOCOL_VERSION_SSL3}})
+	},
+	pb.ErrorReason_ERROR_REASON_UNSUPPORTED_CIPHER: func(p *provoker) error {
+		return p.create(&pb.SessionSettings{Tls: &pb.TlsSettings{CipherSuites: []string{"TLS_NULL_WITH_NULL_NULL"}}})
+	},
+	pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND: func(p *provoker) error {
+		_, err := p.s.GetSession(p.tb.Context(), &pb.GetSessionRequest{SessionId: "none"})
+		return err
+	},
+	pb.ErrorReason_ERROR_REASON_SESSION_STATE: func(p *provoker) error {
+		_, err := p.s.Close(p.tb.Context(), &pb.CloseRequest{SessionId: p.id()})
+		return err
+	},
+	pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH: func(p *provoker) error {
+		return p.stream(p.attach(&pb.AttachSession{SessionId: p.id(), AttachSeq: 1, ReceivedOffset: 7}))
+	},
+	pb.ErrorReason_ERROR_REASON_STREAM_GRAMMAR: func(p *provoker) error { return p.stream(&pb.AttachRequest{}) },
+	pb.ErrorReason_ERROR_REASON_SUPERSEDED: func(p *provoker) error {
+		resp, err := p.s.CreateSession(p.tb.Context(), &pb.CreateSessionRequest{})
+		require.NoError(p.tb, err)
+		m := &pb.AttachSession{SessionId: resp.GetSession().GetSessionId(), ResumeToken: resp.GetResumeToken(), AttachSeq: 1}
+		st, err := p.s.Attach(p.tb.Context())
+		require.NoError(p.tb, err)
+		require.NoError(p.tb, st.Send(p.attach(m)))
+		_, err = st.Recv()
+		require.NoError(p.tb, err)
+		return p.stream(p.attach(m))
+	},
+	pb.ErrorReason_ERROR_REASON_RESUME_TOKEN: func(p *provoker) error {
+		return p.stream(p.attach(&pb.AttachSession{SessionId: p.id(), AttachSeq: 1, ResumeToken: make([]byte, 32)}))
+	},
+	pb.ErrorReason_ERROR_REASON_UNAUTHENTICATED: func(p *provoker) error {
+		_, err := p.s.GetCapabilities(servertest.As(p.tb.Context(), servertest.Nobody), &pb.GetCapabilitiesRequest{})
+		return err
+	},
+	pb.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED: func(p *provoker) error {
+		for _, label := range []string{"a", "b"} {
+			_, err := p.s.CreateSession(p.tb.Context(), &pb.CreateSessionRequest{RequestId: "1", Settings: &pb.SessionSettings{Label: label}})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+
+	pb.ErrorReason_ERROR_REASON_EGRESS_DENIED: func(p *provoker) error { return p.dialErr("10.0.0.1:443") },
+	pb.ErrorReason_ERROR_REASON_LIMIT: func(p *provoker) error {
+		ctx := servertest.As(p.tb.Context(), "greedy")
+		for {
+			if _, err := p.s.CreateSession(ctx, &pb.CreateSessionRequest{}); err != nil {
+				return err
+			}
+		}
+	},
+	pb.ErrorReason_ERROR_REASON_DRAINING: func(p *provoker) error {
+		svc := servertest.Start(p.tb)
+		s := svc.Client(p.tb)
+		addr := p.serve(tlstest.Echo)
+		host, port, err := net.SplitHostPort(addr)
+		require.NoError(p.tb, err)
+		n, err := strconv.ParseInt(port, 10, 32)
+		require.NoError(p.tb, err)
+		st, err := s.Attach(p.tb.Context())
+		require.NoError(p.tb, err)
+		require.NoError(p.tb, st.Send(&pb.AttachRequest{Frame: &pb.AttachRequest_Open{Open: &pb.Open{
+			Host: host, Port: int32(n), Certificates: []*pb.ExtraCertificate{{Certificate: p.ca.DER(), Trusted: true}},
+		}}}))
+		ctx, cancel := context.WithCancel(p.tb.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); svc.Server.Drain(ctx) }()
+		defer func() { cancel(); <-done }()
+		for {
+			m, err := st.Recv()
+			require.NoError(p.tb, err)
+			if m.GetEvent().GetDraining() != nil {
+				_, err := s.CreateSession(p.tb.Context(), &pb.CreateSessionRequest{})
+				return err
+			}
+		}
+	},
+	pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES: func(p *provoker) error { return p.dialErr("127.0.0.1:1003") },
+	pb.ErrorReason_ERROR_REASON_CANCELLED: func(p *provoker) error {
+		id := p.id()
+		addr := tlstest.ServeRaw(p.tb, func(c net.Conn) { _, _ = c.Read(make([]byte, 1<<16)); _, _ = c.Read(make([]byte, 1)) })
+		host, port, err := net.SplitHostPort(addr)
+		require.NoError(p.tb, err)
+		n, err := strconv.ParseInt(port, 10, 32)
+		require.NoError(p.tb, err)
+		_, err = p.s.Connect(p.tb.Context(), &pb.ConnectRequest{SessionId: id, Host: host, Port: int32(n), ReturnImmediately: true})
+		require.NoError(p.tb, err)
+		_, err = p.s.Close(p.tb.Context(), &pb.CloseRequest{SessionId: id})
+		require.NoError(p.tb, err)
+		resp, err := p.s.GetSession(p.tb.Context(), &pb.GetSessionRequest{SessionId: id})
+		require.NoError(p.tb, err)
+		return failure(resp.GetSession().GetLastError())
+	},
+	pb.ErrorReason_ERROR_REASON_UNSUPPORTED: func(p *provoker) error {
+		resumable := true
+		return p.create(&pb.SessionSettings{Resumable: &resumable})
+	},
+
+	pb.ErrorReason_ERROR_REASON_HOST_NOT_FOUND:      func(p *provoker) error { return p.dialErr("missing.example:443") },
+	pb.ErrorReason_ERROR_REASON_DNS_FAILURE:         func(p *provoker) error { return p.dialErr("broken.example:443") },
+	pb.ErrorReason_ERROR_REASON_NETWORK_UNREACHABLE: func(p *provoker) error { return p.dialErr("127.0.0.1:1001") },
+	pb.ErrorReason_ERROR_REASON_HOST_UNREACHABLE:    func(p *provoker) error { return p.dialErr("127.0.0.1:1002") },
+	pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT:     func(p *provoker) error { return p.dialErr("127.0.0.1:1004") },
+	pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED: func(p *provoker) error {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(p.tb, err)
+		require.NoError(p.tb, l.Close())
+		return p.dialErr(l.Addr().String())
+	},
+	pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT: func(p *provoker) error {
+		return p.dialErr(silent(p.tb), func(d *client.Dialer) {
+			d.Settings = &pb.SessionSettings{ConnectTimeout: durationpb.New(0)}
+		})
+	},
+	pb.ErrorReason_ERROR_REASON_HANDSHAKE_TIMEOUT: func(p *provoker) error {
+		return p.dialErr(silent(p.tb), func(d *client.Dialer) {
+			d.Settings = &pb.SessionSettings{Tls: &pb.TlsSettings{HandshakeTimeout: durationpb.New(50 * time.Millisecond)}}
+		})
+	},
+	pb.ErrorReason_ERROR_REASON_NOT_TLS: func(p *provoker) error { return p.dialErr(p.serveRaw("SSH-2.0-OpenSSH_9.2\r\n")) },
+	pb.ErrorReason_ERROR_REASON_PEER_ALERT: func(p *provoker) error {
+		return p.dialErr(p.serveRaw("\x15\x03\x03\x00\x02\x02\x50")) // internal_error
+	},
+	pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED: func(p *provoker) error {
+		return p.dialErr(p.serveRaw("\x16\x03\x03\x00\x04\x0e\x00\x00\x00")) // ServerHelloDone, first
+	},
+	pb.ErrorReason_ERROR_REASON_PEER_INCOMPATIBLE: func(p *provoker) error {
+		return p.dialErr(p.serve(tlstest.Echo), func(d *client.Dialer) {
+			d.MaxVersion, d.CipherSuites = tls.VersionTLS12, []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"} // the leaf is ECDSA
+		})
+	},
+	pb.ErrorReason_ERROR_REASON_PEER_RESET:     func(p *provoker) error { return p.read(p.serve(tlstest.Reset)) },
+	pb.ErrorReason_ERROR_REASON_PEER_TRUNCATED: func(p *provoker) error { return p.read(p.serve(tlstest.Truncate)) },
+	pb.ErrorReason_ERROR_REASON_ALPN_MISMATCH: func(p *provoker) error {
+		return p.dialErr(p.serve(tlstest.Echo), func(d *client.Dialer) { d.ALPN, d.RequireALPN = []string{"h2"}, true })
+	},
+
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_EXPIRED: func(p *provoker) error { return p.dialErr(p.serve(tlstest.Echo, tlstest.Expired())) },
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_NOT_YET_VALID: func(p *provoker) error {
+		return p.dialErr(p.serve(tlstest.Echo, tlstest.NotYetValid()))
+	},
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_PRINCIPAL_MISMATCH: func(p *provoker) error {
+		return p.dialErr(p.serve(tlstest.Echo), func(d *client.Dialer) { d.VerifyNames = []string{"other.example"} })
+	},
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID_CHAIN: func(p *provoker) error {
+		leaf := p.ca.Intermediate(tlstest.Expired()).Leaf(tlstest.Names("127.0.0.1"))
+		return p.dialErr(tlstest.Serve(p.tb, &tls.Config{Certificates: []tls.Certificate{leaf.Certificate()}}, tlstest.Echo))
+	},
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS: func(p *provoker) error {
+		return p.dialErr(p.serve(tlstest.Echo), func(d *client.Dialer) { d.RootCAs = [][]byte{p.other.DER()} })
+	},
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID: func(p *provoker) error {
+		return p.dialErr(p.serve(tlstest.Echo, tlstest.ExtKeyUsage(x509.ExtKeyUsageClientAuth)))
+	},
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNDETERMINED: func(p *provoker) error {
+		leaf := p.ca.Leaf(tlstest.Names("127.0.0.1"))
+		for range 17 {
+			leaf.Append(p.other.Intermediate().DER())
+		}
+		return p.dialErr(tlstest.Serve(p.tb, &tls.Config{Certificates: []tls.Certificate{leaf.Certificate()}}, tlstest.Echo))
+	},
+
+	pb.ErrorReason_ERROR_REASON_INTERNAL: func(p *provoker) error {
+		svc := servertest.Start(p.tb, func(c *session.Config, _ *server.Config) {
+			c.Roots = func() (*x509.CertPool, error) { return nil, errors.New("the disk is gone") }
+		})
+		c, err := client.Dial("grpc://service:1", client.WithContextDialer(svc.DialContext))
+		require.NoError(p.tb, err)
+		defer func() { _ = c.Close() }()
+		_, err = c.DialContext(p.tb.Context(), "tcp", p.serve(tlstest.Echo))
+		return err
+	},
+}
+
+// silent is a peer that never says a word.
+func silent(tb testing.TB) string {
+	return tlstest.ServeRaw(tb, func(c net.Conn) {
+		for buf := make([]byte, 4096); ; {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// Every reason of the contract can be provoked, arrives in the SDK as itself
+// with advice, and has its row in docs/errors.md.
+func TestEveryReason(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile("docs/errors.md")
+	require.NoError(t, err)
+	svc := servertest.Start(t, func(c *session.Config, _ *server.Config) {
+		c.Dial, c.Resolver, c.MaxSessionsPerOwner = faulty, brokenDNS{}, 100
+	})
+	c, err := client.Dial("grpc://service:1", client.WithContextDialer(svc.DialContext))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	for number, name := range pb.ErrorReason_name {
+		reason := pb.ErrorReason(number)
+		if reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED {
+			continue
+		}
+		short := strings.TrimPrefix(name, "ERROR_REASON_")
+		t.Run(short, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, string(docs), "| `"+short+"` |", "a row in docs/errors.md")
+			provoke := provocations[reason]
+			require.NotNil(t, provoke, "a way to provoke it")
+			p := &provoker{tb: t, c: c, s: c.Service(), svc: svc, ca: tlstest.NewCA(t), other: tlstest.NewCA(t)}
+			got := client.FromError(provoke(p))
+			require.NotNil(t, got)
+			require.Equal(t, reason, got.Reason, "%v", got)
+			require.NotEmpty(t, got.Side())
+			require.NotEmpty(t, got.Remedy())
+		})
+	}
+}

@@ -1,0 +1,151 @@
+package session
+
+import (
+	"context"
+	"io"
+)
+
+// Refusal is a frame that could not be obeyed.
+type Refusal struct {
+	Frame int64 // counted from 1
+	Err   error
+}
+
+// Progress says how far the caller's bytes have come.
+type Progress struct {
+	Generation, Accepted, Written int64
+}
+
+// Received is bytes from the peer. Payload is valid until Release, which must
+// be called once.
+type Received struct {
+	Generation, Offset int64
+	Payload            []byte
+	chunk              *chunk
+}
+
+// Release gives the payload's buffer back.
+func (r *Received) Release() { r.chunk.release() }
+
+// Outgoing is what is to be sent next: exactly one field is set.
+type Outgoing struct {
+	Data     *Received
+	Event    *Event
+	Progress *Progress
+	Refusal  *Refusal
+}
+
+// Next waits for what is to be sent next. The error is io.EOF when the stream
+// has come to its end, a SupersededError, a DrainingError or ctx's.
+func (a *Attachment) Next(ctx context.Context) (Outgoing, error) {
+	for {
+		a.s.mu.Lock()
+		out, ok, err := a.nextLocked()
+		a.s.mu.Unlock()
+		if ok || err != nil {
+			return out, err
+		}
+		select {
+		case <-a.kick:
+		case <-ctx.Done():
+			return Outgoing{}, ctx.Err()
+		}
+	}
+}
+
+func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
+	s := a.s
+	if a.superseded {
+		return out, false, &SupersededError{LastSeq: s.attachSeq}
+	}
+	if len(a.refusals) > 0 {
+		r := a.refusals[0]
+		a.refusals = a.refusals[1:]
+		s.wakeLocked()
+		return Outgoing{Refusal: &r}, true, nil
+	}
+	c := s.conn
+	e := s.events.after(a.cursor)
+	if e != nil && c != nil && e.Generation == c.gen && e.Offset > c.delivered {
+		e = nil // bytes come before it
+	}
+	// The last progress comes before the end, any other after what happened.
+	if _, last := kindOf(e).(Closed); e == nil || last {
+		if p := a.progressLocked(); p != nil {
+			return Outgoing{Progress: p}, true, nil
+		}
+	}
+	if e != nil {
+		a.cursor = e.Seq
+		return Outgoing{Event: e}, true, nil
+	}
+	if c != nil {
+		if k, offset := c.takeLocked(); k != nil {
+			return Outgoing{Data: &Received{c.gen, offset, k.buf, k}}, true, nil
+		}
+	}
+	switch {
+	case s.deleted, a.closing && (c == nil || c.ended):
+		return out, false, io.EOF
+	case s.reg.isDrained():
+		return out, false, &DrainingError{}
+	}
+	return out, false, nil
+}
+
+func kindOf(e *Event) EventKind {
+	if e == nil {
+		return nil
+	}
+	return e.Kind
+}
+
+// progressStep is how far bytes move on before it is told, unless all are
+// written: every step costs a message.
+const progressStep = 64 << 10
+
+// progressLocked returns the progress that is worth telling, or nil.
+func (a *Attachment) progressLocked() *Progress {
+	c := a.s.conn
+	if c == nil {
+		return nil
+	}
+	p := Progress{c.gen, c.accepted, c.written}
+	if a.reported.Generation != c.gen {
+		a.reported = Progress{Generation: c.gen}
+	}
+	switch {
+	case p == a.reported:
+		return nil
+	case p.Written == p.Accepted, p.Written-a.reported.Written >= progressStep, c.ended:
+		a.reported = p
+		return &p
+	}
+	return nil
+}
+
+// Refuse has the caller told that a frame could not be obeyed. It waits while
+// many are not sent yet, so that a caller that does not read cannot pile them
+// up.
+func (a *Attachment) Refuse(ctx context.Context, frame int64, err error) {
+	for {
+		a.s.mu.Lock()
+		if len(a.refusals) < maxRefusals {
+			a.refusals = append(a.refusals, Refusal{frame, err})
+			a.wake()
+			a.s.mu.Unlock()
+			return
+		}
+		changed := a.s.nextChangeLocked()
+		a.s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-a.gone:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+const maxRefusals = 64
