@@ -46,7 +46,7 @@ func num(n int64) string { return strconv.FormatInt(n, 10) }
 
 // describeRequest knows what the caller did wrong.
 func describeRequest(err error) (description, bool) {
-	switch e := root(err).(type) {
+	switch e := root(err).(type) { //nolint:errorlint // root has unwrapped it
 	case *session.FieldError:
 		return of(pb.ErrorReason_ERROR_REASON_INVALID_FIELD, e.Error(), "field", e.Field), true
 	case *session.UnsupportedError:
@@ -92,7 +92,7 @@ func describeRequest(err error) (description, bool) {
 
 // describeService knows what the operator and the service do not allow.
 func describeService(err error) (description, bool) {
-	switch e := root(err).(type) {
+	switch e := root(err).(type) { //nolint:errorlint // root has unwrapped it
 	case *session.LimitError:
 		return of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", e.What, "limit", num(int64(e.Limit))), true
 	case *session.DrainingError:
@@ -112,7 +112,7 @@ func describeService(err error) (description, bool) {
 
 // describePeer knows what the network and the peer did.
 func describePeer(err error) (description, bool) {
-	switch e := root(err).(type) {
+	switch e := root(err).(type) { //nolint:errorlint // root has unwrapped it
 	case *session.TimeoutError:
 		reason := pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT
 		if e.Clock == session.HandshakeClock {

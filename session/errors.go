@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// ErrNotFound: no session of this owner has the ID.
+// ErrNotFound says that no session of this owner has the ID.
 var ErrNotFound = errors.New("no such session")
 
-// ErrCancelled: the caller gave the attempt up, or ended it by Close,
+// ErrCancelled says that the caller gave the attempt up, or ended it by Close,
 // DeleteSession or another Connect.
 var ErrCancelled = errors.New("given up by the caller")
 
-// StateError: the session is not in a state that allows the operation.
+// StateError reports that the session is not in a state that allows the operation.
 type StateError struct {
 	Op   string // what was asked for
 	Have string // where the session is
@@ -27,7 +27,7 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("%s: the session is %s; it has to be %s", e.Op, e.Have, e.Want)
 }
 
-// ClosedError: the connection, or the half of it that mattered, has ended
+// ClosedError reports that the connection, or the half of it that mattered, has ended
 // without a failure.
 type ClosedError struct{ Cause CloseCause }
 
@@ -36,7 +36,7 @@ func (e *ClosedError) Error() string { return "the connection has ended: " + e.C
 // Unwrap makes it a net.ErrClosed.
 func (e *ClosedError) Unwrap() error { return net.ErrClosed }
 
-// FieldError: a setting or argument has a value that is not allowed.
+// FieldError reports that a setting or argument has a value that is not allowed.
 type FieldError struct {
 	Field string // its path, as "tls.min_version"
 	Why   string
@@ -44,12 +44,12 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
 
-// UnsupportedError: a setting that is known and not supported.
+// UnsupportedError reports a setting that is known and not supported.
 type UnsupportedError struct{ Field string }
 
 func (e *UnsupportedError) Error() string { return e.Field + " is not supported by this service" }
 
-// ProtocolError: a protocol version that is never spoken, or not allowed.
+// ProtocolError reports a protocol version that is never spoken, or not allowed.
 type ProtocolError struct {
 	Field   string
 	Version string
@@ -63,7 +63,7 @@ func (e *ProtocolError) Error() string {
 	return fmt.Sprintf("%s: %s is broken and never spoken", e.Field, e.Version)
 }
 
-// CipherError: a cipher suite that cannot be offered.
+// CipherError reports a cipher suite that cannot be offered.
 type CipherError struct {
 	Suite string // empty: the list as a whole
 	Why   string
@@ -76,12 +76,12 @@ func (e *CipherError) Error() string {
 	return fmt.Sprintf("tls.cipher_suites: %.64q: %s", e.Suite, e.Why)
 }
 
-// CertificateInputError: bytes given as a certificate are not one.
+// CertificateInputError reports that bytes given as a certificate are not one.
 type CertificateInputError struct{ Why string }
 
 func (e *CertificateInputError) Error() string { return "not a certificate: " + e.Why }
 
-// OffsetError: a position that does not fit what the service has.
+// OffsetError reports a position that does not fit what the service has.
 type OffsetError struct {
 	What string // "data", "finish", "close", "received_offset", "attach_seq"
 	Have int64  // what the service has
@@ -93,14 +93,14 @@ func (e *OffsetError) Error() string {
 	return fmt.Sprintf("%s at %d does not fit: the service is at %d", e.What, e.Got, e.Have)
 }
 
-// SupersededError: another stream has taken the session.
+// SupersededError reports that another stream has taken the session.
 type SupersededError struct{ LastSeq int64 }
 
 func (e *SupersededError) Error() string {
 	return fmt.Sprintf("another stream holds the session, with attach_seq %d", e.LastSeq)
 }
 
-// TokenError: the resume token is missing or wrong.
+// TokenError reports that the resume token is missing or wrong.
 type TokenError struct{ Missing bool }
 
 func (e *TokenError) Error() string {
@@ -110,14 +110,14 @@ func (e *TokenError) Error() string {
 	return "the resume token is not this session's"
 }
 
-// RequestIDError: a request_id came again with other arguments.
+// RequestIDError reports that a request_id came again with other arguments.
 type RequestIDError struct{ ID string }
 
 func (e *RequestIDError) Error() string {
 	return fmt.Sprintf("request_id %.128q was used with other arguments", e.ID)
 }
 
-// LimitError: a limit of the service is reached.
+// LimitError reports that a limit of the service is reached.
 type LimitError struct {
 	What  string // "sessions of a caller", ...
 	Limit int
@@ -125,19 +125,19 @@ type LimitError struct {
 
 func (e *LimitError) Error() string { return fmt.Sprintf("limit reached: %d %s", e.Limit, e.What) }
 
-// DrainingError: the service is about to stop.
+// DrainingError reports that the service is about to stop.
 type DrainingError struct{}
 
 func (e *DrainingError) Error() string { return "the service is about to stop" }
 
-// PolicyError: the egress policy refused the target. Err is the policy's own.
+// PolicyError reports that the egress policy refused the target. Err is the policy's own.
 type PolicyError struct{ Err error }
 
 func (e *PolicyError) Error() string { return e.Err.Error() }
 
 func (e *PolicyError) Unwrap() error { return e.Err }
 
-// InternalError: a defect of the service. The cause is in the logs, under ID.
+// InternalError reports a defect of the service. The cause is in the logs, under ID.
 type InternalError struct{ ID string }
 
 func (e *InternalError) Error() string {
@@ -147,7 +147,7 @@ func (e *InternalError) Error() string {
 // Internal logs a defect and returns what a caller is told of it.
 func Internal(log *slog.Logger, what string, args ...any) *InternalError {
 	e := &InternalError{ID: rand.Text()}
-	log.Error(what, append(args, "id", e.ID)...)
+	log.With(args...).Error("internal error", "id", e.ID, "what", what)
 	return e
 }
 
@@ -180,7 +180,7 @@ func (e *NetworkError) Error() string {
 
 func (e *NetworkError) Unwrap() error { return e.Err }
 
-// TimeoutError: a clock of connecting ran out.
+// TimeoutError reports that a clock of connecting ran out.
 type TimeoutError struct {
 	Phase Phase         // the phase it ran out in
 	Limit time.Duration // the clock's

@@ -22,43 +22,43 @@ type EventKind interface{ isEvent() }
 
 // The kinds of events; the wire contract says what each means.
 type (
-	// StateChanged: the socket's state changed.
+	// StateChanged says that the socket's state changed.
 	StateChanged struct{ Old, New State }
-	// HostFound: the host's addresses, in the order in which they are tried.
+	// HostFound has the host's addresses, in the order in which they are tried.
 	HostFound struct{ Addrs []netip.Addr }
-	// TCPConnected: TCP is up.
+	// TCPConnected says that TCP is up.
 	TCPConnected struct{ Local, Remote netip.AddrPort }
-	// SecureConnected: TLS is up and the chain is trusted.
+	// SecureConnected says that TLS is up and the chain is trusted.
 	SecureConnected struct {
 		TLS    tlsengine.State
 		Report *tlsengine.Report
 	}
-	// ModeChanged: what is spoken changed.
+	// ModeChanged says that what is spoken changed.
 	ModeChanged struct{ Mode Mode }
-	// CertificateError: the peer's chain is refused.
+	// CertificateError says that the peer's chain is refused.
 	CertificateError struct{ Report *tlsengine.Report }
-	// SecurityError: the egress policy refused the target.
+	// SecurityError says that the egress policy refused the target.
 	SecurityError struct{ Err *PolicyError }
-	// IOError: something failed.
+	// IOError says that something failed.
 	IOError struct {
 		Err   error
 		Phase Phase
 	}
-	// RemoteClosed: the peer ended its direction after Final bytes.
+	// RemoteClosed says that the peer ended its direction after Final bytes.
 	RemoteClosed struct {
 		Cause CloseCause
 		Final int64
 	}
-	// Closed: the generation has ended; its last event.
+	// Closed says that the generation has ended; it is its last event.
 	Closed struct {
 		Cause                 CloseCause
 		Err                   error // nil after a clean end
 		Received, Sent        int64
 		ReadCause, WriteCause CloseCause
 	}
-	// EventsDropped: these are no longer kept.
+	// EventsDropped says which events are no longer kept.
 	EventsDropped struct{ First, Last int64 }
-	// Draining: the service stops at the deadline.
+	// Draining says that the service stops at the deadline.
 	Draining struct{ Deadline time.Time }
 )
 

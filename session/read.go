@@ -42,7 +42,7 @@ func (k *chunk) release() {
 // for: a caller that does not read stops the reading of the socket.
 func (c *connection) readLoop() {
 	for c.waitSpace() {
-		k := chunkPool.Get().(*chunk) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+		k := chunkPool.Get().(*chunk) //nolint:forcetypeassert // the pool holds nothing else
 		n, err := c.tls.Read(k.buf[:chunkSize])
 		k.buf = k.buf[:n]
 		if !c.receive(k, err) {

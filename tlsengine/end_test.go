@@ -42,7 +42,7 @@ func TestReadEnds(t *testing.T) {
 				end, ok := tlsengine.EndOf(err)
 				require.True(t, ok, "%v", err)
 				require.Equal(t, tc.want, end, "%v", err)
-				require.Equal(t, tc.want == tlsengine.EndCloseNotify, err == io.EOF)
+				require.Equal(t, tc.want == tlsengine.EndCloseNotify, err == io.EOF) //nolint:errorlint // an io.Reader returns io.EOF itself
 				require.Equal(t, tc.want == tlsengine.EndCloseNotify, errors.Is(err, io.EOF))
 
 				require.NoError(t, conn.Abort())

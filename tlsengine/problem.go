@@ -8,6 +8,7 @@ import (
 // ProblemCode is one kind of problem. Its numbers are the contract's; the zero value is not used.
 type ProblemCode uint16
 
+// The problems that the engine finds.
 const (
 	CertificateSignatureFailed        ProblemCode = 4
 	CertificateNotYetValid            ProblemCode = 5

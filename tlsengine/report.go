@@ -8,6 +8,7 @@ import (
 // Basis says what a status of trusted rests on. Its numbers are the contract's.
 type Basis uint8
 
+// The bases of trust.
 const (
 	BasisNone      Basis = iota + 1 // not trusted
 	BasisValidated                  // the chain was validated

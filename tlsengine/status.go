@@ -5,6 +5,7 @@ import "strconv"
 // Status is the single answer about a chain. Its numbers are the contract's; the zero value is not used.
 type Status uint8
 
+// The nine statuses, AIR's CertificateStatus.
 const (
 	StatusUnknown           Status = iota + 1 // nothing could be judged
 	StatusTrusted                             // the chain leads to an anchor and the leaf carries the name

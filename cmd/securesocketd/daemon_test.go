@@ -45,12 +45,11 @@ func TestMain(m *testing.M) {
 
 // daemon is a running process of the service.
 type daemon struct {
-	cmd     *exec.Cmd
-	ready   []string // addresses
-	exited  chan error
-	mu      sync.Mutex
-	logs    bytes.Buffer
-	stopped bool
+	cmd    *exec.Cmd
+	ready  []string // addresses
+	exited chan error
+	mu     sync.Mutex
+	logs   bytes.Buffer
 }
 
 func (d *daemon) Write(p []byte) (int, error) {

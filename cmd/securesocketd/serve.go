@@ -66,7 +66,7 @@ func warn(f flags, log *slog.Logger) {
 		log.Warn("--legacy-tls: callers may ask for TLS 1.0, TLS 1.1 and insecure cipher suites")
 	}
 	if v := os.Getenv("GODEBUG"); v != "" {
-		log.Warn("GODEBUG is set, which can change verdicts about certificates", "GODEBUG", v)
+		log.Warn("GODEBUG is set, which can change verdicts about certificates", "value", v)
 	}
 }
 
