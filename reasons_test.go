@@ -220,18 +220,23 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 		require.NoError(p.tb, st.Send(&pb.AttachRequest{Frame: &pb.AttachRequest_Open{Open: &pb.Open{
 			Host: host, Port: int32(n), Certificates: []*pb.ExtraCertificate{{Certificate: p.ca.DER(), Trusted: true}},
 		}}}))
+		awaitEvent := func(want func(*pb.Event) bool) {
+			for {
+				m, err := st.Recv()
+				require.NoError(p.tb, err)
+				if want(m.GetEvent()) {
+					return
+				}
+			}
+		}
+		awaitEvent(func(e *pb.Event) bool { return e.GetSecureConnected() != nil })
 		ctx, cancel := context.WithCancel(p.tb.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); svc.Server.Drain(ctx) }()
 		defer func() { cancel(); <-done }()
-		for {
-			m, err := st.Recv()
-			require.NoError(p.tb, err)
-			if m.GetEvent().GetDraining() != nil {
-				_, err := s.CreateSession(p.tb.Context(), &pb.CreateSessionRequest{})
-				return err
-			}
-		}
+		awaitEvent(func(e *pb.Event) bool { return e.GetDraining() != nil })
+		_, err = s.CreateSession(p.tb.Context(), &pb.CreateSessionRequest{})
+		return err
 	},
 	pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES: func(p *provoker) error { return p.dialErr("127.0.0.1:1003") },
 	pb.ErrorReason_ERROR_REASON_CANCELLED: func(p *provoker) error {

@@ -65,11 +65,17 @@ func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64)
 	case CloseWriteHalf:
 		return c, c.finishLocked("close", sendOffset)
 	}
-	if c.tls == nil {
+	switch {
+	case c.tls != nil:
+		return c, c.closeGracefullyLocked(sendOffset)
+	case c.accepted == 0 && sendOffset == nil:
 		c.stopLocked(CauseLocal, ErrCancelled, false)
 		return c, nil
 	}
-	return c, c.closeGracefullyLocked(sendOffset)
+	// What was accepted still has to be written: encrypted closes.
+	err := c.finishLocked("close", sendOffset)
+	c.closeWhenSecure = c.closeWhenSecure || err == nil
+	return c, err
 }
 
 // closeGracefullyLocked writes what was accepted, close_notify, and lets the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"securesocket/tlsengine"
@@ -134,10 +133,9 @@ func (c *connection) run() {
 	}
 	tornDown := make(chan struct{})
 	context.AfterFunc(c.ctx, func() { defer close(tornDown); c.teardown() })
-	var writer sync.WaitGroup
-	writer.Go(c.writeLoop)
+	go func() { defer close(c.writerDone); c.writeLoop() }()
 	c.readLoop()
-	writer.Wait()
+	<-c.writerDone
 	c.cancel(nil)
 	<-tornDown
 }
@@ -330,6 +328,9 @@ func (c *connection) encrypted(conn *tlsengine.Conn) bool {
 	s.setStateLocked(StateEncrypted)
 	s.emitLocked(SecureConnected{TLS: conn.State(), Report: conn.Report()})
 	c.attempt.decide(nil, c)
+	if c.closeWhenSecure {
+		_ = c.closeGracefullyLocked(nil)
+	}
 	return true
 }
 
@@ -360,9 +361,6 @@ func (c *connection) connectFailed(phase Phase, err error) {
 func connectCause(err error) CloseCause {
 	if _, ok := errors.AsType[*PolicyError](err); ok {
 		return CausePolicy
-	}
-	if a, ok := errors.AsType[*tlsengine.AlertError](err); ok && !a.Remote {
-		return CauseError
 	}
 	if ne, ok := errors.AsType[*NetworkError](err); ok && ne.Kind == NetworkReset {
 		return CausePeerReset

@@ -21,13 +21,15 @@ type connection struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed by run when `closed` has been emitted and the socket is closed
 
+	writerDone chan struct{} // closed when write has ended
+
 	attempt  *Attempt
 	timeline timeline
 
 	raw           net.Conn        // set when TCP is up
 	tls           *tlsengine.Conn // set when the handshake has succeeded
 	local, remote netip.AddrPort
-	polite        bool // how teardown closes the socket
+	abortive      bool // teardown closes the socket with RST
 
 	readHalf
 	writeHalf
@@ -39,8 +41,10 @@ type connection struct {
 	firstEnd CloseCause // the side that ended first
 	ioError  bool       // io_error was emitted, or must not be
 	closing  bool       // the caller closed it gracefully: state CLOSING
-	stopped  bool       // stopLocked was called
-	ended    bool       // `closed` was emitted
+	// The caller closed it gracefully while it was connecting.
+	closeWhenSecure bool
+	stopped         bool // stopLocked was called
+	ended           bool // `closed` was emitted
 
 	lastActivity time.Time
 	timers       []*time.Timer // stopped at the end
@@ -51,7 +55,7 @@ type connection struct {
 func (s *Session) newConnection(target Target, eff Settings) *connection {
 	c := &connection{
 		s: s, gen: s.generation, target: target, settings: eff,
-		done: make(chan struct{}),
+		done: make(chan struct{}), writerDone: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.space = make(chan struct{}, 1)
@@ -91,7 +95,7 @@ func (c *connection) stopLocked(cause CloseCause, err error, abort bool) {
 		c.cause, c.failure = cause, err
 		c.ioError = true // the cause is not an error of I/O
 	}
-	c.polite = !abort
+	c.abortive = abort
 	if c.tls != nil {
 		c.endHalvesLocked(cause)
 	}
@@ -107,7 +111,6 @@ func (c *connection) failLocked(cause CloseCause, err error) {
 		c.cause, c.failure = cause, err
 	}
 	c.stopped = true
-	c.polite = true
 	c.endHalvesLocked(cause)
 	c.cancel(err)
 }
@@ -144,18 +147,26 @@ func (c *connection) overallCause() CloseCause {
 // teardown closes the socket; it runs once, when ctx is done.
 func (c *connection) teardown() {
 	c.s.mu.Lock()
-	polite := c.polite
+	abortive := c.abortive
 	c.s.mu.Unlock()
-	if polite {
-		_ = c.tls.Close()
-	} else {
+	if abortive {
 		_ = c.tls.Abort()
+	} else {
+		_ = c.tls.Close() // the kernel still delivers what it has
 	}
 }
 
 // finish emits the last events of the generation. It runs at the end of run,
 // when nothing else of the connection does.
 func (c *connection) finish() {
+	line := c.announceEnd()
+	c.s.reg.cfg.Logger.Info("connection closed", line...)
+	close(c.done)
+}
+
+// announceEnd is finish under the lock; it returns what the operator's log has
+// to say.
+func (c *connection) announceEnd() []any {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,7 +193,27 @@ func (c *connection) finish() {
 		s.deleteLocked()
 	}
 	s.restLocked()
-	close(c.done)
+	return c.logLineLocked()
+}
+
+// logLineLocked is the one line about a connection, for the operator.
+func (c *connection) logLineLocked() []any {
+	s := c.s
+	attrs := []any{
+		"session", s.id, "owner", s.owner, "generation", c.gen, "host", c.target.Host(), "port", c.target.Port,
+		"cause", c.overallCause().String(), "received", c.received, "sent", c.written,
+		"duration", time.Since(c.timeline.began).Round(time.Microsecond),
+	}
+	if c.remote.IsValid() {
+		attrs = append(attrs, "remote", c.remote.String())
+	}
+	if s.settings.Label != "" {
+		attrs = append(attrs, "label", s.settings.Label)
+	}
+	if c.failure != nil {
+		attrs = append(attrs, "error", c.failure.Error())
+	}
+	return attrs
 }
 
 func (c *connection) emitFailureLocked(phase Phase) {
@@ -224,7 +255,10 @@ func (c *connection) setNoDelayLocked(on bool) {
 
 // causeOf says how a half ended, from the error of reading or writing it.
 func causeOf(err error) CloseCause {
-	if _, ok := errors.AsType[*tlsengine.AlertError](err); ok {
+	if a, ok := errors.AsType[*tlsengine.AlertError](err); ok {
+		if !a.Remote {
+			return CauseError // this side's answer to a peer that broke the protocol
+		}
 		return CausePeerAlert
 	}
 	end, _ := tlsengine.EndOf(err)
@@ -241,6 +275,15 @@ func causeOf(err error) CloseCause {
 		return CauseNetworkTimeout
 	}
 	return CauseError
+}
+
+// dataError gives an error of a live connection its kind, where it is the
+// network's.
+func (c *connection) dataError(cause CloseCause, err error) error {
+	if _, ok := errors.AsType[*tlsengine.AlertError](err); ok || (cause != CauseNetworkTimeout && cause != CauseError) {
+		return err
+	}
+	return &NetworkError{networkKind(err), PhaseData, c.remote.String(), err}
 }
 
 // signal wakes the one goroutine that waits on a channel of depth 1.

@@ -148,6 +148,9 @@ func dialError(ctx context.Context, addr netip.AddrPort, err error) error {
 	if errors.As(err, &pe) {
 		return pe
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		<-ctx.Done() // the dialer's deadline is ctx's own, and may ring before it
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -85,7 +85,7 @@ func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
 		}
 	}
 	switch {
-	case s.deleted, a.closing && (c == nil || c.ended):
+	case (s.deleted || a.closing) && (c == nil || c.ended):
 		return out, false, io.EOF
 	case s.reg.isDrained():
 		return out, false, &DrainingError{}

@@ -45,6 +45,9 @@ func (c *connection) readLoop() {
 		k := chunkPool.Get().(*chunk) //nolint:forcetypeassert // the pool holds nothing else
 		n, err := c.tls.Read(k.buf[:chunkSize])
 		k.buf = k.buf[:n]
+		if err != nil && causeOf(err).truncation() && tcpClosed(c.raw) {
+			c.awaitWriteError()
+		}
 		if !c.receive(k, err) {
 			return
 		}
@@ -126,6 +129,23 @@ func (c *connection) takeLocked() (*chunk, int64) {
 	return k, offset
 }
 
+// writeErrorGrace bounds awaitWriteError, for an error that the reader's own
+// writes have taken.
+const writeErrorGrace = 100 * time.Millisecond
+
+// awaitWriteError lets the writer say why the connection is gone. The kernel
+// tells of an error once, to the half that asks first; the other one sees an
+// EOF, as if the peer had sent FIN.
+func (c *connection) awaitWriteError() {
+	timer := time.NewTimer(writeErrorGrace)
+	defer timer.Stop()
+	select {
+	case <-c.writerDone:
+	case <-c.ctx.Done():
+	case <-timer.C:
+	}
+}
+
 // readEndedLocked notes how the peer's direction ended.
 func (c *connection) readEndedLocked(err error) {
 	if c.stopped || c.discard {
@@ -144,10 +164,16 @@ func (c *connection) readEndedLocked(err error) {
 		return
 	}
 	cause := causeOf(err)
-	c.readCause = cause
-	if cause == CauseNetworkTimeout || cause == CauseError {
-		err = &NetworkError{networkKind(err), PhaseData, c.remote.String(), err}
+	err = c.dataError(cause, err)
+	switch {
+	case cause == CausePeerAlert && c.cause == CausePeerReset && !c.ioError:
+		// The peer sent the alert before it let go of the socket, though the
+		// writer met the reset first.
+		c.cause, c.failure = 0, nil
+	case cause.truncation() && c.writeCause.failure():
+		cause, err = c.writeCause, c.failure
 	}
+	c.readCause = cause
 	c.failLocked(cause, err)
 	c.emitFailureLocked(PhaseData)
 	if cause.byPeer() {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net"
 	"syscall"
 	"time"
 
@@ -20,4 +21,23 @@ func setUserTimeout(raw syscall.RawConn, d time.Duration) error {
 		return cerr
 	}
 	return err
+}
+
+// tcpClosed tells whether TCP itself is gone, by a reset or a timeout; a peer
+// that has only sent FIN leaves it in CLOSE_WAIT.
+func tcpClosed(conn net.Conn) bool {
+	tc, ok := conn.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := tc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	closed := false
+	_ = raw.Control(func(fd uintptr) { // fails only on a socket that is closed already
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) //nolint:gosec // a descriptor
+		closed = err == nil && info.State == unix.BPF_TCP_CLOSE
+	})
+	return closed
 }

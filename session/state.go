@@ -108,6 +108,16 @@ func (c CloseCause) byPeer() bool {
 	return false
 }
 
+// truncation tells whether it was an EOF without close_notify.
+func (c CloseCause) truncation() bool {
+	return c == CausePeerTruncated || c == CausePeerTruncatedRecord
+}
+
+// failure tells whether the network or a reset ended it.
+func (c CloseCause) failure() bool {
+	return c == CausePeerReset || c == CauseNetworkTimeout || c == CauseError
+}
+
 // Phase is a part of a connection's life, for errors and the timeline. The
 // numbers are the wire's.
 type Phase int32

@@ -168,10 +168,7 @@ func (c *connection) writeEndedLocked(err error) {
 	cause := causeOf(err)
 	c.writeCause = cause
 	if c.cause == 0 {
-		if cause == CauseNetworkTimeout || cause == CauseError {
-			err = &NetworkError{networkKind(err), PhaseData, c.remote.String(), err}
-		}
-		c.cause, c.failure = cause, err
+		c.cause, c.failure = cause, c.dataError(cause, err)
 	}
 	if c.readCause != 0 && !c.closing {
 		return // the reader has ended; run ends now

@@ -209,7 +209,7 @@ func TestKilledServiceLeavesNothingButItsSocket(t *testing.T) {
 func TestInsecureCallersAreAnonymousAndCannotReachTheService(t *testing.T) {
 	t.Parallel()
 	d := start(t, 2, nil, "--insecure", "--listen", "grpc://127.0.0.1:0", "--listen", "grpc://[::1]:0", "--egress-allow", "127.0.0.0/8", "--egress-allow", "::1")
-	require.Contains(t, d.log(), "anonymous")
+	require.Eventually(t, func() bool { return strings.Contains(d.log(), "anonymous") }, patience, time.Millisecond)
 	c := d.client(t)
 	resp, err := c.CreateSession(t.Context(), &pb.CreateSessionRequest{})
 	require.NoError(t, err)
