@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -40,17 +41,25 @@ func readAnchors(files []string) (anchors [][]byte, err error) {
 func readBounded(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, errors.Unwrap(err) // the path is in the message already
+		return nil, withoutPath(err)
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxAnchorFile+1))
 	switch {
 	case err != nil:
-		return nil, errors.Unwrap(err)
+		return nil, withoutPath(err)
 	case len(content) > maxAnchorFile:
 		return nil, errors.New("it is too large for certificates")
 	}
 	return content, nil
+}
+
+// withoutPath leaves out the path, which the message around it has, quoted.
+func withoutPath(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 func parseAnchors(content []byte) (anchors [][]byte, err error) {

@@ -22,14 +22,14 @@ func (e *usageError) Unwrap() error { return e.err }
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
 // complain says on stderr why a command has failed: what, which side can mend it, and how.
-func (p *program) complain(err error) {
-	var out text
+func (p *program) complain(command string, err error) {
 	if e, ok := errors.AsType[*outputError](err); err == nil || ok && e.quiet() {
 		return
 	}
+	var out text
 	if _, ok := errors.AsType[*usageError](err); ok {
 		out.line("securesocket: usage: %v", err)
-		out.line("  remedy: see securesocket --help")
+		out.line("  remedy: see %s --help", command)
 	} else if e, ok := errors.AsType[*client.Error](err); ok {
 		p.describe(&out, e)
 	} else {
@@ -41,7 +41,7 @@ func (p *program) complain(err error) {
 // describe words what the service, or the way to it, says.
 func (p *program) describe(out *text, e *client.Error) {
 	if unreachable(e) && !p.service.embedded {
-		out.line("securesocket: the service at %s cannot be reached: %s", p.service.address(), e.Message)
+		out.line("securesocket: the service at %s cannot be reached: %s", p.service.address(), dialProblem(e.Message))
 		out.line("  side: %s", e.Side())
 		out.line("  remedy: start it (go run ./cmd/securesocketd), name another with --server, or use --embedded")
 		return
@@ -50,8 +50,12 @@ func (p *program) describe(out *text, e *client.Error) {
 	if e.Reason != pb.ErrorReason_ERROR_REASON_UNSPECIFIED {
 		label = reasonName(e.Reason)
 	}
-	if e.Phase != pb.Phase_PHASE_UNSPECIFIED {
-		what = word(e.Phase.String(), "PHASE_") + ": " + what
+	if problem := decidingProblem(e); problem != nil {
+		what = problem.GetMessage() // in its own words; the failure quotes them
+	}
+	// Some messages begin with the phase already.
+	if phase := word(e.Phase.String(), "PHASE_") + ": "; e.Phase != pb.Phase_PHASE_UNSPECIFIED && !strings.HasPrefix(what, phase) {
+		what = phase + what
 	}
 	out.line("securesocket: %s (%s)", what, label)
 	out.line("  side: %s", e.Side())
@@ -72,6 +76,24 @@ func (p *program) remedy(e *client.Error) string {
 // unreachable reports whether the service was never there, as opposed to lost on the way.
 func unreachable(e *client.Error) bool {
 	return e.Code == codes.Unavailable && e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && e.Phase == pb.Phase_PHASE_UNSPECIFIED
+}
+
+// decidingProblem is the problem in the report that the failure names; nil if there is none.
+func decidingProblem(e *client.Error) *pb.CertificateProblem {
+	for _, problem := range e.Report.GetProblems() {
+		if problemName(problem.GetCode()) == e.Metadata["problem"] {
+			return problem
+		}
+	}
+	return nil
+}
+
+// dialProblem takes what the system said out of gRPC's message about a connection that could not be made.
+func dialProblem(message string) string {
+	if _, cause, ok := strings.Cut(message, "Error while dialing: "); ok {
+		return strings.TrimSuffix(cause, `"`)
+	}
+	return message
 }
 
 // reasonName is a reason as docs and ErrorInfo have it: "PEER_RESET".

@@ -41,14 +41,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	p := &program{stdin: stdin, stdout: stdout, stderr: &lockedWriter{w: stderr}}
 	root := p.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !p.started {
 		err = &usageError{err}
 	}
-	if ctx.Err() != nil && err != nil {
-		err = errInterrupted
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted // whatever it looked like from inside
 	}
-	p.complain(err)
+	p.complain(cmd.CommandPath(), err)
 	return exitCode(err)
 }
 
@@ -90,8 +90,19 @@ func (p *program) withService(do func(*cobra.Command, []string, *client.Client) 
 	}
 }
 
+// onePeer wants HOST:PORT and nothing else.
+func onePeer(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("want one HOST:PORT, not %d arguments", len(args))
+	}
+	return nil
+}
+
 // print writes a command's output at once, when it is complete.
 func (p *program) print(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
 	if _, err := p.stdout.Write(text); err != nil {
 		return &outputError{err}
 	}

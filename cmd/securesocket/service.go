@@ -49,7 +49,7 @@ func (f *serviceFlags) open() (*client.Client, func(), error) {
 	if f.embedded {
 		config, err := embeddedConfig(f.egressAllow, f.legacyTLS)
 		if err != nil {
-			return nil, nil, &usageError{err}
+			return nil, nil, usagef("--egress-allow: %w", err)
 		}
 		return openEmbedded(config)
 	}
