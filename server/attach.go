@@ -41,8 +41,9 @@ func (s *service) Attach(stream attachStream) error {
 	p := &pump{stream: stream, att: att}
 	sent := make(chan error, 1)
 	received := make(chan error, 1)
-	go func() { sent <- p.send(ctx) }()
-	go func() { received <- p.receive(ctx) }()
+	log := s.registry.Config().Logger
+	go func() { sent <- session.Guard(log, func() error { return p.send(ctx) }) }()
+	go func() { received <- session.Guard(log, func() error { return p.receive(ctx) }) }()
 	for {
 		select {
 		case err := <-sent:

@@ -124,6 +124,9 @@ func describePeer(err error) (description, bool) {
 	case *tlsengine.CertificateError:
 		return describeCertificate(e), true
 	case *tlsengine.AlertError:
+		if !e.Remote {
+			return of(pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED, "the peer broke the protocol and was sent the alert "+e.Name(), alertMeta(e)...), true
+		}
 		return of(pb.ErrorReason_ERROR_REASON_PEER_ALERT, "the peer ended with the alert "+e.Name(), alertMeta(e)...), true
 	case *tlsengine.HandshakeError:
 		return describeHandshake(e)
@@ -160,10 +163,10 @@ func describeCertificate(e *tlsengine.CertificateError) description {
 	d := of(statusReasons[e.Report.Status], "the peer's certificate is refused: "+e.Report.Status.String(),
 		"phase", session.PhaseCertificate.String(), "status", e.Report.Status.String())
 	if p, ok := e.Report.Deciding(); ok {
-		d.message = bounded(p.Message)
+		d.message = p.Message // the engine has escaped and bounded it
 		d.metadata["problem"] = p.Code.String()
 		d.metadata["depth"] = num(int64(p.Depth))
-		d.metadata["hint"] = bounded(p.Hint)
+		d.metadata["hint"] = p.Hint
 	}
 	return d
 }

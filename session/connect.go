@@ -3,8 +3,10 @@ package session
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"securesocket/tlsengine"
@@ -146,11 +148,26 @@ func (c *connection) connect() (Phase, error) {
 	timeout := *c.settings.ConnectTimeout
 	ctx, cancel := context.WithTimeoutCause(c.ctx, timeout, errConnectTimeout)
 	defer cancel()
-	phase, err := c.connectPhases(ctx)
+	var phase Phase
+	err := Guard(c.s.reg.cfg.Logger, func() (err error) {
+		phase, err = c.connectPhases(ctx)
+		return err
+	})
 	if errors.Is(err, errConnectTimeout) {
 		err = &TimeoutError{phase, timeout, "connect_timeout"}
 	}
 	return phase, err
+}
+
+// Guard runs f and turns a panic into an InternalError: what a peer sends must
+// not end the service for everybody.
+func Guard(log *slog.Logger, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = Internal(log, "panic", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	return f()
 }
 
 var errConnectTimeout = errors.New("connect_timeout")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -174,8 +175,15 @@ type NetworkError struct {
 	Err   error
 }
 
+// Error leaves out which name server was asked: that is the operator's matter.
 func (e *NetworkError) Error() string {
-	return fmt.Sprintf("%s: %s: %v", e.Phase, e.Addr, e.Err)
+	why := e.Err.Error()
+	if errno, ok := errors.AsType[syscall.Errno](e.Err); ok {
+		why = errno.Error()
+	} else if de, ok := errors.AsType[*net.DNSError](e.Err); ok {
+		why = de.Err
+	}
+	return e.Addr + ": " + why
 }
 
 func (e *NetworkError) Unwrap() error { return e.Err }
@@ -191,7 +199,7 @@ type TimeoutError struct {
 const HandshakeClock = "tls.handshake_timeout"
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("%s: %s of %v ran out", e.Phase, e.Clock, e.Limit)
+	return fmt.Sprintf("%s of %v ran out in the phase %s", e.Clock, e.Limit, e.Phase)
 }
 
 // Timeout makes it a net.Error.

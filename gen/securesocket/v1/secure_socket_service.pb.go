@@ -132,7 +132,8 @@ type GetCapabilitiesResponse struct {
 	SecureSockets bool `protobuf:"varint,1,opt,name=secure_sockets,json=secureSockets,proto3" json:"secure_sockets,omitempty"`
 	// The protocol versions that the operator allows, oldest first.
 	Versions []ProtocolVersion `protobuf:"varint,2,rep,packed,name=versions,proto3,enum=securesocket.v1.ProtocolVersion" json:"versions,omitempty"`
-	// The cipher suites that the operator allows, most preferred first.
+	// The cipher suites that the operator allows: what tls.cipher_suites takes.
+	// The order says nothing.
 	CipherSuites []*CipherInfo `protobuf:"bytes,3,rep,name=cipher_suites,json=cipherSuites,proto3" json:"cipher_suites,omitempty"`
 	// The key exchange groups that are offered, IANA names, most preferred
 	// first.
