@@ -162,14 +162,19 @@ func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, er
 		}
 	}
 	att, err := s.take(stream, sess, session.AttachArgs{Seq: m.GetAttachSeq(), Trusted: true})
-	if err != nil || !created {
+	if !created {
 		return att, err
 	}
-	if _, err := sess.Begin(target, session.Request{}, true); err != nil {
-		att.Detach(false)
+	if _, superseded := errors.AsType[*session.SupersededError](err); err != nil && !superseded {
+		sess.Delete()
 		return nil, err
 	}
-	return att, nil
+	// A retry may hold the session already: then it waits for this connect.
+	if _, failed := sess.Begin(target, session.Request{}, true); failed != nil && err == nil {
+		att.Detach(false)
+		return nil, failed
+	}
+	return att, err
 }
 
 func (s *service) attach(stream attachStream, m *pb.AttachSession) (*session.Attachment, error) {

@@ -102,7 +102,8 @@ func (p *pump) receive(ctx context.Context) error {
 }
 
 // undecodable turns the error of a frame that is no AttachRequest into a
-// grammarError: to the RPC library it is an internal one.
+// grammarError, for which the connection is kept and no defect is logged. The
+// RPC library has told the caller INTERNAL by then.
 func undecodable(frame int64, err error) error {
 	if status.Code(err) == codes.Internal {
 		return &grammarError{frame, "it cannot be decoded"}

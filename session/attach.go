@@ -18,6 +18,7 @@ type Attachment struct {
 
 	// Guarded by the session's mu.
 	superseded bool
+	detached   bool  // by Detach: there is nobody left to tell
 	closing    bool  // the caller will send no more: the stream ends with the socket
 	cursor     int64 // seq of the last event that was sent
 	refusals   []Refusal
@@ -211,7 +212,7 @@ func (a *Attachment) Detach(keep bool) {
 		return
 	}
 	s.attachment = nil
-	a.superseded = true
+	a.superseded, a.detached = true, true
 	c := s.conn
 	if c == nil || c.ended {
 		if s.ephemeral && !s.deleted {

@@ -73,21 +73,28 @@ func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64)
 		return c, nil
 	}
 	// What was accepted still has to be written: encrypted closes.
-	err := c.finishLocked("close", sendOffset)
+	err := c.finishNowLocked(sendOffset)
 	c.closeWhenSecure = c.closeWhenSecure || err == nil
 	return c, err
+}
+
+// finishNowLocked is finishLocked for a graceful close: without an offset, the
+// bytes that a half-close may still wait for need not come.
+func (c *connection) finishNowLocked(sendOffset *int64) error {
+	if sendOffset == nil {
+		c.finishAt = -1
+	}
+	return c.finishLocked("close", sendOffset)
 }
 
 // closeGracefullyLocked writes what was accepted, close_notify, and lets the
 // socket go. What still comes from the peer is dropped.
 func (c *connection) closeGracefullyLocked(sendOffset *int64) error {
-	if c.closing || c.stopped {
+	if c.stopped {
 		return nil
 	}
-	if c.finishAt < 0 || sendOffset != nil {
-		if err := c.finishLocked("close", sendOffset); err != nil {
-			return err
-		}
+	if err := c.finishNowLocked(sendOffset); err != nil || c.closing {
+		return err
 	}
 	c.closing = true
 	c.discard = true

@@ -346,7 +346,8 @@ func (c *connection) encrypted(conn *tlsengine.Conn) bool {
 	s.emitLocked(SecureConnected{TLS: conn.State(), Report: conn.Report()})
 	c.attempt.decide(nil, c)
 	if c.closeWhenSecure {
-		_ = c.closeGracefullyLocked(nil)
+		at := c.finishAt
+		_ = c.closeGracefullyLocked(&at)
 	}
 	return true
 }

@@ -55,6 +55,9 @@ func (a *Attachment) Next(ctx context.Context) (Outgoing, error) {
 
 func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
 	s := a.s
+	if a.detached {
+		return out, false, io.EOF
+	}
 	if a.superseded {
 		return out, false, &SupersededError{LastSeq: s.attachSeq}
 	}

@@ -63,11 +63,12 @@ func ServeRaw(tb testing.TB, handle func(net.Conn)) (address string) {
 // connection is closed. Sessions are not resumed, so that no ticket mixes with the data.
 func Serve(tb testing.TB, config *tls.Config, handle func(*tls.Conn)) (address string) {
 	tb.Helper()
+	ctx := tb.Context() // here: a fuzz test's is not to be asked for later
 	config = config.Clone()
 	config.SessionTicketsDisabled = true
 	return ServeRaw(tb, func(raw net.Conn) {
 		conn := tls.Server(&peerConn{Conn: raw}, config)
-		if conn.HandshakeContext(tb.Context()) == nil {
+		if conn.HandshakeContext(ctx) == nil {
 			handle(conn)
 		}
 	})
