@@ -47,7 +47,7 @@ func capabilitiesText(can *pb.GetCapabilitiesResponse) []byte {
 	}
 	out.line("versions        %s", strings.Join(names, ", "))
 	out.line("groups          %s", strings.Join(can.GetGroups(), ", "))
-	out.line("cipher suites, most preferred first:")
+	out.line("cipher suites:")
 	for _, suite := range can.GetCipherSuites() {
 		out.line("  %-46s %s", suite.GetIanaName(), suite.GetProtocol())
 	}
