@@ -1,0 +1,134 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	pb "securesocket/gen/securesocket/v1"
+)
+
+const (
+	// streamWindow is what the service may send on a stream that is not received, in bytes. It is fixed: gRPC's
+	// estimation of the bandwidth lets a stalled stream grow to megabytes.
+	streamWindow = 512 << 10
+	// connWindow is the same for all streams of an HTTP/2 connection together. gRPC opens it again as bytes arrive, not
+	// as they are received, so a stalled stream does not hold up the others.
+	connWindow = 4 << 20
+	// maxRequestBytes is the contract's bound for one request.
+	maxRequestBytes = 256 << 10
+	// maxResponseBytes leaves room for the events that a stream may carry at once.
+	maxResponseBytes = 4 << 20
+	// idleConnTimeout ends the HTTP/2 connections that no stream has used for so long; the next use makes a new one.
+	idleConnTimeout = 5 * time.Minute
+)
+
+// Client is the way to one service: one HTTP/2 connection for unary calls and as many as are needed for the streams of
+// its Conns. It is safe for concurrent use.
+type Client struct {
+	addr    address
+	config  config
+	unary   *grpc.ClientConn
+	service pb.SecureSocketServiceClient
+	streams *streamPool
+	closing sync.Once
+}
+
+// Dial returns a client of the service at addr: "unix:///path" or "grpc://host:port", both in plaintext unless WithGRPC
+// brings transport credentials. It connects when it is first used, so that a service that is not there shows only then.
+// The error is an *AddressError, or gRPC's about its options.
+func Dial(addr string, opts ...Option) (*Client, error) {
+	parsed, err := parseAddress(addr)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{addr: parsed}
+	for _, opt := range opts {
+		opt(&c.config)
+	}
+	if c.unary, err = c.newConn(); err != nil {
+		return nil, err
+	}
+	c.service = pb.NewSecureSocketServiceClient(c.unary)
+	c.streams = newStreamPool(c.newConn, c.maxStreams)
+	return c, nil
+}
+
+// Service returns the generated client, on the connection for unary calls: for sessions that outlive a connection.
+// FromError decodes its errors. It is good until Close.
+func (c *Client) Service() pb.SecureSocketServiceClient { return c.service }
+
+// Capabilities asks the service what it can do. The error is an *Error.
+func (c *Client) Capabilities(ctx context.Context) (*pb.GetCapabilitiesResponse, error) {
+	answer, err := c.service.GetCapabilities(ctx, &pb.GetCapabilitiesRequest{})
+	if err != nil {
+		return nil, FromError(err)
+	}
+	return answer, nil
+}
+
+// DialContext connects to the peer at address with every default, as Dialer.Dial does.
+func (c *Client) DialContext(ctx context.Context, network, address string) (*Conn, error) {
+	return (&Dialer{Client: c}).Dial(ctx, network, address)
+}
+
+// Close ends the connections to the service, and with them, as by Abort, every Conn that is still open: close those
+// first. It does not wait for their goroutines. A second Close does nothing.
+func (c *Client) Close() error {
+	var err error
+	c.closing.Do(func() { err = errors.Join(c.streams.close(), c.unary.Close()) })
+	return err
+}
+
+// maxStreams is how many streams one HTTP/2 connection takes.
+func (c *Client) maxStreams(ctx context.Context) (int, error) {
+	if c.config.maxStreams > 0 {
+		return c.config.maxStreams, nil
+	}
+	answer, err := c.Capabilities(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return int(answer.GetLimits().GetMaxConcurrentStreams()), nil
+}
+
+// newConn makes an HTTP/2 connection that connects when it is first used.
+func (c *Client) newConn() (*grpc.ClientConn, error) {
+	dial := c.config.dial
+	if dial == nil {
+		dial = func(ctx context.Context, name string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, c.addr.network, name)
+		}
+	}
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		// The name goes to the dialer as it is: a resolver of gRPC's, or a proxy out of the environment, would decide
+		// over it behind the caller's back.
+		grpc.WithContextDialer(dial),
+		grpc.WithNoProxy(),
+		grpc.WithAuthority(c.addr.authority()),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDisableRetry(),
+		grpc.WithStaticStreamWindowSize(streamWindow),
+		grpc.WithStaticConnWindowSize(connWindow),
+		grpc.WithIdleTimeout(idleConnTimeout),
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallSendMsgSize(maxRequestBytes),
+			grpc.MaxCallRecvMsgSize(maxResponseBytes),
+		),
+		// A dead way to the service shows within half a minute; the service refuses pings more often than every 10 s.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+			MinConnectTimeout: 10 * time.Second,
+		}),
+	}
+	return grpc.NewClient("passthrough:///"+c.addr.name, append(options, c.config.grpc...)...)
+}

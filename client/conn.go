@@ -1,0 +1,205 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+
+	pb "securesocket/gen/securesocket/v1"
+)
+
+const (
+	// closeWait is how long Close waits for the end of the stream.
+	closeWait = 5 * time.Second
+	// closeLinger is how long what was written may then go on being delivered behind Close's back.
+	closeLinger = 15 * time.Second
+)
+
+// Status is the verdict about a peer's certificate.
+type Status = pb.CertificateStatus
+
+// Conn is a TLS connection that the service holds, as a net.Conn. Its peer is trusted: Dial returns no other. Every
+// method may be called at any time from any goroutine.
+//
+// Methods of net.Conn keep to its rules. Beyond them: Read returns io.EOF only after the peer's close_notify, and
+// whatever ended the connection, first everything that was received before. Errors that are not about a deadline or the
+// caller's own Close are of type *Error.
+type Conn struct {
+	stream grpc.BidiStreamingClient[pb.AttachRequest, pb.AttachResponse]
+	// cancel ends the stream, which is an abort of the socket unless it has ended.
+	cancel  context.CancelFunc
+	onEvent func(Event)
+
+	read  receiveBuffer
+	write sendBuffer
+
+	// secure is closed by the receive goroutine when the connection is secure.
+	secure chan struct{}
+	// ended is closed by the receive goroutine, as its last act, when the stream is over.
+	ended chan struct{}
+	// facts is what the receive goroutine has learned. It is its own until secure or ended is closed.
+	facts facts
+	// delivered is how many bytes are known to have reached the peer's socket; the receive goroutine stores it.
+	delivered atomic.Int64
+
+	closing sync.Once
+	aborted atomic.Bool
+}
+
+// SessionID is the session's ID in the service, for its logs and listings. The session goes with the connection: no
+// call finds it afterwards.
+func (c *Conn) SessionID() string { return c.facts.sessionID }
+
+// LocalAddr is the service's side of the TCP connection, not this process's: a protocol that tells the peer an address
+// to connect back to will not work with it.
+func (c *Conn) LocalAddr() net.Addr { return c.facts.local }
+
+// RemoteAddr is the peer's address, as the service dialled it.
+func (c *Conn) RemoteAddr() net.Addr { return c.facts.remote }
+
+// ConnectionState says what was negotiated: Version, HandshakeComplete, DidResume, CipherSuite, NegotiatedProtocol,
+// ServerName and, of PeerCertificates, the leaf. The service has validated the whole chain and sends the leaf alone, so
+// VerifiedChains is empty.
+func (c *Conn) ConnectionState() tls.ConnectionState {
+	state := tls.ConnectionState{
+		Version:            tlsVersion(c.facts.tls.GetVersion()),
+		HandshakeComplete:  true,
+		DidResume:          c.facts.tls.GetResumed(),
+		CipherSuite:        uint16(c.facts.tls.GetCipher().GetIanaId()),
+		NegotiatedProtocol: c.facts.tls.GetAlpnProtocol(),
+		ServerName:         c.facts.tls.GetServerName(),
+	}
+	// The service has read it; what package x509 of this process cannot read is left out.
+	if leaf, err := x509.ParseCertificate(c.facts.leaf.GetDer()); err == nil {
+		state.PeerCertificates = []*x509.Certificate{leaf}
+	}
+	return state
+}
+
+// CertificateStatus is the verdict about the peer's certificate: TRUSTED, as a connection with any other is refused.
+func (c *Conn) CertificateStatus() Status { return c.facts.status }
+
+// Report is the judgement of the peer's chain as far as the service tells it about a connection that it trusts: status,
+// basis of trust and the leaf. The full report comes with the *Error of a refused dial. The caller owns it.
+func (c *Conn) Report() *pb.CertificateReport {
+	report := &pb.CertificateReport{Status: c.facts.status, TrustBasis: c.facts.basis}
+	if c.facts.leaf != nil {
+		report.PeerChain = []*pb.Certificate{c.facts.leaf}
+	}
+	return report
+}
+
+// Read waits for at least one byte and returns what is there, up to len(p). Data, a deadline, the end of the connection
+// and Close unblock it. After the last byte received it returns io.EOF if the peer ended with close_notify; an *Error
+// with PEER_TRUNCATED, which errors.Is io.ErrUnexpectedEOF, if the peer ended without; any other *Error otherwise. After
+// Close it returns net.ErrClosed.
+func (c *Conn) Read(p []byte) (int, error) { return c.read.read(p) }
+
+// Write copies p into a buffer of 256 KiB for the service and returns when all of it is in there, so a failure to
+// deliver shows at a later Write, at Read or at Close. Writes of several goroutines do not mix. Room, a deadline, the end
+// of the connection and Close unblock it; then n bytes of p are on their way all the same. An empty p waits for nothing
+// and tells whether the connection can be written to. After CloseWrite it returns an error that is syscall.EPIPE, after
+// Close net.ErrClosed.
+func (c *Conn) Write(p []byte) (n int, err error) { return c.write.write(p) }
+
+// CloseWrite ends the writing half after what has been written: the peer sees close_notify, and may go on sending. It
+// does not wait. Again, it does nothing.
+func (c *Conn) CloseWrite() error { return c.write.closeWrite() }
+
+// Close ends the connection after what has been written is delivered; what was received and not read is discarded. It
+// unblocks Read and Write at once, and waits for the end, 5 s at most; then it returns nil, delivery goes on for at most
+// 15 s, and what is left is aborted. The error says that bytes written did not reach the peer's socket. It must not be
+// called from Dialer.OnEvent. Again, it waits as well and returns the same.
+func (c *Conn) Close() error {
+	c.startClose()
+	patience := time.NewTimer(closeWait)
+	defer patience.Stop()
+	select {
+	case <-c.ended:
+	case <-patience.C:
+		return nil
+	}
+	if c.aborted.Load() {
+		return nil
+	}
+	return c.write.undelivered(c.delivered.Load())
+}
+
+// startClose is Close without the wait.
+func (c *Conn) startClose() {
+	c.closing.Do(func() {
+		c.read.close()
+		c.write.close()
+		c.cancelAfter(closeWait + closeLinger)
+	})
+}
+
+// Abort ends the connection at once with a TCP reset; what was written and not yet sent is dropped, and so is what was
+// received and not read. It unblocks Read and Write, which return net.ErrClosed, and waits for nothing. It may be called
+// at any time, also while a Close waits and from Dialer.OnEvent.
+func (c *Conn) Abort() {
+	c.aborted.Store(true)
+	c.read.close()
+	c.write.stop(net.ErrClosed) // before close, which would send the frame of a graceful one
+	c.write.close()
+	c.cancel()
+}
+
+// cancelAfter ends the stream after d, unless it ends before.
+func (c *Conn) cancelAfter(d time.Duration) {
+	timer := time.AfterFunc(d, c.cancel)
+	context.AfterFunc(c.stream.Context(), func() { timer.Stop() })
+}
+
+// SetDeadline sets both deadlines.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if err := c.read.setDeadline(t); err != nil {
+		return err
+	}
+	return c.write.setDeadline(t)
+}
+
+// SetReadDeadline sets the instant after which Read returns os.ErrDeadlineExceeded, those that wait included; the zero
+// time is none. Nothing is lost: a later deadline goes on where it was.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.read.setDeadline(t) }
+
+// SetWriteDeadline is the same for Write. What Write says it has taken is sent nevertheless.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.write.setDeadline(t) }
+
+// send is the goroutine that alone sends on the stream once the connection is secure.
+func (c *Conn) send() {
+	for {
+		do, offset, payload := c.write.next()
+		request := &pb.AttachRequest{}
+		switch do {
+		case stepStop:
+			return
+		case stepData:
+			request.Frame = &pb.AttachRequest_Data{Data: &pb.Data{Offset: offset, Generation: generation, Payload: payload}}
+		case stepFinish:
+			request.Frame = &pb.AttachRequest_Finish{Finish: &pb.Finish{Offset: offset, Generation: generation}}
+		case stepClose:
+			how := &pb.CloseSocket{How: pb.CloseSocket_HOW_GRACEFUL, Generation: generation}
+			request.Frame = &pb.AttachRequest_Close{Close: how}
+		}
+		err := c.stream.Send(request)
+		if do == stepClose && err == nil {
+			err = c.stream.CloseSend()
+		}
+		if err != nil {
+			// The stream is over; why, only Recv says, behind the data that is still there.
+			c.read.release()
+			return
+		}
+		if do == stepClose {
+			return
+		}
+		c.write.done(len(payload))
+	}
+}

@@ -1,0 +1,225 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	pb "securesocket/gen/securesocket/v1"
+)
+
+const (
+	// generation is that of the one connection of a session that is opened by its stream.
+	generation = 1
+	// endWait is how long the service may take to end the stream once the connection has ended.
+	endWait = 5 * time.Second
+)
+
+// facts is what the frames say about the connection.
+type facts struct {
+	// Not written again once the connection is secure.
+
+	sessionID     string
+	local, remote net.Addr
+	tls           *pb.TlsState
+	leaf          *pb.Certificate
+	status        pb.CertificateStatus
+	basis         pb.CertificateReport_TrustBasis
+
+	// The receive goroutine's own; once it has ended, anybody's.
+
+	phase    pb.Phase              // DATA once secure, before that what connecting has reached; unset before `attached`
+	report   *pb.CertificateReport // of a refused chain
+	failure  *Error                // the first one
+	received int64                 // bytes, and so the offset of the next
+	err      error                 // why the connection, or the stream, is over; never io.EOF
+}
+
+// receive is the goroutine that alone receives from the stream. It ends with the stream; release gives back its place.
+func (c *Conn) receive(release func()) {
+	defer close(c.ended)
+	defer release()
+	defer c.cancel()
+	for {
+		frame, err := c.stream.Recv()
+		if err == nil {
+			err = c.handle(frame)
+		}
+		if err == nil {
+			continue
+		}
+		if c.facts.err == nil {
+			c.facts.err = c.streamError(err)
+		}
+		c.read.end(c.facts.err)
+		c.write.stop(c.facts.err)
+		return
+	}
+}
+
+// streamError is the error for both halves when the stream ends before the connection was reported to have ended.
+func (c *Conn) streamError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return &Error{Code: codes.Unavailable, Message: "the service ended the stream without saying how the connection ended"}
+	}
+	e := FromError(err)
+	if e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && c.facts.failure != nil {
+		return c.facts.failure
+	}
+	return e
+}
+
+// handle obeys one frame. Its error is a breach of the contract by the service, after which nothing can be trusted to
+// be complete.
+func (c *Conn) handle(response *pb.AttachResponse) error {
+	switch frame := response.GetFrame().(type) {
+	case *pb.AttachResponse_Attached:
+		if c.facts.phase != pb.Phase_PHASE_UNSPECIFIED {
+			return breach("attached a second time")
+		}
+		c.facts.sessionID = frame.Attached.GetSession().GetSessionId()
+		c.facts.phase = pb.Phase_PHASE_POLICY
+	case *pb.AttachResponse_SocketData:
+		data := frame.SocketData
+		if data.GetGeneration() != generation {
+			return nil
+		}
+		if data.GetOffset() != c.facts.received {
+			return breach("data at offset %d, expected %d", data.GetOffset(), c.facts.received)
+		}
+		c.facts.received += int64(len(data.GetPayload()))
+		c.read.put(data.GetPayload())
+	case *pb.AttachResponse_Event:
+		if frame.Event.GetKind() != nil {
+			c.handleEvent(frame.Event)
+		}
+	case *pb.AttachResponse_OutputProgress:
+		if progress := frame.OutputProgress; progress.GetGeneration() == generation {
+			c.delivered.Store(progress.GetWrittenOffset())
+		}
+	case *pb.AttachResponse_Detached:
+		c.note(fromFailure(frame.Detached.GetFailure(), pb.Phase_PHASE_UNSPECIFIED))
+	case *pb.AttachResponse_Refused:
+		refusal := c.facts.failure // the refusal is its consequence
+		if refusal == nil {
+			refusal = fromFailure(frame.Refused.GetFailure(), pb.Phase_PHASE_DATA)
+			refusal.cause = syscall.EPIPE
+		}
+		c.write.refuse(frame.Refused.GetFrameNumber(), refusal)
+	}
+	return nil // also for frames that this package does not know
+}
+
+// breach is the error of frames that break the contract.
+func breach(format string, args ...any) *Error {
+	return &Error{
+		Code:    codes.Internal,
+		Reason:  pb.ErrorReason_ERROR_REASON_INTERNAL,
+		Message: "the service broke the contract: " + fmt.Sprintf(format, args...),
+		Phase:   pb.Phase_PHASE_DATA,
+	}
+}
+
+// handleEvent tells the caller about an event and does what follows from it.
+func (c *Conn) handleEvent(event *pb.Event) {
+	if c.onEvent != nil {
+		c.onEvent(Event{event})
+	}
+	if event.GetGeneration() > generation {
+		return // the session was connected again by another call; this connection is over
+	}
+	facts := &c.facts
+	switch kind := event.GetKind().(type) {
+	case *pb.Event_StateChanged:
+		if facts.phase == pb.Phase_PHASE_DATA {
+			break
+		}
+		switch kind.StateChanged.GetNewState() {
+		case pb.State_STATE_HOST_LOOKUP:
+			facts.phase = pb.Phase_PHASE_DNS
+		case pb.State_STATE_CONNECTING:
+			facts.phase = pb.Phase_PHASE_TCP
+		case pb.State_STATE_HANDSHAKING:
+			facts.phase = pb.Phase_PHASE_HANDSHAKE
+		}
+	case *pb.Event_TcpConnected:
+		if facts.phase != pb.Phase_PHASE_DATA {
+			facts.local = tcpAddr(kind.TcpConnected.GetLocal())
+			facts.remote = tcpAddr(kind.TcpConnected.GetRemote())
+		}
+	case *pb.Event_SecureConnected:
+		if facts.phase != pb.Phase_PHASE_DATA {
+			secured := kind.SecureConnected
+			facts.tls, facts.leaf = secured.GetTls(), secured.GetPeerCertificate()
+			facts.status, facts.basis = secured.GetStatus(), secured.GetTrustBasis()
+			facts.phase = pb.Phase_PHASE_DATA
+			close(c.secure)
+		}
+	case *pb.Event_CertificateError:
+		facts.report = kind.CertificateError.GetReport()
+	case *pb.Event_SecurityError:
+		c.note(fromFailure(kind.SecurityError.GetFailure(), pb.Phase_PHASE_POLICY))
+	case *pb.Event_IoError:
+		c.note(fromFailure(kind.IoError.GetFailure(), kind.IoError.GetPhase()))
+	case *pb.Event_RemoteClosed:
+		end := c.endOf(kind.RemoteClosed.GetCause())
+		if final := kind.RemoteClosed.GetFinalOffset(); errors.Is(end, io.EOF) && final != facts.received {
+			end = breach("the peer sent %d bytes, and %d have come", final, facts.received)
+		}
+		c.read.end(end)
+	case *pb.Event_Closed:
+		c.handleClosed(kind.Closed)
+	}
+}
+
+// note keeps the first failure, as the service's closed event does, and the report that came before it.
+func (c *Conn) note(e *Error) {
+	if c.facts.failure == nil {
+		e.Report = c.facts.report
+		c.facts.failure = e
+	}
+}
+
+// handleClosed ends both halves. The stream follows: the service ends it, and if not, so does this side.
+func (c *Conn) handleClosed(closed *pb.Closed) {
+	if closed.GetFailure() != nil {
+		c.note(fromFailure(closed.GetFailure(), c.facts.phase))
+	}
+	c.delivered.Store(closed.GetSentBytes())
+	c.facts.err = c.endOf(closed.GetCause())
+	if errors.Is(c.facts.err, io.EOF) {
+		c.facts.err = &Error{
+			Code: codes.Unavailable, Message: "the peer has closed the connection",
+			Metadata: map[string]string{"cause": causeName(closed.GetCause())}, Phase: pb.Phase_PHASE_CLOSE,
+		}
+	}
+	readEnd, writeEnd := c.facts.err, c.facts.err
+	if cause := closed.GetReadCause(); cause != pb.CloseCause_CLOSE_CAUSE_UNSPECIFIED {
+		readEnd = c.endOf(cause)
+	}
+	if cause := closed.GetWriteCause(); cause != pb.CloseCause_CLOSE_CAUSE_UNSPECIFIED {
+		if end := c.endOf(cause); !errors.Is(end, io.EOF) {
+			writeEnd = end
+		}
+	}
+	c.read.end(readEnd)
+	c.write.stop(writeEnd)
+	c.cancelAfter(endWait)
+}
+
+// endOf is what a half returns that ended in that way: io.EOF for the peer's close_notify alone, otherwise the first
+// failure, and where there was none the cause.
+func (c *Conn) endOf(cause pb.CloseCause) error {
+	switch {
+	case cause == pb.CloseCause_CLOSE_CAUSE_PEER_CLOSE_NOTIFY:
+		return io.EOF
+	case c.facts.failure != nil:
+		return c.facts.failure
+	}
+	return fromCause(cause)
+}
