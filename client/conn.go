@@ -35,6 +35,7 @@ type Conn struct {
 	// cancel ends the stream, which is an abort of the socket unless it has ended.
 	cancel  context.CancelFunc
 	onEvent func(Event)
+	service pb.SecureSocketServiceClient // for unary calls
 
 	read  receiveBuffer
 	write sendBuffer
@@ -85,14 +86,17 @@ func (c *Conn) ConnectionState() tls.ConnectionState {
 // CertificateStatus is the verdict about the peer's certificate: TRUSTED, as a connection with any other is refused.
 func (c *Conn) CertificateStatus() Status { return c.facts.status }
 
-// Report is the judgement of the peer's chain as far as the service tells it about a connection that it trusts: status,
-// basis of trust and the leaf. The full report comes with the *Error of a refused dial. The caller owns it.
-func (c *Conn) Report() *pb.CertificateReport {
-	report := &pb.CertificateReport{Status: c.facts.status, TrustBasis: c.facts.basis}
-	if c.facts.leaf != nil {
-		report.PeerChain = []*pb.Certificate{c.facts.leaf}
+// Report asks the service for its whole judgement of the peer's chain: the verified chain up to the anchor, and warnings.
+// The session goes with the connection, so once that has ended it is an *Error with SESSION_NOT_FOUND. The report of a
+// refused chain comes with the *Error of the dial. The caller owns it; every text in it was chosen by the peer.
+func (c *Conn) Report(ctx context.Context) (*pb.CertificateReport, error) {
+	answer, err := c.service.GetCertificateStatus(ctx, &pb.GetCertificateStatusRequest{
+		SessionId: c.facts.sessionID, Generation: generation,
+	})
+	if err != nil {
+		return nil, FromError(err)
 	}
-	return report
+	return answer.GetReport(), nil
 }
 
 // Read waits for at least one byte and returns what is there, up to len(p). Data, a deadline, the end of the connection

@@ -65,7 +65,6 @@ func TestDialSaysWhatWasNegotiated(t *testing.T) {
 	require.Equal(t, "tcp", conn.LocalAddr().Network())
 	require.Len(t, conn.SessionID(), 26)
 	require.Equal(t, pb.CertificateStatus_CERTIFICATE_STATUS_TRUSTED, conn.CertificateStatus())
-	require.Equal(t, pb.CertificateReport_TRUST_BASIS_VALIDATED, conn.Report().GetTrustBasis())
 	state := conn.ConnectionState()
 	require.True(t, state.HandshakeComplete)
 	require.EqualValues(t, tls.VersionTLS13, state.Version)

@@ -41,7 +41,7 @@ func (c *Client) open(ctx context.Context, request *pb.Open, onEvent func(Event)
 		return fail(err)
 	}
 	conn := &Conn{
-		stream: stream, cancel: cancel, onEvent: onEvent,
+		stream: stream, cancel: cancel, onEvent: onEvent, service: c.service,
 		secure: make(chan struct{}), ended: make(chan struct{}),
 		facts: facts{local: &net.TCPAddr{}, remote: &net.TCPAddr{}},
 	}

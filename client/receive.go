@@ -29,7 +29,6 @@ type facts struct {
 	tls           *pb.TlsState
 	leaf          *pb.Certificate
 	status        pb.CertificateStatus
-	basis         pb.CertificateReport_TrustBasis
 
 	// The receive goroutine's own; once it has ended, anybody's.
 
@@ -156,7 +155,7 @@ func (c *Conn) handleEvent(event *pb.Event) {
 		if facts.phase != pb.Phase_PHASE_DATA {
 			secured := kind.SecureConnected
 			facts.tls, facts.leaf = secured.GetTls(), secured.GetPeerCertificate()
-			facts.status, facts.basis = secured.GetStatus(), secured.GetTrustBasis()
+			facts.status = secured.GetStatus()
 			facts.phase = pb.Phase_PHASE_DATA
 			close(c.secure)
 		}

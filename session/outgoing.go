@@ -61,12 +61,6 @@ func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
 	if a.superseded {
 		return out, false, &SupersededError{LastSeq: s.attachSeq}
 	}
-	if len(a.refusals) > 0 {
-		r := a.refusals[0]
-		a.refusals = a.refusals[1:]
-		s.wakeLocked()
-		return Outgoing{Refusal: &r}, true, nil
-	}
 	c := s.conn
 	e := s.events.after(a.cursor)
 	if e != nil && c != nil && e.Generation == c.gen && e.Offset > c.delivered {
@@ -81,6 +75,12 @@ func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
 	if e != nil {
 		a.cursor = e.Seq
 		return Outgoing{Event: e}, true, nil
+	}
+	if len(a.refusals) > 0 {
+		r := a.refusals[0]
+		a.refusals = a.refusals[1:]
+		s.wakeLocked()
+		return Outgoing{Refusal: &r}, true, nil
 	}
 	if c != nil {
 		if k, offset := c.takeLocked(); k != nil {

@@ -102,7 +102,11 @@ func (c *connection) next() (payload []byte, finish bool) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if len(c.queue) == 0 {
-		return nil, c.finishAt >= 0 && c.written == c.finishAt
+		finish = c.finishAt >= 0 && c.written == c.finishAt
+		if finish && c.firstEnd == 0 {
+			c.firstEnd = CauseLocal // now: the peer's answer may be read before writeFinished runs
+		}
+		return nil, finish
 	}
 	payload = c.queue[0]
 	c.queue[0] = nil
@@ -141,9 +145,6 @@ func (c *connection) writeFinished(err error) {
 	c.writeDone = true
 	if c.writeCause == 0 {
 		c.writeCause = CauseLocal
-	}
-	if c.firstEnd == 0 {
-		c.firstEnd = CauseLocal
 	}
 	c.lingerLocked()
 	c.s.wakeLocked()
