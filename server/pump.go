@@ -55,7 +55,7 @@ func (p *pump) superseded(sent <-chan error) error {
 	case err := <-sent:
 		return endOfStream(err)
 	case <-timer.C:
-		return &session.SupersededError{}
+		return p.att.Superseded()
 	}
 }
 

@@ -121,7 +121,7 @@ func (s *service) UpdateSession(ctx context.Context, req *pb.UpdateSessionReques
 		return nil, err
 	}
 	generation, warnings, err := sess.Update(func(have session.Settings) (session.Settings, error) {
-		merged := toSettings(have)
+		merged := proto.CloneOf(toSettings(have)) // setting a field writes through its pointer
 		if err := mergeSettings(merged, req.GetSettings(), req.GetUpdateMask()); err != nil {
 			return have, err
 		}

@@ -104,6 +104,13 @@ func (s *Session) checkAttachLocked(args *AttachArgs) error {
 // Gone is closed when another stream has taken the session.
 func (a *Attachment) Gone() <-chan struct{} { return a.gone }
 
+// Superseded is the error for the stream whose attachment is gone.
+func (a *Attachment) Superseded() error {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	return &SupersededError{LastSeq: a.s.attachSeq}
+}
+
 func (a *Attachment) wake() { signal(a.kick) }
 
 // currentLocked reads the generation of a caller's frame: 0 counts as 1, for

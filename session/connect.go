@@ -135,8 +135,8 @@ func (c *connection) run() {
 	}
 	tornDown := make(chan struct{})
 	context.AfterFunc(c.ctx, func() { defer close(tornDown); c.teardown() })
-	go func() { defer close(c.writerDone); c.writeLoop() }()
-	c.readLoop()
+	go func() { defer close(c.writerDone); c.guard(c.writeLoop) }()
+	c.guard(c.readLoop)
 	<-c.writerDone
 	c.cancel(nil)
 	<-tornDown
@@ -157,6 +157,17 @@ func (c *connection) connect() (Phase, error) {
 		err = &TimeoutError{phase, timeout, "connect_timeout"}
 	}
 	return phase, err
+}
+
+// guard runs a half of the connection; a panic ends the connection.
+func (c *connection) guard(half func()) {
+	err := Guard(c.s.reg.cfg.Logger, func() error { half(); return nil })
+	if err == nil {
+		return
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.failLocked(CauseError, err)
 }
 
 // Guard runs f and turns a panic into an InternalError: what a peer sends must

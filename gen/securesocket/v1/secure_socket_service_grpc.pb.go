@@ -101,7 +101,7 @@ type SecureSocketServiceClient interface {
 	// State: any. Caller: the owner. Idempotent by request_id: a retry joins the
 	// attempt or returns its outcome. Reasons: INVALID_FIELD,
 	// PORT_OUT_OF_RANGE, HOST_REQUIRED, HOST_SYNTAX, SESSION_NOT_FOUND,
-	// REQUEST_ID_REUSED and, once the attempt has begun, EGRESS_DENIED,
+	// REQUEST_ID_REUSED, DRAINING and, once the attempt has begun, EGRESS_DENIED,
 	// HOST_NOT_FOUND, DNS_FAILURE, CONNECTION_REFUSED, NETWORK_UNREACHABLE,
 	// HOST_UNREACHABLE, LOCAL_RESOURCES, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT,
 	// NETWORK_TIMEOUT, NOT_TLS, PEER_ALERT, PEER_MISBEHAVED, PEER_INCOMPATIBLE,
@@ -351,7 +351,7 @@ type SecureSocketServiceServer interface {
 	// State: any. Caller: the owner. Idempotent by request_id: a retry joins the
 	// attempt or returns its outcome. Reasons: INVALID_FIELD,
 	// PORT_OUT_OF_RANGE, HOST_REQUIRED, HOST_SYNTAX, SESSION_NOT_FOUND,
-	// REQUEST_ID_REUSED and, once the attempt has begun, EGRESS_DENIED,
+	// REQUEST_ID_REUSED, DRAINING and, once the attempt has begun, EGRESS_DENIED,
 	// HOST_NOT_FOUND, DNS_FAILURE, CONNECTION_REFUSED, NETWORK_UNREACHABLE,
 	// HOST_UNREACHABLE, LOCAL_RESOURCES, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT,
 	// NETWORK_TIMEOUT, NOT_TLS, PEER_ALERT, PEER_MISBEHAVED, PEER_INCOMPATIBLE,

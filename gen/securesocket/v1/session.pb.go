@@ -628,7 +628,8 @@ type Session struct {
 	PeerCertificate *Certificate `protobuf:"bytes,10,opt,name=peer_certificate,json=peerCertificate,proto3" json:"peer_certificate,omitempty"`
 	// UNKNOWN until a verdict; it stays after the end, until the next Connect.
 	CertificateStatus CertificateStatus `protobuf:"varint,11,opt,name=certificate_status,json=certificateStatus,proto3,enum=securesocket.v1.CertificateStatus" json:"certificate_status,omitempty"`
-	// The settings as the caller gave them.
+	// The settings as the caller gave them, without those that this version has
+	// no choice about.
 	Settings *SessionSettings `protobuf:"bytes,12,opt,name=settings,proto3" json:"settings,omitempty"`
 	// Bytes received from the peer, this generation.
 	ReceivedBytes int64 `protobuf:"varint,13,opt,name=received_bytes,json=receivedBytes,proto3" json:"received_bytes,omitempty"`

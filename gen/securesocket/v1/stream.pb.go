@@ -1183,7 +1183,8 @@ type Event struct {
 	Seq int64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
 	// The generation it belongs to.
 	Generation int64 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
-	// It happened after these bytes from the peer, all of which come before it.
+	// It happened after these bytes from the peer, all of which come before it,
+	// unless another Connect has dropped them meanwhile.
 	SocketDataOffset int64 `protobuf:"varint,3,opt,name=socket_data_offset,json=socketDataOffset,proto3" json:"socket_data_offset,omitempty"`
 	// When.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`

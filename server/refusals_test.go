@@ -1,0 +1,578 @@
+package server_test
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server"
+	"securesocket/server/servertest"
+	"securesocket/session"
+	"securesocket/tlsengine/tlstest"
+)
+
+func TestRefusedTargets(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	c := servertest.Start(t).Client(t)
+	s := newIdle(t.Context(), t, c, ca)
+	connectTo(t.Context(), t, c, s, addr)
+	k := attach(t.Context(), t, c, s, 1)
+	before := getSession(t.Context(), t, c, s)
+	for _, tc := range []struct {
+		host   string
+		port   int32
+		reason string
+		code   codes.Code
+	}{
+		{"127.0.0.1", 0, "PORT_OUT_OF_RANGE", codes.OutOfRange},
+		{"127.0.0.1", -1, "PORT_OUT_OF_RANGE", codes.OutOfRange},
+		{"127.0.0.1", 65536, "PORT_OUT_OF_RANGE", codes.OutOfRange},
+		{"", 443, "HOST_REQUIRED", codes.InvalidArgument},
+		{"[::1]", 443, "HOST_SYNTAX", codes.InvalidArgument},
+		{"127.1", 443, "HOST_SYNTAX", codes.InvalidArgument},
+		{"0x7f.1", 443, "HOST_SYNTAX", codes.InvalidArgument},
+		{"host name", 443, "HOST_SYNTAX", codes.InvalidArgument},
+		{"fe80::1%eth0", 443, "HOST_SYNTAX", codes.InvalidArgument},
+	} {
+		_, err := c.Connect(t.Context(), &pb.ConnectRequest{SessionId: s.id, Host: tc.host, Port: tc.port})
+		require.Equal(t, tc.reason, reasonOf(t, err), "%q %d", tc.host, tc.port)
+		require.Equal(t, tc.code, status.Code(err))
+		err = start(t.Context(), t, c, openFrame(&pb.Open{Host: tc.host, Port: tc.port})).end()
+		require.Equal(t, tc.reason, reasonOf(t, err), "%q %d", tc.host, tc.port)
+	}
+	after := getSession(t.Context(), t, c, s)
+	require.EqualValues(t, 1, after.GetGeneration())
+	require.True(t, proto.Equal(before.GetTls(), after.GetTls()), "the connection is unharmed")
+	k.write([]byte("still there"))
+	k.until(func() bool { return string(k.data) == "still there" })
+	require.Equal(t, "secure_connected", k.kinds()[len(k.events)-1], "no event")
+	stillWorks(t.Context(), t, c, s, addr)
+	list, err := c.ListSessions(t.Context(), &pb.ListSessionsRequest{})
+	require.NoError(t, err)
+	require.Len(t, list.GetSessions(), 1, "a refused open leaves no session")
+}
+
+func TestRefusedCertificateBytes(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	c := servertest.Start(t).Client(t)
+	s := newIdle(t.Context(), t, c, ca)
+	host, port := hostPort(t, addr)
+	for name, bytes := range map[string][]byte{
+		"empty": nil, "garbage": []byte("garbage"), "cut": ca.DER()[:100],
+		"PEM":      pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.DER()}),
+		"trailing": append(ca.DER(), 0),
+		"two":      append(ca.DER(), ca.DER()...),
+	} {
+		_, err := c.AddCertificate(t.Context(), &pb.AddCertificateRequest{SessionId: s.id, Certificate: bytes, Trusted: true})
+		require.Equal(t, "INVALID_CERTIFICATE", reasonOf(t, err), name)
+		certs := []*pb.ExtraCertificate{{Certificate: ca.DER()}, {Certificate: bytes}}
+		err = start(t.Context(), t, c, openFrame(&pb.Open{Host: host, Port: port, Certificates: certs})).end()
+		require.Equal(t, "INVALID_CERTIFICATE", reasonOf(t, err), name)
+	}
+	many := make([]*pb.ExtraCertificate, 0, 101)
+	for range 101 {
+		many = append(many, &pb.ExtraCertificate{Certificate: tlstest.NewCA(t).DER()})
+	}
+	require.Equal(t, "LIMIT", reasonOf(t, start(t.Context(), t, c, openFrame(&pb.Open{Host: host, Port: port, Certificates: many})).end()))
+	list, err := c.ListSessions(t.Context(), &pb.ListSessionsRequest{})
+	require.NoError(t, err)
+	require.Len(t, list.GetSessions(), 1)
+	stillWorks(t.Context(), t, c, s, addr)
+}
+
+func TestRefusedSettings(t *testing.T) {
+	t.Parallel()
+	yes, ip := true, "127.0.0.1"
+	minus := durationpb.New(-time.Nanosecond)
+	inTLS := func(m *pb.TlsSettings) *pb.SessionSettings { return &pb.SessionSettings{Tls: m} }
+	inTCP := func(m *pb.TcpSettings) *pb.SessionSettings { return &pb.SessionSettings{Tcp: m} }
+	addr, ca := echoServer(t)
+	c := servertest.Start(t).Client(t)
+	s := newIdle(t.Context(), t, c, ca, &pb.SessionSettings{Label: "before"})
+	before := getSession(t.Context(), t, c, s)
+	host, port := hostPort(t, addr)
+	for reason, refused := range map[string][]*pb.SessionSettings{
+		"UNSUPPORTED": {
+			inTLS(&pb.TlsSettings{Groups: []string{"x25519"}}),
+			inTLS(&pb.TlsSettings{Trust: &pb.TrustSettings{SpkiSha256Pins: [][]byte{make([]byte, 32)}}}),
+			inTLS(&pb.TlsSettings{Revocation: pb.RevocationMode_REVOCATION_MODE_SOFT}),
+			inTLS(&pb.TlsSettings{Revocation: pb.RevocationMode_REVOCATION_MODE_HARD}),
+			inTLS(&pb.TlsSettings{Override: pb.OverrideMode_OVERRIDE_MODE_ASK}),
+			inTLS(&pb.TlsSettings{DecisionTimeout: durationpb.New(time.Second)}),
+			inTLS(&pb.TlsSettings{Resumption: &yes}),
+			inTCP(&pb.TcpSettings{SourceAddress: "127.0.0.1"}),
+			{DetachGrace: durationpb.New(time.Second)},
+			{ReceiveBufferBytes: 1},
+			{SendBufferBytes: -1},
+			{Resumable: &yes},
+		},
+		"UNSUPPORTED_PROTOCOL": {
+			inTLS(&pb.TlsSettings{MinVersion: pb.ProtocolVersion_PROTOCOL_VERSION_SSL2}),
+			inTLS(&pb.TlsSettings{MinVersion: pb.ProtocolVersion_PROTOCOL_VERSION_SSL3}),
+			inTLS(&pb.TlsSettings{MaxVersion: pb.ProtocolVersion_PROTOCOL_VERSION_SSL3}),
+			inTLS(&pb.TlsSettings{MinVersion: pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_0}),
+			inTLS(&pb.TlsSettings{MinVersion: pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_1}),
+			inTLS(&pb.TlsSettings{MaxVersion: pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_1}),
+		},
+		"UNSUPPORTED_CIPHER": {
+			inTLS(&pb.TlsSettings{CipherSuites: []string{"ECDHE-RSA-AES128-GCM-SHA256"}}), // OpenSSL's name
+			inTLS(&pb.TlsSettings{CipherSuites: []string{""}}),
+			inTLS(&pb.TlsSettings{CipherSuites: []string{"TLS_RSA_WITH_RC4_128_SHA"}}),
+			inTLS(&pb.TlsSettings{CipherSuites: []string{"TLS_AES_128_GCM_SHA256"}, MaxVersion: pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_2}),
+		},
+		"INVALID_FIELD": {
+			{ConnectTimeout: minus},
+			{IdleTimeout: minus},
+			{IdleTimeout: &durationpb.Duration{Seconds: 1, Nanos: -1}},
+			{Label: strings.Repeat("x", 129)},
+			inTLS(&pb.TlsSettings{HandshakeTimeout: minus}),
+			inTCP(&pb.TcpSettings{Keepalive: minus}),
+			inTCP(&pb.TcpSettings{UserTimeout: minus}),
+			inTCP(&pb.TcpSettings{TcpTimeout: minus}),
+			inTLS(&pb.TlsSettings{MinVersion: pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_3, MaxVersion: pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_2}),
+			inTLS(&pb.TlsSettings{MinVersion: 99}),
+			inTCP(&pb.TcpSettings{AddressFamily: 3}),
+			inTLS(&pb.TlsSettings{RequireAlpn: &yes}),
+			inTLS(&pb.TlsSettings{AlpnProtocols: []string{""}}),
+			inTLS(&pb.TlsSettings{AlpnProtocols: []string{strings.Repeat("x", 256)}}),
+			inTLS(&pb.TlsSettings{AlpnProtocols: slices.Repeat([]string{"x"}, 17)}),
+			inTLS(&pb.TlsSettings{VerifyNames: slices.Repeat([]string{"x"}, 17)}),
+			inTLS(&pb.TlsSettings{VerifyNames: []string{""}}),
+			inTLS(&pb.TlsSettings{ServerName: &ip}),
+		},
+	} {
+		for _, m := range refused {
+			_, err := c.CreateSession(t.Context(), &pb.CreateSessionRequest{Settings: m})
+			require.Equal(t, reason, reasonOf(t, err), "%v", m)
+			_, metadata := infoOf(t, err)
+			require.NotEmpty(t, metadata["field"], "%v", m)
+			_, err = c.UpdateSession(t.Context(), &pb.UpdateSessionRequest{SessionId: s.id, Settings: m})
+			require.Equal(t, reason, reasonOf(t, err), "%v", m)
+			if m.GetTls().GetMinVersion() != 99 && m.GetTcp().GetAddressFamily() != 3 { // STREAM_GRAMMAR there
+				err = start(t.Context(), t, c, openFrame(&pb.Open{Host: host, Port: port, Settings: m})).end()
+				require.Equal(t, reason, reasonOf(t, err), "%v", m)
+			}
+		}
+	}
+	list, err := c.ListSessions(t.Context(), &pb.ListSessionsRequest{})
+	require.NoError(t, err)
+	require.Len(t, list.GetSessions(), 1)
+	require.True(t, proto.Equal(before.GetSettings(), list.GetSessions()[0].GetSettings()), "unchanged")
+	stillWorks(t.Context(), t, c, s, addr)
+}
+
+// withUnknown adds a field that no version of the contract has.
+func withUnknown[M proto.Message](m M) M {
+	m.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 9999, protowire.VarintType), 1))
+	return m
+}
+
+func TestUnknownFieldsOfRequests(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	c := servertest.Start(t).Client(t)
+	s := newIdle(t.Context(), t, c, ca)
+	for _, tc := range []struct {
+		field string
+		call  func(context.Context) error
+	}{
+		{"#9999", func(ctx context.Context) error {
+			_, err := c.GetCapabilities(ctx, withUnknown(&pb.GetCapabilitiesRequest{}))
+			return err
+		}},
+		{"#9999", func(ctx context.Context) error {
+			_, err := c.DeleteSession(ctx, withUnknown(&pb.DeleteSessionRequest{SessionId: s.id}))
+			return err
+		}},
+		{"settings.tls.#9999", func(ctx context.Context) error {
+			_, err := c.CreateSession(ctx, &pb.CreateSessionRequest{Settings: &pb.SessionSettings{Tls: withUnknown(&pb.TlsSettings{})}})
+			return err
+		}},
+		{"settings.idle_timeout.#9999", func(ctx context.Context) error {
+			m := &pb.SessionSettings{IdleTimeout: withUnknown(durationpb.New(time.Second))}
+			_, err := c.UpdateSession(ctx, &pb.UpdateSessionRequest{SessionId: s.id, Settings: m})
+			return err
+		}},
+		{"close.how", func(ctx context.Context) error {
+			_, err := c.Close(ctx, &pb.CloseRequest{SessionId: s.id, Close: &pb.CloseSocket{How: 99}})
+			return err
+		}},
+		{"condition", func(ctx context.Context) error {
+			_, err := c.Wait(ctx, &pb.WaitRequest{SessionId: s.id, Condition: 99})
+			return err
+		}},
+		{"request", func(ctx context.Context) error { // more than 256 KiB
+			_, err := c.AddCertificate(ctx, &pb.AddCertificateRequest{SessionId: s.id, Certificate: make([]byte, 256<<10+1)})
+			return err
+		}},
+	} {
+		err := tc.call(t.Context())
+		require.Equal(t, codes.InvalidArgument, status.Code(err), tc.field)
+		reason, metadata := infoOf(t, err)
+		require.Equal(t, "INVALID_FIELD", reason)
+		require.Equal(t, tc.field, metadata["field"])
+	}
+	stillWorks(t.Context(), t, c, s, addr)
+}
+
+// everyCall has each RPC about a session; an attach is one of them.
+func everyCall(tb testing.TB, c pb.SecureSocketServiceClient, s idle, der []byte) map[string]func(context.Context) error {
+	tb.Helper()
+	return map[string]func(context.Context) error{
+		"GetSession": func(ctx context.Context) error {
+			_, err := c.GetSession(ctx, &pb.GetSessionRequest{SessionId: s.id})
+			return err
+		},
+		"UpdateSession": func(ctx context.Context) error {
+			_, err := c.UpdateSession(ctx, &pb.UpdateSessionRequest{SessionId: s.id, Settings: &pb.SessionSettings{Label: "mine now"}})
+			return err
+		},
+		"DeleteSession": func(ctx context.Context) error {
+			_, err := c.DeleteSession(ctx, &pb.DeleteSessionRequest{SessionId: s.id})
+			return err
+		},
+		"Connect": func(ctx context.Context) error {
+			_, err := c.Connect(ctx, &pb.ConnectRequest{SessionId: s.id, Host: "127.0.0.1", Port: 1, RequestId: "r"})
+			return err
+		},
+		"Close": func(ctx context.Context) error {
+			_, err := c.Close(ctx, &pb.CloseRequest{SessionId: s.id})
+			return err
+		},
+		"Wait": func(ctx context.Context) error {
+			_, err := c.Wait(ctx, &pb.WaitRequest{SessionId: s.id, Condition: pb.WaitRequest_CONDITION_ENCRYPTED})
+			return err
+		},
+		"AddCertificate": func(ctx context.Context) error {
+			_, err := c.AddCertificate(ctx, &pb.AddCertificateRequest{SessionId: s.id, Certificate: der})
+			return err
+		},
+		"GetCertificateStatus": func(ctx context.Context) error {
+			_, err := c.GetCertificateStatus(ctx, &pb.GetCertificateStatusRequest{SessionId: s.id})
+			return err
+		},
+		"Attach": func(ctx context.Context) error {
+			return start(ctx, tb, c, attachFrame(&pb.AttachSession{SessionId: s.id, ResumeToken: s.token, AttachSeq: 5})).end()
+		},
+	}
+}
+
+func TestAForeignSessionIsAsGoodAsNone(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	c := servertest.Start(t).Client(t)
+	alice, mallory := servertest.As(t.Context(), "alice"), servertest.As(t.Context(), "mallory")
+	s := newIdle(alice, t, c, ca)
+	connectTo(alice, t, c, s, addr)
+	none := idle{strings.Repeat("a", 26), s.token}
+	unknown := everyCall(t, c, none, ca.DER())
+	for name, call := range everyCall(t, c, s, ca.DER()) {
+		foreign, missing := call(mallory), unknown[name](mallory)
+		require.Equal(t, "SESSION_NOT_FOUND", reasonOf(t, foreign), name)
+		require.Equal(t, codes.NotFound, status.Code(foreign), name)
+		require.True(t, proto.Equal(status.Convert(missing).Proto(), status.Convert(foreign).Proto()), "%s: %v, %v", name, missing, foreign)
+	}
+	list, err := c.ListSessions(mallory, &pb.ListSessionsRequest{})
+	require.NoError(t, err)
+	require.Empty(t, list.GetSessions())
+	_, err = c.GetSession(alice, &pb.GetSessionRequest{})
+	require.Equal(t, "INVALID_FIELD", reasonOf(t, err), "an ID is required")
+	got := getSession(alice, t, c, s)
+	require.Equal(t, pb.State_STATE_ENCRYPTED, got.GetState())
+	require.Equal(t, "alice", got.GetOwner())
+	require.Empty(t, got.GetSettings().GetLabel())
+	require.Zero(t, got.GetAttachSeq())
+	stillWorks(alice, t, c, s, addr)
+}
+
+func TestNobodyIsRefusedEverywhere(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	c := servertest.Start(t).Client(t)
+	s := newIdle(t.Context(), t, c, ca)
+	calls := everyCall(t, c, s, ca.DER())
+	calls["GetCapabilities"] = func(ctx context.Context) error {
+		_, err := c.GetCapabilities(ctx, &pb.GetCapabilitiesRequest{})
+		return err
+	}
+	calls["CreateSession"] = func(ctx context.Context) error {
+		_, err := c.CreateSession(ctx, &pb.CreateSessionRequest{})
+		return err
+	}
+	calls["ListSessions"] = func(ctx context.Context) error {
+		_, err := c.ListSessions(ctx, &pb.ListSessionsRequest{})
+		return err
+	}
+	calls["Open"] = func(ctx context.Context) error {
+		host, port := hostPort(t, addr)
+		return start(ctx, t, c, openFrame(&pb.Open{Host: host, Port: port})).end()
+	}
+	for name, call := range calls {
+		err := call(servertest.As(t.Context(), servertest.Nobody))
+		require.Equal(t, "UNAUTHENTICATED", reasonOf(t, err), name)
+		require.Equal(t, codes.Unauthenticated, status.Code(err), name)
+	}
+	stillWorks(t.Context(), t, c, s, addr)
+}
+
+func TestRequestIDs(t *testing.T) {
+	t.Parallel()
+	l := make(listener, 10)
+	addr, ca := scriptedPeer(t, l.handle)
+	c := servertest.Start(t).Client(t)
+	host, port := hostPort(t, addr)
+	create := func(id, label string) (*pb.CreateSessionResponse, error) {
+		return c.CreateSession(t.Context(), &pb.CreateSessionRequest{RequestId: id, Settings: &pb.SessionSettings{Label: label}})
+	}
+	const retries = 20
+	var wg sync.WaitGroup
+	ids, errs := make([]string, retries), make([]error, retries)
+	for i := range retries {
+		wg.Go(func() {
+			var resp *pb.CreateSessionResponse
+			resp, errs[i] = create("create", "a")
+			ids[i] = resp.GetSession().GetSessionId() + string(resp.GetResumeToken())
+		})
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.Len(t, slices.Compact(ids), 1, "concurrent retries make one session")
+	_, err := create("create", "b")
+	require.Equal(t, "REQUEST_ID_REUSED", reasonOf(t, err))
+	require.Equal(t, "REQUEST_ID_REUSED", reasonOf(t, start(t.Context(), t, c, openFrame(&pb.Open{RequestId: "create", Host: host, Port: port})).end()))
+	_, err = create(strings.Repeat("x", 129), "")
+	require.Equal(t, "INVALID_FIELD", reasonOf(t, err))
+	_, err = c.CreateSession(servertest.As(t.Context(), "another"), &pb.CreateSessionRequest{RequestId: "create"})
+	require.NoError(t, err, "of another caller")
+
+	resp, err := create("create", "a")
+	require.NoError(t, err)
+	s := idle{resp.GetSession().GetSessionId(), resp.GetResumeToken()}
+	_, err = c.AddCertificate(t.Context(), &pb.AddCertificateRequest{SessionId: s.id, Certificate: ca.DER(), Trusted: true})
+	require.NoError(t, err)
+	connect := func(id, host string) (*pb.ConnectResponse, error) {
+		return c.Connect(t.Context(), &pb.ConnectRequest{SessionId: s.id, Host: host, Port: port, RequestId: id})
+	}
+	for i := range retries {
+		wg.Go(func() {
+			var resp *pb.ConnectResponse
+			resp, errs[i] = connect("connect", host)
+			ids[i] = strconv.FormatInt(resp.GetSession().GetGeneration(), 10) + resp.GetSession().GetState().String()
+		})
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.Equal(t, []string{"1STATE_ENCRYPTED"}, slices.Compact(ids), "one attempt, which all of them joined")
+	_, err = connect("connect", "localhost")
+	require.Equal(t, "REQUEST_ID_REUSED", reasonOf(t, err))
+	k := attach(t.Context(), t, c, s, 1)
+	k.write([]byte("unharmed"))
+	k.until(func() bool { return string(k.data) == "unharmed" })
+	_, err = connect("connect", host)
+	require.NoError(t, err)
+	require.NotContains(t, k.kinds(), "closed")
+	require.EqualValues(t, 1, getSession(t.Context(), t, c, s).GetGeneration(), "a retry does not kill what it made")
+
+	// A failure is an outcome too.
+	_, refusedPort := hostPort(t, closedPort(t))
+	var first string
+	for range 2 {
+		_, err = c.Connect(t.Context(), &pb.ConnectRequest{SessionId: s.id, Host: host, Port: refusedPort, RequestId: "fails"})
+		require.Equal(t, "CONNECTION_REFUSED", reasonOf(t, err))
+		if first == "" {
+			first = err.Error()
+		}
+		require.Equal(t, first, err.Error())
+		require.EqualValues(t, 2, getSession(t.Context(), t, c, s).GetGeneration())
+	}
+	stillWorks(t.Context(), t, c, s, addr)
+	_, err = c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: s.id})
+	require.NoError(t, err)
+	_, err = create("create", "a")
+	require.Equal(t, "SESSION_NOT_FOUND", reasonOf(t, err), "the session of that request_id is gone")
+}
+
+// A retry of an open may overtake the first: whichever comes first creates, and
+// the one with the larger attach_seq holds a session that connects.
+func TestConcurrentRetriesOfAnOpen(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	c := servertest.Start(t).Client(t)
+	host, port := hostPort(t, addr)
+	certs := []*pb.ExtraCertificate{{Certificate: ca.DER(), Trusted: true}}
+	for range 99 { // the first is kept busy for a while
+		certs = append(certs, &pb.ExtraCertificate{Certificate: tlstest.NewCA(t).DER()})
+	}
+	for i := range 20 {
+		m := &pb.Open{Host: host, Port: port, RequestId: "open" + strconv.Itoa(i), Certificates: certs}
+		ks := make([]*caller, 4)
+		for j := range ks {
+			m := proto.CloneOf(m)
+			m.AttachSeq = int64(j + 1)
+			ks[j] = start(t.Context(), t, c, openFrame(m))
+		}
+		var wg sync.WaitGroup
+		for _, k := range ks[:3] {
+			wg.Go(func() { _ = k.end() })
+		}
+		ks[3].secure()
+		ks[3].write([]byte("one session"))
+		ks[3].until(func() bool { return string(ks[3].data) == "one session" })
+		list, err := c.ListSessions(t.Context(), &pb.ListSessionsRequest{})
+		require.NoError(t, err)
+		require.Len(t, list.GetSessions(), 1)
+		require.NoError(t, ks[3].stream.CloseSend())
+		require.NoError(t, ks[3].end())
+		wg.Wait()
+	}
+	m := &pb.Open{Host: host, Port: port, RequestId: "open0", AttachSeq: 9, KeepSession: true}
+	require.Equal(t, "REQUEST_ID_REUSED", reasonOf(t, start(t.Context(), t, c, openFrame(m)).end()))
+}
+
+func TestLimitOfSessions(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	c := servertest.Start(t, func(sc *session.Config, _ *server.Config) { sc.MaxSessionsPerOwner = 2 }).Client(t)
+	host, port := hostPort(t, addr)
+	// An open that is refused leaves nothing that would count.
+	for range 3 {
+		err := start(t.Context(), t, c, openFrame(&pb.Open{Host: host, Port: port, AttachSeq: 1 << 40})).end()
+		require.Equal(t, "OFFSET_MISMATCH", reasonOf(t, err))
+	}
+	s := newIdle(t.Context(), t, c, ca)
+	other := newIdle(t.Context(), t, c, ca)
+	_, err := c.CreateSession(t.Context(), &pb.CreateSessionRequest{})
+	require.Equal(t, "LIMIT", reasonOf(t, err))
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.Equal(t, "LIMIT", reasonOf(t, start(t.Context(), t, c, openFrame(&pb.Open{Host: host, Port: port})).end()))
+	newIdle(servertest.As(t.Context(), "another"), t, c, ca)
+	stillWorks(t.Context(), t, c, s, addr)
+	_, err = c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: other.id})
+	require.NoError(t, err)
+	newIdle(t.Context(), t, c, ca)
+}
+
+func TestDrainingRefusesNewSessions(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	service := servertest.Start(t)
+	c := service.Client(t)
+	host, port := hostPort(t, addr)
+	s := newIdle(t.Context(), t, c, ca)
+	k := attach(t.Context(), t, c, s, 1)
+	connectTo(t.Context(), t, c, s, addr)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() { service.Server.Drain(ctx) })
+	k.event("draining")
+	_, err := c.CreateSession(t.Context(), &pb.CreateSessionRequest{})
+	require.Equal(t, "DRAINING", reasonOf(t, err))
+	require.Equal(t, codes.Unavailable, status.Code(err))
+	require.Equal(t, "DRAINING", reasonOf(t, start(t.Context(), t, c, openFrame(&pb.Open{Host: host, Port: port})).end()))
+	k.write([]byte("goes on"))
+	k.until(func() bool { return string(k.data) == "goes on" })
+	cancel()
+	require.Equal(t, "DRAINING", reasonOf(t, k.end()))
+	wg.Wait()
+	_, err = c.CreateSession(t.Context(), &pb.CreateSessionRequest{})
+	require.Equal(t, codes.Unavailable, status.Code(err), "it has stopped")
+}
+
+func TestUpdateMasks(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	c := servertest.Start(t).Client(t)
+	yes, no, name := true, false, "localhost"
+	s := newIdle(t.Context(), t, c, ca, &pb.SessionSettings{
+		Label: "first", IdleTimeout: durationpb.New(time.Hour), Tls: &pb.TlsSettings{ServerName: &name, AlpnProtocols: []string{"a", "b"}},
+	})
+	update := func(m *pb.SessionSettings, paths ...string) *pb.UpdateSessionResponse {
+		req := &pb.UpdateSessionRequest{SessionId: s.id, Settings: m}
+		if len(paths) > 0 {
+			req.UpdateMask = &fieldmaskpb.FieldMask{Paths: paths}
+		}
+		resp, err := c.UpdateSession(t.Context(), req)
+		require.NoError(t, err)
+		return resp
+	}
+	got := update(&pb.SessionSettings{Tls: &pb.TlsSettings{AlpnProtocols: []string{"c"}}}).GetSession().GetSettings()
+	require.Equal(t, []string{"c"}, got.GetTls().GetAlpnProtocols(), "replaced, not joined")
+	require.Equal(t, "localhost", got.GetTls().GetServerName(), "what is absent stays")
+	require.Equal(t, "first", got.GetLabel())
+	got = update(&pb.SessionSettings{Label: "ignored", Tcp: &pb.TcpSettings{NoDelay: &no}}, "tls.server_name", "tcp.no_delay", "idle_timeout").GetSession().GetSettings()
+	require.Nil(t, got.GetTls().ServerName, "back to the default")
+	require.Nil(t, got.GetIdleTimeout())
+	require.False(t, got.GetTcp().GetNoDelay())
+	require.Equal(t, "first", got.GetLabel(), "not in the mask")
+	got = update(&pb.SessionSettings{Label: "all"}, "*").GetSession().GetSettings()
+	require.Equal(t, "all", got.GetLabel())
+	require.Nil(t, got.GetTcp().NoDelay)
+	require.Empty(t, got.GetTls().GetAlpnProtocols())
+	for _, path := range []string{"nothing", "tls.nothing", "tls.", "", "label.x", "idle_timeout.seconds", "Label"} {
+		_, err := c.UpdateSession(t.Context(), &pb.UpdateSessionRequest{
+			SessionId: s.id, Settings: &pb.SessionSettings{Label: "x"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"label", path}},
+		})
+		require.Equal(t, "INVALID_FIELD", reasonOf(t, err), path)
+	}
+	require.Equal(t, "all", getSession(t.Context(), t, c, s).GetSettings().GetLabel(), "all of it or nothing")
+
+	require.EqualValues(t, 1, update(&pb.SessionSettings{Tcp: &pb.TcpSettings{NoDelay: &yes}}).GetEffectiveGeneration(), "there is no connection yet")
+	connectTo(t.Context(), t, c, s, addr)
+	require.EqualValues(t, 1, update(&pb.SessionSettings{Tcp: &pb.TcpSettings{NoDelay: &no}}).GetEffectiveGeneration(), "live")
+	_, err := c.UpdateSession(t.Context(), &pb.UpdateSessionRequest{SessionId: s.id, Settings: &pb.SessionSettings{Tcp: &pb.TcpSettings{NoDelay: &yes}, Label: strings.Repeat("x", 129)}})
+	require.Equal(t, "INVALID_FIELD", reasonOf(t, err))
+	require.False(t, getSession(t.Context(), t, c, s).GetSettings().GetTcp().GetNoDelay(), "all of it or nothing")
+	require.EqualValues(t, 2, update(&pb.SessionSettings{Tls: &pb.TlsSettings{AlpnProtocols: []string{"x"}}}).GetEffectiveGeneration())
+	require.EqualValues(t, 2, update(&pb.SessionSettings{Tcp: &pb.TcpSettings{NoDelay: &yes}, IdleTimeout: durationpb.New(time.Minute)}).GetEffectiveGeneration())
+	update(nil, "*")
+	stillWorks(t.Context(), t, c, s, addr)
+}
+
+func TestListPages(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t).Client(t)
+	var want, got []string
+	for range 7 {
+		want = append(want, newIdle(t.Context(), t, c, nil).id)
+		newIdle(servertest.As(t.Context(), "another"), t, c, nil)
+	}
+	var sizes []int
+	for token := ""; ; {
+		resp, err := c.ListSessions(t.Context(), &pb.ListSessionsRequest{PageSize: 3, PageToken: token})
+		require.NoError(t, err)
+		for _, s := range resp.GetSessions() {
+			got = append(got, s.GetSessionId())
+		}
+		sizes = append(sizes, len(resp.GetSessions()))
+		if token = resp.GetNextPageToken(); token == "" {
+			break
+		}
+		// A session that goes does not make the pages skip one.
+		_, err = c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: got[len(got)-1]})
+		require.NoError(t, err)
+	}
+	require.Equal(t, want, got, "oldest first")
+	require.Equal(t, []int{3, 3, 1}, sizes)
+	for _, bad := range []*pb.ListSessionsRequest{{PageSize: -1}, {PageSize: 1001}, {PageToken: "?"}} {
+		_, err := c.ListSessions(t.Context(), bad)
+		require.Equal(t, "INVALID_FIELD", reasonOf(t, err))
+	}
+}
