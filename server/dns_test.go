@@ -75,3 +75,13 @@ func (ns *nameServer) resolver() *net.Resolver {
 		return d.DialContext(ctx, "udp", ns.conn.LocalAddr().String())
 	}}
 }
+
+// addressList is a resolver that always gives the same addresses.
+type addressList []string
+
+func (l addressList) LookupNetIP(context.Context, string, string) (addrs []netip.Addr, err error) {
+	for _, a := range l {
+		addrs = append(addrs, netip.MustParseAddr(a))
+	}
+	return addrs, nil
+}

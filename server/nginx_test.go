@@ -106,7 +106,7 @@ func TestNginxDownload(t *testing.T) {
 func TestNginxUpload(t *testing.T) {
 	t.Parallel()
 	bothVersions(t, func(t *testing.T, version uint16) {
-		const size = 8 << 20
+		const size = 64 << 20
 		addr, www, ca := serveNginx(t, version)
 		k := open(t, servertest.Start(t).Client(t), addr, ca)
 		sent := make([]byte, size)

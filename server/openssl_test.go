@@ -198,7 +198,7 @@ func TestOpenSSLSendsAFileAfterTheHalfClose(t *testing.T) {
 	t.Parallel()
 	bothVersions(t, func(t *testing.T, version uint16) {
 		dir := t.TempDir()
-		want := randomFile(t, filepath.Join(dir, "file"), 4<<20)
+		want := randomFile(t, filepath.Join(dir, "file"), 64<<20)
 		addr, ca, _ := serveOpenSSL(t, version, dir, "-WWW")
 		k := open(t, servertest.Start(t).Client(t), addr, ca)
 		k.write([]byte("GET /file HTTP/1.0\r\n\r\n"))
@@ -211,7 +211,7 @@ func TestOpenSSLSendsAFileAfterTheHalfClose(t *testing.T) {
 func TestOpenSSLReceivesAndSeesTheEnd(t *testing.T) {
 	t.Parallel()
 	bothVersions(t, func(t *testing.T, version uint16) {
-		const size = 4 << 20
+		const size = 64 << 20
 		addr, ca, out := serveOpenSSL(t, version, "")
 		k := open(t, servertest.Start(t).Client(t), addr, ca)
 		k.secure()

@@ -80,6 +80,7 @@ func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff Setti
 	ctx, cancel := context.WithTimeoutCause(ctx, *eff.TCPTimeout, &TimeoutError{PhaseTCP, *eff.TCPTimeout, "tcp.tcp_timeout"})
 	defer cancel()
 	dialer := net.Dialer{
+		KeepAlive:       -1, // off, unless the configuration below is on
 		KeepAliveConfig: keepAlive(*eff.KeepAlive),
 		ControlContext: func(_ context.Context, _, address string, raw syscall.RawConn) error {
 			ap, err := netip.ParseAddrPort(address)
