@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"net"
 	"net/netip"
 
@@ -14,7 +13,7 @@ import (
 // open makes the connection that request describes: a stream of its own, with a session of its own that goes with it.
 // ctx bounds it until it returns. The error is an *Error.
 func (c *Client) open(ctx context.Context, request *pb.Open, onEvent func(Event)) (*Conn, error) {
-	request.RequestId, request.AttachSeq = rand.Text(), 1
+	request.AttachSeq = 1
 	service, release, err := c.streams.acquire(ctx)
 	if err != nil {
 		return nil, dialError(ctx, err, pb.Phase_PHASE_UNSPECIFIED)

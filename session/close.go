@@ -35,7 +35,7 @@ func (s *Session) Close(ctx context.Context, how How, sendOffset *int64, generat
 	}
 	for {
 		s.mu.Lock()
-		over := c.writeCause != 0 || c.ended
+		over := c.writeDone || c.ended || c.writeCause > 0 && c.writeCause != CauseLocal
 		changed := s.nextChangeLocked()
 		s.mu.Unlock()
 		if over {

@@ -21,13 +21,24 @@ type Attempt struct {
 
 	// Guarded by the session's mu.
 	err     error
-	waiting int
+	waiting int  // calls of Begin that have not ended their Wait
 	pinned  bool // goes on although nobody waits
 }
 
+// join counts who is interested, under the lock that found the attempt, so that
+// it is not given up between Begin and Wait.
+func (a *Attempt) join(pinned bool) {
+	if pinned {
+		a.pinned = true
+	} else {
+		a.waiting++
+	}
+}
+
 // Begin starts to connect to target, or joins the attempt that the same
-// request began before. An existing connection is closed first. The attempt
-// ends when every caller of Wait has given up, unless it is pinned.
+// request began before. An existing connection is closed first. Who does not
+// pin the attempt must call Wait once; it is given up when all of these have
+// given up.
 func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, error) {
 	s.connecting.Lock()
 	defer s.connecting.Unlock()
@@ -48,11 +59,15 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 	s.generation++
 	s.status, s.report = tlsengine.StatusUnknown, nil
 	s.lastErr = nil
+	if s.conn != nil {
+		s.conn.attempt.slimLocked()
+	}
 	c := s.newConnection(target, s.settings.Effective())
-	c.attempt = &Attempt{s: s, req: req, gen: s.generation, decided: make(chan struct{}), pinned: pinned}
+	c.attempt = &Attempt{s: s, req: req, gen: s.generation, decided: make(chan struct{})}
+	c.attempt.join(pinned)
 	s.conn = c
 	s.expiry.Stop()
-	s.requests.remember(req, c.attempt, time.Now())
+	s.requests.remember(req, c.attempt, time.Now(), maxSessionRequests)
 	s.reg.connectionBegins()
 	go c.run()
 	return c.attempt, nil
@@ -71,11 +86,8 @@ func (s *Session) joinOrClear(req Request, pinned bool) (*Attempt, error) {
 		return nil, err
 	}
 	if found {
-		a.pinned = a.pinned || pinned
+		a.join(pinned)
 		return a, nil
-	}
-	if err := s.requests.room(req, time.Now()); err != nil {
-		return nil, err
 	}
 	if c := s.conn; c != nil && !c.ended {
 		c.stopLocked(CauseReconnect, nil, false)
@@ -86,9 +98,6 @@ func (s *Session) joinOrClear(req Request, pinned bool) (*Attempt, error) {
 // Wait returns when the connection is secure (nil) or has failed. When ctx ends
 // first the attempt is given up, if nobody else waits for it.
 func (a *Attempt) Wait(ctx context.Context) error {
-	a.s.mu.Lock()
-	a.waiting++
-	a.s.mu.Unlock()
 	select {
 	case <-a.decided:
 	case <-ctx.Done():
@@ -103,6 +112,7 @@ func (a *Attempt) Wait(ctx context.Context) error {
 	}
 	if c := a.s.conn; a.waiting == 0 && !a.pinned && c != nil && c.attempt == a {
 		c.stopLocked(CauseLocal, ErrCancelled, true)
+		a.forgetLocked()
 	}
 	return ErrCancelled
 }
@@ -120,9 +130,31 @@ func (a *Attempt) decide(err error, c *connection) {
 	}
 	a.err = err
 	if errors.Is(err, ErrCancelled) {
-		a.s.requests.forget(a.req.ID)
+		a.forgetLocked()
 	}
 	close(a.decided)
+}
+
+// forgetLocked lets the same request begin anew, unless it has.
+func (a *Attempt) forgetLocked() {
+	if e, ok := a.s.requests.entries[a.req.ID]; ok && e.value == a {
+		a.s.requests.forget(a.req.ID)
+	}
+}
+
+// slimLocked drops what a retry of an attempt that is over does not need: the
+// chains of a report.
+func (a *Attempt) slimLocked() {
+	ce, ok := errors.AsType[*tlsengine.CertificateError](a.err)
+	if !ok {
+		return
+	}
+	r := &tlsengine.Report{Status: ce.Report.Status, Basis: ce.Report.Basis}
+	for _, p := range ce.Report.Problems {
+		p.Certificate = nil
+		r.Problems = append(r.Problems, p)
+	}
+	a.err = &tlsengine.CertificateError{Report: r}
 }
 
 // run is the goroutine of a connection: it connects, reads until the end, and
@@ -186,16 +218,11 @@ var errConnectTimeout = errors.New("connect_timeout")
 func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 	s := c.s
 	c.mark(spanPolicy, true)
-	if c.target.Name != "" {
-		if err := s.reg.cfg.Egress.CheckName(c.target); err != nil {
-			c.mark(spanPolicy, false)
-			return PhasePolicy, &PolicyError{err}
-		}
-	} else if err := s.reg.cfg.Egress.CheckAddr(c.target, netip.AddrPortFrom(c.target.Addr.Unmap(), uint16(c.target.Port))); err != nil { //nolint:gosec // 1..65535 by Target
-		c.mark(spanPolicy, false)
+	err := s.reg.cfg.Egress.CheckName(c.target)
+	c.mark(spanPolicy, false)
+	if err != nil {
 		return PhasePolicy, &PolicyError{err}
 	}
-	c.mark(spanPolicy, false)
 
 	c.setState(StateHostLookup)
 	addrs, err := c.lookup(ctx, c.settings)
@@ -353,6 +380,9 @@ func (c *connection) encrypted(conn *tlsengine.Conn) bool {
 	c.tls = conn
 	c.touchLocked()
 	c.watchIdleLocked()
+	if s.attachment == nil {
+		c.detach.Reset(s.reg.cfg.DetachGrace)
+	}
 	s.setStateLocked(StateEncrypted)
 	s.emitLocked(SecureConnected{TLS: conn.State(), Report: conn.Report()})
 	c.attempt.decide(nil, c)

@@ -63,10 +63,9 @@ func (s *Session) newConnection(target Target, eff Settings) *connection {
 	c.finishAt = -1
 	c.timeline.began = time.Now()
 	c.lastActivity = c.timeline.began
+	// Its clock starts when the connection is secure, or when a stream lets go.
 	c.detach = time.AfterFunc(s.reg.cfg.DetachGrace, func() { c.stopIf(CauseDetachExpired, func() bool { return s.attachment == nil }) })
-	if s.attachment != nil {
-		c.detach.Stop()
-	}
+	c.detach.Stop()
 	c.timers = append(c.timers, c.detach)
 	return c
 }

@@ -33,7 +33,8 @@ func (t Target) Host() string {
 // Egress decides which targets may be dialled. Its methods run beside each
 // other. Their errors reach the caller as a PolicyError.
 type Egress interface {
-	// CheckName is asked before the name is resolved.
+	// CheckName is asked before the name is resolved; about an address it gives
+	// the whole verdict.
 	CheckName(t Target) error
 	// CheckAddr is asked for every address before it is dialled, and again for
 	// the address that the socket is about to connect to.
@@ -175,14 +176,11 @@ func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req R
 	case o.count >= r.cfg.MaxSessionsPerOwner:
 		return nil, false, nil, &LimitError{What: "sessions of a caller", Limit: r.cfg.MaxSessionsPerOwner}
 	}
-	if err := o.requests.room(req, now); err != nil {
-		return nil, false, nil, err
-	}
 	s = newSession(r, strings.ToLower(rand.Text()), owner, settings, ephemeral)
 	r.owners[owner] = o
 	r.sessions[s.id] = s
 	o.count++
-	o.requests.remember(req, s.id, now)
+	o.requests.remember(req, s.id, now, maxOwnerRequests)
 	return s, true, warnings, nil
 }
 
@@ -238,6 +236,7 @@ func (r *Registry) remove(s *Session) {
 	delete(r.sessions, s.id)
 	o := r.owners[s.owner]
 	o.count--
+	o.requests.forgetOld(time.Now(), -1)
 	if o.count == 0 && len(o.requests.entries) == 0 {
 		delete(r.owners, s.owner)
 	}

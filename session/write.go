@@ -34,7 +34,13 @@ func (c *connection) acceptLocked(offset int64, payload []byte) (full bool, err 
 		return true, nil
 	}
 	c.accepted += int64(len(payload))
-	c.queue = append(c.queue, payload)
+	// Small payloads are joined: each costs a record, and more memory than it
+	// has bytes.
+	if n := len(c.queue); n > 0 && len(c.queue[n-1])+len(payload) <= chunkSize {
+		c.queue[n-1] = append(c.queue[n-1], payload...)
+	} else {
+		c.queue = append(c.queue, payload)
+	}
 	signal(c.ready)
 	return false, nil
 }
@@ -103,8 +109,11 @@ func (c *connection) next() (payload []byte, finish bool) {
 	defer c.s.mu.Unlock()
 	if len(c.queue) == 0 {
 		finish = c.finishAt >= 0 && c.written == c.finishAt
-		if finish && c.firstEnd == 0 {
-			c.firstEnd = CauseLocal // now: the peer's answer may be read before writeFinished runs
+		if finish { // now: the peer's answer may be read before writeFinished runs
+			c.writeCause = CauseLocal
+			if c.firstEnd == 0 {
+				c.firstEnd = CauseLocal
+			}
 		}
 		return nil, finish
 	}
@@ -143,9 +152,6 @@ func (c *connection) writeFinished(err error) {
 		return
 	}
 	c.writeDone = true
-	if c.writeCause == 0 {
-		c.writeCause = CauseLocal
-	}
 	c.lingerLocked()
 	c.s.wakeLocked()
 }
@@ -163,6 +169,7 @@ func (c *connection) lingerLocked() {
 // writeEndedLocked notes that writing failed. The reader goes on for a while:
 // what the peer sent before its end still counts.
 func (c *connection) writeEndedLocked(err error) {
+	defer c.s.wakeLocked()
 	if c.stopped {
 		return
 	}
