@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -23,18 +25,24 @@ func mergeSettings(have, want *pb.SessionSettings, mask *fieldmaskpb.FieldMask) 
 		mergePresent(have.ProtoReflect(), want.ProtoReflect())
 		return nil
 	}
+	if len(paths) > maxPaths {
+		return &session.FieldError{Field: "update_mask", Why: fmt.Sprintf("has more than %d paths", maxPaths)}
+	}
+	if slices.Equal(paths, []string{"*"}) {
+		proto.Reset(have)
+		proto.Merge(have, want)
+		return nil
+	}
 	for _, path := range paths {
-		if path == "*" {
-			proto.Reset(have)
-			proto.Merge(have, want)
-			continue
-		}
 		if !mergePath(have.ProtoReflect(), want.ProtoReflect(), strings.Split(path, ".")) {
 			return &session.FieldError{Field: "update_mask", Why: "names " + bounded(path) + ", which is not a field of the settings"}
 		}
 	}
 	return nil
 }
+
+// maxPaths is more than the settings have fields.
+const maxPaths = 64
 
 // mergePresent sets every field that want has; lists are replaced, not joined.
 func mergePresent(have, want protoreflect.Message) {

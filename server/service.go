@@ -32,6 +32,7 @@ const (
 	defaultWait       = 30 * time.Second
 	defaultPage       = 50
 	maxPage           = 1000
+	maxPageBytes      = 1 << 20 // beyond it a page ends early
 )
 
 func (s *service) session(ctx context.Context, id string) (*session.Session, error) {
@@ -106,8 +107,14 @@ func (s *service) ListSessions(ctx context.Context, req *pb.ListSessionsRequest)
 	}
 	page, more := s.registry.List(principalOf(ctx), string(after), size)
 	resp := &pb.ListSessionsResponse{}
-	for _, sess := range page {
-		resp.Sessions = append(resp.Sessions, s.toSession(sess.Snapshot()))
+	size = 0
+	for i, sess := range page {
+		m := s.toSession(sess.Snapshot())
+		resp.Sessions = append(resp.Sessions, m)
+		if size += proto.Size(m); size > maxPageBytes && i+1 < len(page) {
+			page, more = page[:i+1], true
+			break
+		}
 	}
 	if more {
 		resp.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(page[len(page)-1].ListKey()))
@@ -200,7 +207,7 @@ func (s *service) Wait(ctx context.Context, req *pb.WaitRequest) (*pb.WaitRespon
 	case req.GetCondition() == pb.WaitRequest_CONDITION_UNSPECIFIED:
 		return nil, &session.FieldError{Field: "condition", Why: "is required"}
 	}
-	if err := checkOffset("offset", req.GetOffset()); err != nil {
+	if err := checkPosition("wait", req.GetOffset(), req.GetGeneration()); err != nil {
 		return nil, err
 	}
 	r, err := sess.Wait(ctx, session.Condition(req.GetCondition()), req.GetGeneration(), req.GetOffset(), timeout)

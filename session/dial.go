@@ -26,7 +26,9 @@ func (c *connection) lookup(ctx context.Context, eff Settings) ([]netip.AddrPort
 		ctx, cancel := context.WithTimeoutCause(ctx, cfg.DNSTimeout, &TimeoutError{PhaseDNS, cfg.DNSTimeout, "the DNS clock"})
 		defer cancel()
 		var err error
-		addrs, err = cfg.Resolver.LookupNetIP(ctx, family("ip", eff.Family), c.target.Name)
+		// Fully qualified: a search list would lead to another name than the
+		// one that was judged.
+		addrs, err = cfg.Resolver.LookupNetIP(ctx, family("ip", eff.Family), c.target.Name+".")
 		c.mark(spanDNS, false)
 		if err != nil {
 			return nil, lookupError(ctx, c.target.Name, err)

@@ -98,7 +98,7 @@ func (e *OffsetError) Error() string {
 type SupersededError struct{ LastSeq int64 }
 
 func (e *SupersededError) Error() string {
-	return fmt.Sprintf("another stream holds the session, with attach_seq %d", e.LastSeq)
+	return fmt.Sprintf("a newer stream has attached, with attach_seq %d", e.LastSeq)
 }
 
 // TokenError reports that the resume token is missing or wrong.
@@ -177,13 +177,22 @@ type NetworkError struct {
 
 // Error leaves out which name server was asked: that is the operator's matter.
 func (e *NetworkError) Error() string {
-	why := e.Err.Error()
-	if errno, ok := errors.AsType[syscall.Errno](e.Err); ok {
-		why = errno.Error()
-	} else if de, ok := errors.AsType[*net.DNSError](e.Err); ok {
-		why = de.Err
+	return e.Addr + ": " + e.why()
+}
+
+func (e *NetworkError) why() string {
+	if errno, ok := errors.AsType[syscall.Errno](e.Err); ok && e.Phase != PhaseDNS {
+		return errno.Error()
 	}
-	return e.Addr + ": " + why
+	switch e.Kind {
+	case NetworkHostNotFound:
+		return "no such host, or no address of the wanted family"
+	case NetworkDNSFailure:
+		return "the name servers gave no usable answer"
+	case NetworkTimeout:
+		return "no answer in time"
+	}
+	return "the network failed"
 }
 
 func (e *NetworkError) Unwrap() error { return e.Err }

@@ -64,7 +64,7 @@ type Config struct {
 
 	MaxSessions         int // 20,000
 	MaxSessionsPerOwner int // 1,000
-	BufferBytes         int // per connection and direction; 256 KiB
+	BufferBytes         int // per connection and direction; 256 KiB, at least 32 KiB
 
 	SessionExpiry   time.Duration // without connection and stream; 15 min
 	DetachGrace     time.Duration // a connection without a stream; 60 s
@@ -89,6 +89,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.BufferBytes > 0 {
+		c.BufferBytes = max(c.BufferBytes, chunkSize)
 	}
 	for _, d := range []struct {
 		p   *int
@@ -210,12 +213,12 @@ func (r *Registry) List(owner, after string, limit int) (page []*Session, more b
 	}
 	r.mu.Unlock()
 	slices.SortFunc(all, func(a, b *Session) int {
-		return strings.Compare(a.listKey(), b.listKey())
+		return strings.Compare(a.listKey, b.listKey)
 	})
 	i := 0
 	if after != "" {
-		i, _ = slices.BinarySearchFunc(all, after, func(s *Session, key string) int { return strings.Compare(s.listKey(), key) })
-		if i < len(all) && all[i].listKey() == after {
+		i, _ = slices.BinarySearchFunc(all, after, func(s *Session, key string) int { return strings.Compare(s.listKey, key) })
+		if i < len(all) && all[i].listKey == after {
 			i++
 		}
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"net/netip"
@@ -13,8 +14,13 @@ import (
 	"securesocket/tlsengine"
 )
 
-// maxCertificates is how many certificates a session takes.
-const maxCertificates = 100
+// What a session takes of certificates.
+const (
+	maxCertificates          = 100
+	maxCertificateBytes      = 32 << 10 // of one, as for the peer's
+	maxCertificateTotalBytes = 1 << 20  // of a session
+	maxRSABits               = 8192     // crypto/tls's own bound for the peer's: verifying is caller-chosen work
+)
 
 // Session is one secure socket: settings, certificates, the connection of the
 // current generation and the stream that holds it. Made by Registry.Create.
@@ -24,6 +30,7 @@ type Session struct {
 	created   time.Time
 	ephemeral bool // deleted when its first connection has ended
 	token     [32]byte
+	listKey   string // sorts by creation
 	reg       *Registry
 
 	// connecting serialises Connect: one old connection ends before the next
@@ -65,6 +72,7 @@ func newSession(r *Registry, id, owner string, settings Settings, ephemeral bool
 		status:   tlsengine.StatusUnknown,
 	}
 	_, _ = rand.Read(s.token[:]) // never fails
+	s.listKey = fmt.Sprintf("%020d %s", s.created.UnixNano(), id)
 	s.lastUse = s.created
 	s.expiry = time.AfterFunc(r.cfg.SessionExpiry, s.expire)
 	return s
@@ -76,10 +84,8 @@ func (s *Session) ID() string { return s.id }
 // Token is what an attach after the first needs. It is not to be logged.
 func (s *Session) Token() []byte { return s.token[:] }
 
-func (s *Session) listKey() string { return fmt.Sprintf("%020d %s", s.created.UnixNano(), s.id) }
-
 // ListKey is where the session stands in Registry.List.
-func (s *Session) ListKey() string { return s.listKey() }
+func (s *Session) ListKey() string { return s.listKey }
 
 // Snapshot is a session at one moment. What it points to is immutable.
 type Snapshot struct {
@@ -196,6 +202,13 @@ func (s *Session) AddCertificate(cert *x509.Certificate, trusted bool) error {
 		return nil
 	case len(s.certificates) >= maxCertificates:
 		return &LimitError{What: "certificates of a session", Limit: maxCertificates}
+	}
+	total := len(cert.Raw)
+	for _, c := range s.certificates {
+		total += len(c.Cert.Raw)
+	}
+	if total > maxCertificateTotalBytes {
+		return &LimitError{What: "bytes of a session's certificates", Limit: maxCertificateTotalBytes}
 	}
 	s.certificates = append(slices.Clip(s.certificates), Certificate{cert, trusted})
 	return nil
@@ -343,12 +356,18 @@ func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	if len(der) == 0 {
 		return nil, &CertificateInputError{Why: "it is empty"}
 	}
+	if len(der) > maxCertificateBytes {
+		return nil, &CertificateInputError{Why: fmt.Sprintf("it has %d bytes; at most %d are taken", len(der), maxCertificateBytes)}
+	}
 	cert, err := x509.ParseCertificate(der)
 	switch {
 	case err != nil && looksLikePEM(der):
 		return nil, &CertificateInputError{Why: "it is PEM; give the DER between the lines, decoded from base64"}
 	case err != nil:
 		return nil, &CertificateInputError{Why: err.Error()}
+	}
+	if k, ok := cert.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSABits {
+		return nil, &CertificateInputError{Why: fmt.Sprintf("its RSA key has %d bits; at most %d are taken", k.N.BitLen(), maxRSABits)}
 	}
 	return cert, nil
 }

@@ -71,6 +71,8 @@ const (
 	maxNames      = 16
 	maxLabelBytes = 128
 	maxSuites     = 64
+	maxNameBytes  = 1024                // of a name to verify: a URI may be long
+	maxKeepAlive  = 32767 * time.Second // Linux takes no more
 )
 
 // Effective returns s with every default filled in that does not depend on the
@@ -119,13 +121,15 @@ func (s Settings) check(legacy bool) (warnings []string, err error) {
 		{"connect_timeout", s.ConnectTimeout},
 		{"idle_timeout", s.IdleTimeout},
 		{"tls.handshake_timeout", s.HandshakeTimeout},
-		{"tcp.keepalive", s.KeepAlive},
 		{"tcp.user_timeout", s.UserTimeout},
 		{"tcp.tcp_timeout", s.TCPTimeout},
 	} {
 		if d.value != nil && (*d.value < 0 || *d.value > maxDuration) {
 			return nil, &FieldError{d.field, "has to be between 0 and 24 hours"}
 		}
+	}
+	if s.KeepAlive != nil && (*s.KeepAlive < 0 || *s.KeepAlive > maxKeepAlive) {
+		return nil, &FieldError{"tcp.keepalive", "has to be between 0 and 32767 seconds"}
 	}
 	if len(s.Label) > maxLabelBytes {
 		return nil, &FieldError{"label", fmt.Sprintf("is longer than %d bytes", maxLabelBytes)}
@@ -143,6 +147,11 @@ func (s Settings) check(legacy bool) (warnings []string, err error) {
 func (s Settings) checkTLS() error {
 	if len(s.VerifyNames) > maxNames {
 		return &FieldError{"tls.verify_names", fmt.Sprintf("has more than %d names", maxNames)}
+	}
+	for _, n := range s.VerifyNames {
+		if len(n) > maxNameBytes {
+			return &FieldError{"tls.verify_names", fmt.Sprintf("has a name of more than %d bytes", maxNameBytes)}
+		}
 	}
 	if len(s.ALPN) > maxNames {
 		return &FieldError{"tls.alpn_protocols", fmt.Sprintf("has more than %d protocols", maxNames)}

@@ -27,7 +27,8 @@ type WaitResult struct {
 
 // Wait waits for a condition of a generation, 0 = the current, or the first if
 // there was none. It returns at once when the condition holds already or can no
-// longer come true. The error is ErrNotFound, a StateError or ErrCancelled.
+// longer come true. The error is ErrNotFound, a StateError, a DrainingError or
+// ErrCancelled.
 func (s *Session) Wait(ctx context.Context, cond Condition, generation, offset int64, timeout time.Duration) (WaitResult, error) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -45,16 +46,18 @@ func (s *Session) Wait(ctx context.Context, cond Condition, generation, offset i
 		if reached {
 			cause = nil
 		}
+		if reached || cause != nil || expired {
+			r := WaitResult{Reached: reached, Cause: cause, Snapshot: s.snapshotLocked()}
+			r.TimedOut = !reached && cause == nil
+			s.mu.Unlock()
+			return r, nil
+		}
+		if s.reg.isDrained() {
+			s.mu.Unlock()
+			return WaitResult{}, &DrainingError{}
+		}
 		changed := s.nextChangeLocked()
-		r := WaitResult{Reached: reached, Cause: cause, Snapshot: s.snapshotLocked()}
 		s.mu.Unlock()
-		if reached || cause != nil {
-			return r, nil
-		}
-		if expired {
-			r.TimedOut = true
-			return r, nil
-		}
 		select {
 		case <-changed:
 		case <-timer.C:
