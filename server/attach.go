@@ -153,20 +153,17 @@ func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, er
 	if err != nil {
 		return nil, err
 	}
-	if created {
-		for _, c := range certs {
-			if err := sess.AddCertificate(c.Cert, c.Trusted); err != nil {
-				sess.Delete()
-				return nil, err
-			}
+	if !created {
+		return s.take(stream, sess, session.AttachArgs{Seq: m.GetAttachSeq(), Trusted: true})
+	}
+	for _, c := range certs {
+		if err := sess.AddCertificate(c.Cert, c.Trusted); err != nil {
+			sess.Abandon(req)
+			return nil, err
 		}
 	}
 	att, err := s.take(stream, sess, session.AttachArgs{Seq: m.GetAttachSeq(), Trusted: true})
-	if !created {
-		return att, err
-	}
-	if _, superseded := errors.AsType[*session.SupersededError](err); err != nil && !superseded {
-		sess.Delete()
+	if err != nil && sess.Abandon(req) {
 		return nil, err
 	}
 	// A retry may hold the session already: then it waits for this connect.

@@ -53,8 +53,8 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 	if s.deleted {
 		return nil, ErrNotFound
 	}
-	if s.reg.isDrained() {
-		return nil, &DrainingError{}
+	if err := s.reg.connectionBegins(); err != nil {
+		return nil, err
 	}
 	s.generation++
 	s.status, s.report = tlsengine.StatusUnknown, nil
@@ -68,7 +68,6 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 	s.conn = c
 	s.expiry.Stop()
 	s.requests.remember(req, c.attempt, time.Now(), maxSessionRequests)
-	s.reg.connectionBegins()
 	go c.run()
 	return c.attempt, nil
 }

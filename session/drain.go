@@ -11,28 +11,26 @@ import (
 // deadline is what callers are told; ctx is what counts.
 func (r *Registry) Drain(ctx context.Context, deadline time.Time) {
 	r.mu.Lock()
-	r.draining = deadline
-	idle := make(chan struct{})
-	if r.live == 0 {
-		close(idle)
-	} else {
-		r.idle = idle
+	if !r.draining.IsZero() {
+		r.mu.Unlock()
+		<-r.drained
+		return
 	}
+	r.draining = deadline
 	r.mu.Unlock()
 	for _, s := range r.all() {
 		s.announceDrain(deadline)
 	}
 	select {
-	case <-idle:
+	case <-r.whenIdle(false):
 	case <-ctx.Done():
 	}
+	idle := r.whenIdle(true)
 	sessions := r.all()
 	for _, s := range sessions {
 		s.stopConnection(CauseDrain, &DrainingError{})
 	}
-	for _, s := range sessions {
-		s.waitConnection()
-	}
+	<-idle
 	close(r.drained)
 	for _, s := range sessions {
 		s.mu.Lock()
@@ -57,12 +55,18 @@ func (r *Registry) isDrained() bool {
 	}
 }
 
+// announceDrain tells the caller, within the present generation, or outside of
+// any after its end, which is a generation's last event.
 func (s *Session) announceDrain(deadline time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deleted || s.drainAnnounced {
+	if s.deleted {
 		return
 	}
-	s.drainAnnounced = true
-	s.emitLocked(Draining{Deadline: deadline})
+	if c := s.conn; c != nil && !c.ended {
+		s.emitLocked(Draining{Deadline: deadline})
+		return
+	}
+	s.events.append(&Event{Time: time.Now(), Kind: Draining{Deadline: deadline}})
+	s.wakeLocked()
 }

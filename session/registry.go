@@ -127,7 +127,8 @@ type Registry struct {
 	owners   map[string]*ownerSessions
 	live     int           // connections that have not ended
 	draining time.Time     // the deadline; zero: not draining
-	idle     chan struct{} // closed, and nil again, when live falls to 0; made by Drain
+	stopping bool          // no connection may begin
+	idle     chan struct{} // closed, and nil again, when live falls to 0; made by whenIdle
 }
 
 type ownerSessions struct {
@@ -245,10 +246,25 @@ func (r *Registry) remove(s *Session) {
 	}
 }
 
-func (r *Registry) connectionBegins() {
+// forget lets the request that created s create again; s's lock may be held.
+func (r *Registry) forget(s *Session, req Request) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o := r.owners[s.owner]; o != nil && o.requests.entries[req.ID].value == s.id {
+		o.requests.forget(req.ID)
+	}
+}
+
+// connectionBegins counts a connection, unless the drain is past letting any
+// begin.
+func (r *Registry) connectionBegins() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopping {
+		return &DrainingError{}
+	}
 	r.live++
-	r.mu.Unlock()
+	return nil
 }
 
 func (r *Registry) connectionEnded() {
@@ -261,6 +277,23 @@ func (r *Registry) connectionEnded() {
 	}
 }
 
+// whenIdle returns a channel that is closed when no connection is left; stop
+// lets none begin from now on.
+func (r *Registry) whenIdle(stop bool) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopping = r.stopping || stop
+	if r.live == 0 {
+		idle := make(chan struct{})
+		close(idle)
+		return idle
+	}
+	if r.idle == nil {
+		r.idle = make(chan struct{})
+	}
+	return r.idle
+}
+
 // all returns every session there is.
 func (r *Registry) all() []*Session {
 	r.mu.Lock()
@@ -270,8 +303,9 @@ func (r *Registry) all() []*Session {
 
 // Close ends every session at once and waits until every socket is closed.
 func (r *Registry) Close() {
+	idle := r.whenIdle(true)
 	for _, s := range r.all() {
 		s.Delete()
-		s.waitConnection()
 	}
+	<-idle
 }

@@ -37,25 +37,24 @@ type Session struct {
 	// begins. It is taken before mu.
 	connecting sync.Mutex
 
-	mu             sync.Mutex
-	settings       Settings
-	certificates   []Certificate
-	generation     int64
-	state          State
-	mode           Mode
-	conn           *connection // of the current generation; nil before the first
-	requests       requestLog[*Attempt]
-	status         tlsengine.Status
-	report         *tlsengine.Report // of the current generation
-	lastErr        error             // first cause of the last failure
-	events         eventLog
-	attachment     *Attachment
-	attachSeq      int64 // the last one accepted
-	deleted        bool
-	drainAnnounced bool
-	lastUse        time.Time
-	expiry         *time.Timer
-	changed        chan struct{} // closed at the next change that somebody may wait for; nil: nobody does
+	mu           sync.Mutex
+	settings     Settings
+	certificates []Certificate
+	generation   int64
+	state        State
+	mode         Mode
+	conn         *connection // of the current generation; nil before the first
+	requests     requestLog[*Attempt]
+	status       tlsengine.Status
+	report       *tlsengine.Report // of the current generation
+	lastErr      error             // first cause of the last failure
+	events       eventLog
+	attachment   *Attachment
+	attachSeq    int64 // the last one accepted
+	deleted      bool
+	lastUse      time.Time
+	expiry       *time.Timer
+	changed      chan struct{} // closed at the next change that somebody may wait for; nil: nobody does
 }
 
 // Certificate is one that the caller brought.
@@ -251,6 +250,21 @@ func (s *Session) Delete() bool {
 		c.stopLocked(CauseDeleted, nil, false)
 	}
 	s.deleteLocked()
+	return true
+}
+
+// Abandon deletes a session that could not be handed to who created it by req,
+// unless another stream holds it by now (false). The same request creates anew.
+func (s *Session) Abandon(req Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.attachment != nil || s.conn != nil {
+		return false
+	}
+	if !s.deleted {
+		s.deleteLocked()
+	}
+	s.reg.forget(s, req)
 	return true
 }
 

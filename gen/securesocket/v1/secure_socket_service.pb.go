@@ -505,7 +505,7 @@ func (x *GetSessionResponse) GetSession() *Session {
 // Asks for the caller's sessions.
 type ListSessionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Optional. Default 50, at most 1,000.
+	// Optional. Default 50, at most 1,000; a page of more than 1 MiB ends early.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Optional. From the page before.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -621,7 +621,7 @@ type UpdateSessionRequest struct {
 	Settings *SessionSettings `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
 	// Optional. Paths in settings, as "tls.server_name"; a path whose field is
 	// absent in settings goes back to its default. Empty: every field that is
-	// present in settings. "*": all.
+	// present in settings. "*", alone: all. At most 64.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -830,7 +830,8 @@ type ConnectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Required. A name or an IP address, without brackets.
+	// Required. A fully qualified name, without the final dot, or an IP address,
+	// without brackets.
 	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
 	// Required. 1..65535, else PORT_OUT_OF_RANGE.
 	Port int32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`

@@ -53,8 +53,9 @@ const (
 // in silence. Callers, the other way, ignore what they do not know.
 //
 // Requests are at most 256 KiB. Offsets, sequence numbers and generations stay
-// below 2^53. A request_id is at most 128 bytes; it is remembered for 10
-// minutes, and with other arguments it is REQUEST_ID_REUSED.
+// below 2^53. A request_id is at most 128 bytes; the last 4,096 of a caller, and
+// the last 64 Connects of a session, are remembered for 10 minutes, and with
+// other arguments such a one is REQUEST_ID_REUSED.
 //
 // Every RPC can also return UNAUTHENTICATED and INTERNAL.
 type SecureSocketServiceClient interface {
@@ -99,7 +100,8 @@ type SecureSocketServiceClient interface {
 	// given up. A connection to which no stream is attached for 60 s is closed.
 	//
 	// State: any. Caller: the owner. Idempotent by request_id: a retry joins the
-	// attempt or returns its outcome. Reasons: INVALID_FIELD,
+	// attempt or returns its outcome, with the session as it is now. Reasons:
+	// INVALID_FIELD,
 	// PORT_OUT_OF_RANGE, HOST_REQUIRED, HOST_SYNTAX, SESSION_NOT_FOUND,
 	// REQUEST_ID_REUSED, DRAINING and, once the attempt has begun, EGRESS_DENIED,
 	// HOST_NOT_FOUND, DNS_FAILURE, CONNECTION_REFUSED, NETWORK_UNREACHABLE,
@@ -123,10 +125,11 @@ type SecureSocketServiceClient interface {
 	// when it can no longer come true.
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
-	// SESSION_NOT_FOUND, SESSION_STATE (another generation is current),
+	// SESSION_NOT_FOUND, SESSION_STATE (another generation is current), DRAINING,
 	// CANCELLED.
 	Wait(ctx context.Context, in *WaitRequest, opts ...grpc.CallOption) (*WaitResponse, error)
-	// Adds one certificate to the session, for its next handshakes; at most 100.
+	// Adds one certificate to the session, for its next handshakes; at most 100
+	// and 1 MiB, 32 KiB each, RSA keys of up to 8,192 bits.
 	// The same one again changes nothing but, if so, that it is trusted.
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
@@ -146,8 +149,8 @@ type SecureSocketServiceClient interface {
 	// ends with OK after the caller's CloseSend, when the socket has ended, and
 	// when its session is deleted. Reasons: those of CreateSession, Connect
 	// (only what its arguments can cause; failures of the socket are events) and
-	// AddCertificate for `open`; SESSION_NOT_FOUND, RESUME_TOKEN, SUPERSEDED,
-	// OFFSET_MISMATCH for `attach`; STREAM_GRAMMAR, OFFSET_MISMATCH, SUPERSEDED,
+	// AddCertificate for `open`; INVALID_FIELD, SESSION_NOT_FOUND, RESUME_TOKEN,
+	// SUPERSEDED, OFFSET_MISMATCH for `attach`; STREAM_GRAMMAR, OFFSET_MISMATCH, SUPERSEDED,
 	// DRAINING later.
 	Attach(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AttachRequest, AttachResponse], error)
 }
@@ -303,8 +306,9 @@ type SecureSocketService_AttachClient = grpc.BidiStreamingClient[AttachRequest, 
 // in silence. Callers, the other way, ignore what they do not know.
 //
 // Requests are at most 256 KiB. Offsets, sequence numbers and generations stay
-// below 2^53. A request_id is at most 128 bytes; it is remembered for 10
-// minutes, and with other arguments it is REQUEST_ID_REUSED.
+// below 2^53. A request_id is at most 128 bytes; the last 4,096 of a caller, and
+// the last 64 Connects of a session, are remembered for 10 minutes, and with
+// other arguments such a one is REQUEST_ID_REUSED.
 //
 // Every RPC can also return UNAUTHENTICATED and INTERNAL.
 type SecureSocketServiceServer interface {
@@ -349,7 +353,8 @@ type SecureSocketServiceServer interface {
 	// given up. A connection to which no stream is attached for 60 s is closed.
 	//
 	// State: any. Caller: the owner. Idempotent by request_id: a retry joins the
-	// attempt or returns its outcome. Reasons: INVALID_FIELD,
+	// attempt or returns its outcome, with the session as it is now. Reasons:
+	// INVALID_FIELD,
 	// PORT_OUT_OF_RANGE, HOST_REQUIRED, HOST_SYNTAX, SESSION_NOT_FOUND,
 	// REQUEST_ID_REUSED, DRAINING and, once the attempt has begun, EGRESS_DENIED,
 	// HOST_NOT_FOUND, DNS_FAILURE, CONNECTION_REFUSED, NETWORK_UNREACHABLE,
@@ -373,10 +378,11 @@ type SecureSocketServiceServer interface {
 	// when it can no longer come true.
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
-	// SESSION_NOT_FOUND, SESSION_STATE (another generation is current),
+	// SESSION_NOT_FOUND, SESSION_STATE (another generation is current), DRAINING,
 	// CANCELLED.
 	Wait(context.Context, *WaitRequest) (*WaitResponse, error)
-	// Adds one certificate to the session, for its next handshakes; at most 100.
+	// Adds one certificate to the session, for its next handshakes; at most 100
+	// and 1 MiB, 32 KiB each, RSA keys of up to 8,192 bits.
 	// The same one again changes nothing but, if so, that it is trusted.
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
@@ -396,8 +402,8 @@ type SecureSocketServiceServer interface {
 	// ends with OK after the caller's CloseSend, when the socket has ended, and
 	// when its session is deleted. Reasons: those of CreateSession, Connect
 	// (only what its arguments can cause; failures of the socket are events) and
-	// AddCertificate for `open`; SESSION_NOT_FOUND, RESUME_TOKEN, SUPERSEDED,
-	// OFFSET_MISMATCH for `attach`; STREAM_GRAMMAR, OFFSET_MISMATCH, SUPERSEDED,
+	// AddCertificate for `open`; INVALID_FIELD, SESSION_NOT_FOUND, RESUME_TOKEN,
+	// SUPERSEDED, OFFSET_MISMATCH for `attach`; STREAM_GRAMMAR, OFFSET_MISMATCH, SUPERSEDED,
 	// DRAINING later.
 	Attach(grpc.BidiStreamingServer[AttachRequest, AttachResponse]) error
 	mustEmbedUnimplementedSecureSocketServiceServer()

@@ -151,7 +151,8 @@ type CloseCause int32
 const (
 	// It is open, or there never was one.
 	CloseCause_CLOSE_CAUSE_UNSPECIFIED CloseCause = 0
-	// The peer ended with TLS's close_notify: everything it sent has arrived.
+	// The peer ended with TLS's close_notify: everything it sent has arrived. (In
+	// the handshake, the peer gave up with it.)
 	CloseCause_CLOSE_CAUSE_PEER_CLOSE_NOTIFY CloseCause = 1
 	// The peer ended TCP (FIN) between two TLS records, without close_notify.
 	CloseCause_CLOSE_CAUSE_PEER_TRUNCATED CloseCause = 3
@@ -641,7 +642,8 @@ type Session struct {
 	BufferedBytes int64 `protobuf:"varint,16,opt,name=buffered_bytes,json=bufferedBytes,proto3" json:"buffered_bytes,omitempty"`
 	// A stream is attached.
 	Attached bool `protobuf:"varint,17,opt,name=attached,proto3" json:"attached,omitempty"`
-	// The first cause of the last failure; absent after a clean end.
+	// The first cause of the last failure, or CANCELLED after a connect that was
+	// given up; absent after a clean end.
 	LastError *Failure `protobuf:"bytes,18,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	// How the generation ended as a whole: its first failure, else the side
 	// that ended first.

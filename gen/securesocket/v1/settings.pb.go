@@ -374,7 +374,7 @@ type TlsSettings struct {
 	ServerName *string `protobuf:"bytes,1,opt,name=server_name,json=serverName,proto3,oneof" json:"server_name,omitempty"`
 	// Optional. The leaf must carry one of them: a DNS name, an IP address or
 	// "uri:" and a URI. Absent: server_name if it is set, else the host
-	// connected to. At most 16.
+	// connected to. At most 16, each of at most 1,024 bytes.
 	VerifyNames []string `protobuf:"bytes,2,rep,name=verify_names,json=verifyNames,proto3" json:"verify_names,omitempty"`
 	// Optional. Application protocols to offer, most wanted first (RFC 7301).
 	// At most 16, each of 1 to 255 bytes.
@@ -543,7 +543,7 @@ type TcpSettings struct {
 	// Optional. TCP_NODELAY; default true. Takes effect at once.
 	NoDelay *bool `protobuf:"varint,1,opt,name=no_delay,json=noDelay,proto3,oneof" json:"no_delay,omitempty"`
 	// Optional. The idle time before a keepalive probe, and between probes;
-	// default 30 s, 0 = no keepalive.
+	// default 30 s, at most 32,767 s, 0 = no keepalive.
 	Keepalive *durationpb.Duration `protobuf:"bytes,2,opt,name=keepalive,proto3" json:"keepalive,omitempty"`
 	// Optional. How long sent data may stay unacknowledged (TCP_USER_TIMEOUT);
 	// default 30 s, 0 = the system's default.

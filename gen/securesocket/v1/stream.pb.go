@@ -166,6 +166,10 @@ func (CloseSocket_How) EnumDescriptor() ([]byte, []int) {
 // Offsets are byte positions per direction and generation, from 0. Frames of
 // another generation than the current are dropped.
 //
+// The first frame has to come within 10 s. Frames are obeyed in order: while
+// `data` waits for a peer that does not read, a `close` behind it waits too. The
+// unary Close and a cancelled stream do not wait.
+//
 // CloseSend is a graceful close of the socket; the stream goes on until
 // `closed`. A cancelled or broken stream is an abort of the socket, unless
 // another stream has taken the session.
@@ -567,7 +571,8 @@ type Data struct {
 	// is trimmed, a gap is OFFSET_MISMATCH.
 	Offset int64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
 	// The generation it belongs to. From a caller, 0 counts as 1: who connects
-	// a session once may leave it out.
+	// a session once may leave it out. Once it was connected again, 0 is refused
+	// with INVALID_FIELD.
 	Generation int64 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
 	// 1 byte to 128 KiB. It has the highest number, so that encoders write it
 	// last.
@@ -1181,7 +1186,7 @@ type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From 1, over all generations.
 	Seq int64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
-	// The generation it belongs to.
+	// The generation it belongs to; 0 = none.
 	Generation int64 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
 	// It happened after these bytes from the peer, all of which come before it,
 	// unless another Connect has dropped them meanwhile.
@@ -1979,9 +1984,9 @@ type Closed struct {
 	ReceivedBytes int64 `protobuf:"varint,3,opt,name=received_bytes,json=receivedBytes,proto3" json:"received_bytes,omitempty"`
 	// Bytes handed to the kernel.
 	SentBytes int64 `protobuf:"varint,4,opt,name=sent_bytes,json=sentBytes,proto3" json:"sent_bytes,omitempty"`
-	// How the peer's direction ended; unset if there was no connection.
+	// How the peer's direction ended; unset if it never was secure.
 	ReadCause CloseCause `protobuf:"varint,5,opt,name=read_cause,json=readCause,proto3,enum=securesocket.v1.CloseCause" json:"read_cause,omitempty"`
-	// How the caller's direction ended; unset if there was no connection.
+	// How the caller's direction ended; unset if it never was secure.
 	WriteCause    CloseCause `protobuf:"varint,6,opt,name=write_cause,json=writeCause,proto3,enum=securesocket.v1.CloseCause" json:"write_cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
