@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server/egress"
@@ -15,17 +18,13 @@ import (
 // of the wire. Every variable part of a message is in the metadata too. What
 // it does not know is INTERNAL, without the cause, which belongs to the logs.
 func describe(err error) description {
-	if d, ok := describeRequest(err); ok {
-		return d
-	}
-	if d, ok := describeService(err); ok {
-		return d
-	}
-	if d, ok := describePeer(err); ok {
-		return d
-	}
-	if ie, ok := errors.AsType[*session.InternalError](err); ok {
-		return of(pb.ErrorReason_ERROR_REASON_INTERNAL, ie.Error(), "id", ie.ID)
+	tables := []func(error) (description, bool){describeRequest, describeService, describePeer}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		for _, table := range tables {
+			if d, ok := table(e); ok {
+				return d
+			}
+		}
 	}
 	return of(pb.ErrorReason_ERROR_REASON_INTERNAL, "a defect of the service; its logs have more")
 }
@@ -46,7 +45,7 @@ func num(n int64) string { return strconv.FormatInt(n, 10) }
 
 // describeRequest knows what the caller did wrong.
 func describeRequest(err error) (description, bool) {
-	switch e := root(err).(type) { //nolint:errorlint // root has unwrapped it
+	switch e := err.(type) { //nolint:errorlint // describe unwraps
 	case *session.FieldError:
 		return of(pb.ErrorReason_ERROR_REASON_INVALID_FIELD, e.Error(), "field", e.Field), true
 	case *session.UnsupportedError:
@@ -67,7 +66,7 @@ func describeRequest(err error) (description, bool) {
 	case *session.StateError:
 		return of(pb.ErrorReason_ERROR_REASON_SESSION_STATE, e.Error(), "operation", e.Op, "have", e.Have, "want", e.Want), true
 	case *session.ClosedError:
-		return of(pb.ErrorReason_ERROR_REASON_SESSION_STATE, e.Error(), "close_cause", e.Cause.String()), true
+		return of(pb.ErrorReason_ERROR_REASON_SESSION_STATE, e.Error(), "close_cause", short(pb.CloseCause(e.Cause))), true
 	case *session.OffsetError:
 		return of(pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH, e.Error(), "what", e.What, "have", num(e.Have), "got", num(e.Got)), true
 	case *session.SupersededError:
@@ -92,7 +91,9 @@ func describeRequest(err error) (description, bool) {
 
 // describeService knows what the operator and the service do not allow.
 func describeService(err error) (description, bool) {
-	switch e := root(err).(type) { //nolint:errorlint // root has unwrapped it
+	switch e := err.(type) { //nolint:errorlint // describe unwraps
+	case *session.InternalError:
+		return of(pb.ErrorReason_ERROR_REASON_INTERNAL, e.Error(), "id", e.ID), true
 	case *session.LimitError:
 		return of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", e.What, "limit", num(int64(e.Limit))), true
 	case *session.DrainingError:
@@ -112,7 +113,7 @@ func describeService(err error) (description, bool) {
 
 // describePeer knows what the network and the peer did.
 func describePeer(err error) (description, bool) {
-	switch e := root(err).(type) { //nolint:errorlint // root has unwrapped it
+	switch e := err.(type) { //nolint:errorlint // describe unwraps
 	case *session.TimeoutError:
 		reason := pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT
 		if e.Clock == session.HandshakeClock {
@@ -161,12 +162,12 @@ var statusReasons = map[tlsengine.Status]pb.ErrorReason{
 
 func describeCertificate(e *tlsengine.CertificateError) description {
 	d := of(statusReasons[e.Report.Status], "the peer's certificate is refused: "+e.Report.Status.String(),
-		"phase", session.PhaseCertificate.String(), "status", e.Report.Status.String())
+		"phase", session.PhaseCertificate.String(), "status", short(pb.CertificateStatus(e.Report.Status)))
 	if p, ok := e.Report.Deciding(); ok {
-		d.message = p.Message // the engine has escaped and bounded it
+		d.message = clip(p.Message) // the engine has escaped it
 		d.metadata["problem"] = p.Code.String()
 		d.metadata["depth"] = num(int64(p.Depth))
-		d.metadata["hint"] = p.Hint
+		d.metadata["hint"] = clip(p.Hint)
 	}
 	return d
 }
@@ -226,19 +227,21 @@ func bounded(s string) string {
 	return q
 }
 
-// root unwraps to the first error that a table knows: wrappers of the standard
-// library stand around some.
-func root(err error) error {
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		switch e.(type) { //nolint:errorlint // this is the unwrapping
-		case *session.FieldError, *session.UnsupportedError, *session.ProtocolError, *session.CipherError,
-			*session.CertificateInputError, *portError, *egress.SyntaxError, *session.StateError, *session.ClosedError,
-			*session.OffsetError, *session.SupersededError, *session.TokenError, *session.RequestIDError, *grammarError,
-			*unauthenticatedError, *session.LimitError, *session.DrainingError, *session.PolicyError,
-			*session.TimeoutError, *session.NetworkError, *tlsengine.CertificateError, *tlsengine.AlertError,
-			*tlsengine.HandshakeError, *tlsengine.TransportError, *tlsengine.ConfigError:
-			return e
-		}
+// clip keeps a status small: some clients take 8 KiB of trailers in all. The
+// report has the whole text.
+func clip(s string) string {
+	const limit = 1024
+	if len(s) > limit {
+		return s[:limit] + "..."
 	}
-	return err
+	return s
+}
+
+// short is the name of an enum's value without the enum's name.
+func short(v interface {
+	protoreflect.Enum
+	String() string
+}) string {
+	first := string(v.Descriptor().Values().Get(0).Name()) // X_UNSPECIFIED
+	return strings.TrimPrefix(v.String(), strings.TrimSuffix(first, "UNSPECIFIED"))
 }

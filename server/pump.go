@@ -103,10 +103,13 @@ func (p *pump) receive(ctx context.Context) error {
 
 // undecodable turns the error of a frame that is no AttachRequest into a
 // grammarError, for which the connection is kept and no defect is logged. The
-// RPC library has told the caller INTERNAL by then.
+// RPC library has told the caller its own status by then.
 func undecodable(frame int64, err error) error {
-	if status.Code(err) == codes.Internal {
+	switch status.Code(err) {
+	case codes.Internal:
 		return &grammarError{frame, "it cannot be decoded"}
+	case codes.ResourceExhausted:
+		return &grammarError{frame, "it is larger than 4 MiB"}
 	}
 	return err
 }

@@ -195,6 +195,9 @@ func (c *connection) announceEnd() []any {
 	return c.logLineLocked()
 }
 
+// maxLoggedError bounds a text that the peer may have chosen.
+const maxLoggedError = 1024
+
 // logLineLocked is the one line about a connection, for the operator.
 func (c *connection) logLineLocked() []any {
 	s := c.s
@@ -210,7 +213,8 @@ func (c *connection) logLineLocked() []any {
 		attrs = append(attrs, "label", s.settings.Label)
 	}
 	if c.failure != nil {
-		attrs = append(attrs, "error", c.failure.Error())
+		why := c.failure.Error()
+		attrs = append(attrs, "error", why[:min(len(why), maxLoggedError)])
 	}
 	return attrs
 }

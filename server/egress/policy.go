@@ -19,8 +19,11 @@ type Config struct {
 	//	[2001:db8::1]:443
 	//	example.com         a name, whatever it resolves to, every port
 	//	example.com:443
-	//	*.example.com       every name below it, but not example.com itself
-	//	*.example.com:443
+	//	*.example.com       every name below it, but not example.com itself, where
+	//	*.example.com:443   it leads to public addresses
+	//
+	// Who may make names below one must not reach the operator's network by them:
+	// a rule with * does not free from the built-in rules.
 	//
 	// An entry about addresses also allows the names that resolve to them. An
 	// IPv6 prefix does not hold IPv4 addresses in their IPv4-mapped spelling.
@@ -79,7 +82,7 @@ func (p *Policy) CheckName(t Target, port int) error {
 		}
 		return p.CheckAddr(t, netip.AddrPortFrom(t.Addr, uint16(port)))
 	}
-	if p.nameAllowed(t.Name, port) {
+	if p.nameAllowed(t.Name, port, false) {
 		return nil
 	}
 	subject := net.JoinHostPort(t.Name, strconv.Itoa(port))
@@ -91,7 +94,7 @@ func (p *Policy) CheckName(t Target, port int) error {
 		return denied(RuleSpecialPurpose+"/localhost", subject, subject)
 	case port == smtp && !anyAddr:
 		return denied(RulePort25, subject, subject)
-	case p.hasAllowList && !anyAddr:
+	case p.hasAllowList && !anyAddr && !p.nameAllowed(t.Name, port, true):
 		return denied(RuleNotInAllowList, subject, subject)
 	}
 	return nil
@@ -118,7 +121,7 @@ func (p *Policy) CheckAddr(t Target, ap netip.AddrPort) error {
 	}
 
 	if t.Name != "" {
-		if p.nameAllowed(t.Name, int(port)) {
+		if p.nameAllowed(t.Name, int(port), false) {
 			return nil
 		}
 		// Asked again here, so that a caller who forgot CheckName, or asked another
@@ -144,7 +147,7 @@ func (p *Policy) CheckAddr(t Target, ap netip.AddrPort) error {
 			return denied(rule, text+" inside "+outer, text)
 		}
 	}
-	if p.hasAllowList && !allowed {
+	if p.hasAllowList && !allowed && !(t.Name != "" && p.nameAllowed(t.Name, int(port), true)) {
 		return denied(RuleNotInAllowList, outer, outer)
 	}
 	return nil
@@ -171,9 +174,10 @@ func deniedOwn(subject string) error {
 	}
 }
 
-func (p *Policy) nameAllowed(name string, port int) bool {
+// nameAllowed asks the rules about one name, or those about all names below one.
+func (p *Policy) nameAllowed(name string, port int, below bool) bool {
 	for _, r := range p.allow {
-		if r.allowsName(name, port) {
+		if r.below == below && r.allowsName(name, port) {
 			return true
 		}
 	}

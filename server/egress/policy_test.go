@@ -27,7 +27,7 @@ func TestOrderOfRules(t *testing.T) {
 		{"name", Config{Allow: []string{"db.example"}, HasAllowList: true}, "", ""},
 		{"name and port", Config{Allow: []string{"db.example:443"}, HasAllowList: true}, "", ""},
 		{"name and other port", Config{Allow: []string{"db.example:80"}, HasAllowList: true}, "special-purpose/private-use", RuleNotInAllowList},
-		{"below", Config{Allow: []string{"*.example"}, HasAllowList: true}, "", ""},
+		{"below, which does not lead inside", Config{Allow: []string{"*.example"}, HasAllowList: true}, "special-purpose/private-use", ""},
 		{"not the apex", Config{Allow: []string{"*.db.example"}, HasAllowList: true}, "special-purpose/private-use", RuleNotInAllowList},
 		{"own before allow", Config{
 			Allow: []string{"10.0.0.0/8", "db.example"}, Own: []netip.AddrPort{private, public},
@@ -68,7 +68,8 @@ func TestCheckName(t *testing.T) {
 		{"localhost", 443, Config{Allow: []string{"localhost"}}, ""},
 		{"localhost", 443, Config{Allow: []string{"localhost:80"}}, "special-purpose/localhost"},
 		{"a.localhost", 443, Config{Allow: []string{"localhost"}}, "special-purpose/localhost"},
-		{"a.localhost", 443, Config{Allow: []string{"*.localhost"}}, ""},
+		{"a.localhost", 443, Config{Allow: []string{"*.localhost"}}, "special-purpose/localhost"},
+		{"a.localhost", 443, Config{Allow: []string{"a.localhost"}}, ""},
 		{"localhost", 443, Config{Allow: []string{"127.0.0.0/8"}, HasAllowList: true}, ""},
 		{"localhost", 443, Config{Allow: []string{"127.0.0.1:443"}}, ""},
 		{"localhost", 443, Config{Allow: []string{"127.0.0.1:80"}}, "special-purpose/localhost"},
