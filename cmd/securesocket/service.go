@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -45,6 +48,11 @@ func (f *serviceFlags) open() (*client.Client, func(), error) {
 		return nil, nil, usagef("--server and --embedded name two services; give one")
 	case !f.embedded && (len(f.egressAllow) > 0 || f.legacyTLS):
 		return nil, nil, usagef("--egress-allow and --legacy-tls need --embedded; a daemon has its own")
+	}
+	if !f.embedded && f.address() == daemonaddr.Default() {
+		if err := daemonaddr.CheckDir(daemonaddr.Dir()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("the default service is not to be trusted: %w", err)
+		}
 	}
 	if f.embedded {
 		config, err := embeddedConfig(f.egressAllow, f.legacyTLS)

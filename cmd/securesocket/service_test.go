@@ -1,6 +1,9 @@
 package main
 
 import (
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,4 +43,31 @@ func TestEmbeddedPolicy(t *testing.T) {
 	}
 	r := runWith(t.Context(), nil, "status", "192.0.2.1:443", "--embedded", "--egress-allow", "127.0.0.0/8")
 	require.Equal(t, exitPolicy, r.code, r.stderr)
+}
+
+// Somebody else's folder may hold somebody else's service.
+func TestDefaultSocketInAnOpenFolderIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	t.Setenv(addressVariable, "")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "securesocket"), 0o700))
+	l, err := net.Listen("unix", filepath.Join(dir, "securesocket", "s.sock"))
+	require.NoError(t, err)
+	dialled := make(chan struct{}, 8)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			dialled <- struct{}{}
+			conn.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close() })
+	require.NoError(t, os.Chmod(filepath.Join(dir, "securesocket"), 0o755))
+	got := runWith(t.Context(), strings.NewReader(""), "capabilities")
+	require.NotZero(t, got.code)
+	require.Contains(t, got.stderr, "not to be trusted")
+	require.Empty(t, dialled)
 }

@@ -151,6 +151,8 @@ func TestUsageErrorsNameTheFlag(t *testing.T) {
 		"--egress-allow":  {"--egress-allow", "10.0.0.1/8"},
 		"--log-format":    {"--log-format", "xml"},
 		"--drain-timeout": {"--drain-timeout", "-1s"},
+		"65535":           {"--insecure", "--listen", "grpc://127.0.0.1:99999"},
+		"at most":         {"--listen", "unix:///" + strings.Repeat("x", 200)},
 		"nonsense":        {"nonsense"},
 		"--nonsense":      {"--nonsense"},
 	} {
@@ -190,6 +192,21 @@ func TestFolderOfOthersIsRefused(t *testing.T) {
 	content, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, "precious", string(content))
+}
+
+func TestFolderBehindALinkIsTheFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "real"), 0o700))
+	require.NoError(t, os.Symlink("real", filepath.Join(dir, "link")))
+	d := start(t, 1, nil, "--listen", "unix://"+filepath.Join(dir, "link", "s.sock"))
+	_, err := d.client(t).GetCapabilities(t.Context(), &pb.GetCapabilitiesRequest{})
+	require.NoError(t, err)
+
+	// An open folder above is as bad as an open one.
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "open", "below"), 0o700))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "open"), 0o777)) //nolint:gosec // the flaw that is tested
+	fails(t, exitError, "--listen", "unix://"+filepath.Join(dir, "open", "below", "s.sock"))
 }
 
 func TestKilledServiceLeavesNothingButItsSocket(t *testing.T) {

@@ -7,16 +7,18 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
-
-	"securesocket/cmd/internal/daemonaddr"
 )
 
 // ownAddresses are the TCP addresses of the service, which no session may
 // reach.
 type ownAddresses = []netip.AddrPort
+
+// maxSocketPath is the longest path of a Unix socket, on Linux (unix(7)).
+const maxSocketPath = 107
 
 // listener is a listener and the address that callers use for it.
 type listener struct {
@@ -60,8 +62,10 @@ func listen(address string, insecure bool) (listener, error) {
 	if !insecure {
 		return listener{}, usagef("--listen: %s is not encrypted and does not know its callers; give --insecure if that is what you want, or listen on unix:///PATH", address)
 	}
-	if _, _, err := net.SplitHostPort(hostPort); err != nil {
+	if _, port, err := net.SplitHostPort(hostPort); err != nil {
 		return listener{}, usagef("--listen: %q: %w", address, err)
+	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return listener{}, usagef("--listen: %q: %q is not a port from 0 to 65535", address, port)
 	}
 	l, err := net.Listen("tcp", hostPort)
 	if err != nil {
@@ -76,9 +80,18 @@ func listenUnix(path string) (net.Listener, error) {
 	if !filepath.IsAbs(path) {
 		return nil, usagef("--listen: unix://%s: the path has to be absolute, as in unix:///run/s.sock", path)
 	}
-	if err := prepareDir(filepath.Dir(path)); err != nil {
+	if len(path) > maxSocketPath {
+		return nil, usagef("--listen: unix://%s: the path has %d bytes; a socket's has at most %d", path, len(path), maxSocketPath)
+	}
+	dir, err := prepareDir(filepath.Dir(path))
+	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	defer unlock()
 	if err := removeStale(path); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
@@ -89,35 +102,6 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	return l, nil
-}
-
-// prepareDir makes the socket's folder, or checks the one that is there.
-func prepareDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return err
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !info.IsDir() || !ok {
-		return fmt.Errorf("%s is not a folder", dir)
-	}
-	owner, perm := int(st.Uid), info.Mode().Perm()
-	if dir == daemonaddr.Dir() {
-		if owner != os.Geteuid() || perm&0o077 != 0 {
-			return fmt.Errorf("the folder %s has mode %#o and belongs to uid %d; it has to have mode 0700 and belong to uid %d: remove it or choose another --listen", dir, perm, owner, os.Geteuid())
-		}
-		return nil
-	}
-	if perm&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
-		return fmt.Errorf("others can write to the folder %s (mode %#o) and could replace the socket: choose another folder, or take the right away", dir, perm)
-	}
-	if owner != os.Geteuid() && owner != 0 {
-		return fmt.Errorf("the folder %s belongs to uid %d, who could replace the socket: choose another folder", dir, owner)
-	}
-	return nil
 }
 
 // removeStale removes the socket of a service that has gone without doing so.

@@ -28,6 +28,9 @@ const (
 )
 
 func main() {
+	// A reader of stdout or stderr that goes away must not take the sessions with
+	// it.
+	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, signals))

@@ -16,7 +16,9 @@ func serve(f flags, stdout, stderr io.Writer, signals <-chan os.Signal) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	log, err := f.logger(stderr)
+	sink := newLogWriter(stderr)
+	defer sink.Close()
+	log, err := f.logger(sink)
 	if err != nil {
 		return err
 	}
