@@ -99,7 +99,7 @@ func TestDialSendsSettings(t *testing.T) {
 	require.Equal(t, "2001:db8::1", open.GetHost())
 	require.EqualValues(t, 443, open.GetPort())
 	require.False(t, open.GetKeepSession())
-	require.NotEmpty(t, open.GetRequestId())
+	require.Empty(t, open.GetRequestId(), "nothing is retried")
 	require.EqualValues(t, 1, open.GetAttachSeq())
 	s := open.GetSettings()
 	require.Equal(t, "kept", s.GetLabel())

@@ -69,7 +69,8 @@ func mapHandshakeError(err error, t *tap, now time.Time) error {
 		return fmt.Errorf("tlsengine: handshake: %w", err)
 	}
 	if a := alertFrom(err); a != nil && a.Remote {
-		if kind, ok := remoteAlertKind(a.Alert); ok {
+		if kind, ok := remoteAlertKind(a.Alert); ok && (kind == ALPNMismatch || t.first[0] == recordAlert) {
+			// Before its hello: afterwards version and suite are agreed on, and the alert is about something else.
 			return &HandshakeError{Kind: kind, Err: err, Alert: a}
 		}
 		return a

@@ -3,12 +3,14 @@ package tlsengine
 import (
 	"bytes"
 	"crypto/x509"
+	"time"
 )
 
 // Bounds on the search; each alone stops it. Visits need one of their own: signatures are remembered, so that their
 // number alone does not bound the paths through many certificates of one name.
 const (
 	maxPathLength      = 20
+	maxPathTime        = 250 * time.Millisecond // explaining is not worth more of a caller-chosen chain
 	maxPathSignatures  = 100
 	maxPathVisits      = 1000
 	maxSubjectSiblings = 8
@@ -46,7 +48,7 @@ func (q *inquiry) path(verified []*x509.Certificate) path {
 	if verified != nil {
 		return path{certs: verified, edges: make([]edge, len(verified)-1), anchored: true}
 	}
-	f := &pathFinder{q: q, bestScore: 1 << 30, anchors: make(map[*x509.Certificate]issuance),
+	f := &pathFinder{q: q, began: time.Now(), bestScore: 1 << 30, anchors: make(map[*x509.Certificate]issuance),
 		memo: make(map[[2]*x509.Certificate]edge), bySubject: make(map[string][]*x509.Certificate)}
 	for _, cert := range q.extra {
 		if same := f.bySubject[string(cert.RawSubject)]; len(same) < maxSubjectSiblings {
@@ -64,6 +66,7 @@ type pathFinder struct {
 	anchors   map[*x509.Certificate]issuance
 	memo      map[[2]*x509.Certificate]edge // child, issuer
 	checks    int
+	began     time.Time
 	visits    int
 	best      path
 	bestScore int
@@ -154,11 +157,17 @@ func (f *pathFinder) cost(next issuance) int {
 	return cost
 }
 
+// spent charges a check, and says that there is nothing left to spend.
+func (f *pathFinder) spent() bool {
+	f.checks++
+	return f.checks > maxPathSignatures || time.Since(f.began) > maxPathTime
+}
+
 func (f *pathFinder) anchorOf(child *x509.Certificate) issuance {
 	if known, ok := f.anchors[child]; ok {
 		return known
 	}
-	if f.checks++; f.checks > maxPathSignatures {
+	if f.spent() {
 		return issuance{}
 	}
 	issuer, how := f.q.anchorOf(child)
@@ -186,7 +195,7 @@ func (f *pathFinder) edge(child, issuer *x509.Certificate) edge {
 	if known, ok := f.memo[key]; ok {
 		return known
 	}
-	if f.checks++; f.checks > maxPathSignatures {
+	if f.spent() {
 		return edgeBad
 	}
 	f.memo[key] = signatureEdge(child, issuer)

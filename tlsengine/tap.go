@@ -6,7 +6,10 @@ import (
 	"time"
 )
 
-const recordHeaderLen = 5
+const (
+	recordHeaderLen = 5
+	recordAlert     = 21 // content type, RFC 8446, section 5.1
+)
 
 // tap stands between crypto/tls and the raw connection and remembers what crypto/tls does not tell: that a read ended in
 // FIN or an error (it gives io.EOF for close_notify and for a bare FIN alike), what the peer said first, and which
@@ -79,7 +82,7 @@ func (t *tap) watchAlert(p []byte) {
 		if len(p) < recordHeaderLen+n {
 			return
 		}
-		if p[0] == 21 && n == 2 && !t.alerted {
+		if p[0] == recordAlert && n == 2 && !t.alerted {
 			t.sentAlert, t.alerted = p[recordHeaderLen+1], true
 		}
 		p = p[recordHeaderLen+n:]
