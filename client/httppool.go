@@ -117,6 +117,7 @@ func (p *httpPool) join(ctx context.Context, address string, dial dialFunc) erro
 		}
 		d.cancel()
 	}
+	p.tidyLocked(address)
 	return err
 }
 
@@ -180,6 +181,14 @@ func (p *httpPool) forget(address string, conn *http.ClientConn) {
 	defer p.mu.Unlock()
 	host := p.hostLocked(address)
 	host.conns = slices.DeleteFunc(host.conns, func(c *http.ClientConn) bool { return c == conn })
+	p.tidyLocked(address)
+}
+
+// tidyLocked forgets an address about which there is nothing to know.
+func (p *httpPool) tidyLocked(address string) {
+	if h := p.hosts[address]; h != nil && !h.http1 && len(h.conns) == 0 && len(h.waiting) == 0 && h.dial == nil {
+		delete(p.hosts, address)
+	}
 }
 
 // closeIdle closes what no request uses, and forgets what is known beyond that.
@@ -205,10 +214,8 @@ func (p *httpPool) closeIdle() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for address, host := range p.hosts {
-		if len(host.conns) == 0 && host.dial == nil {
-			delete(p.hosts, address)
-		}
+	for address := range p.hosts {
+		p.tidyLocked(address)
 	}
 }
 
