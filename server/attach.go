@@ -60,7 +60,11 @@ func (s *service) Attach(stream attachStream) error {
 		case <-att.Gone():
 			return p.superseded(sent)
 		case <-ctx.Done():
-			att.Detach(false)
+			err := ctx.Err()
+			if received != nil { // it ends with ctx, and knows better
+				err = <-received
+			}
+			att.Detach(keeps(err))
 			return ctx.Err()
 		}
 	}
