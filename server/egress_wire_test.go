@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -22,11 +23,11 @@ import (
 var specialIPv4 = []string{
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/29",
 	"192.0.0.8/32", "192.0.0.170/31", "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
-	"203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "255.255.255.255/32", "168.63.129.16/32", "100.100.100.200/32",
+	"203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "255.255.255.255/32", "192.88.99.2/32", "168.63.129.16/32", "100.100.100.200/32",
 }
 
 var specialIPv6 = []string{
-	"::/128", "::1/128", "::ffff:0:0/96", "64:ff9b:1::/48", "100::/64", "2001::/32", "2001:2::/48", "2001:db8::/32",
+	"::/128", "::1/128", "::ffff:0:0/96", "100:0:0:1::/64", "2001::/23", "2001:10::/28", "64:ff9b:1::/48", "100::/64", "2001::/32", "2001:2::/48", "2001:db8::/32",
 	"2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::254/128",
 }
 
@@ -84,7 +85,13 @@ func without(in []string, drop ...string) (out []string) {
 
 func TestSpecialAddressesAreRefusedInEverySpelling(t *testing.T) {
 	t.Parallel()
-	c := servertest.Start(t, servertest.AllowEgress(t)).Client(t)
+	var dials atomic.Int64
+	c := servertest.Start(t, servertest.AllowEgress(t), func(sc *session.Config, _ *server.Config) {
+		sc.Dial = func(context.Context, *net.Dialer, string) (net.Conn, error) {
+			dials.Add(1)
+			return nil, net.ErrClosed
+		}
+	}).Client(t)
 	for _, cidr := range specialIPv4 {
 		for _, a := range firstAndLast(cidr) {
 			refuse(t, c, a.String())
@@ -102,10 +109,31 @@ func TestSpecialAddressesAreRefusedInEverySpelling(t *testing.T) {
 	refuse(t, c, "LocalHost")
 	refuse(t, c, "sub.localhost")
 	refuse(t, c, "metadata.google.internal")
+	require.Zero(t, dials.Load())
 	for _, spelling := range []string{"127.1", "2130706433", "0177.0.0.1", "0x7f.1", "0x7f000001", "127.0.0.1.", "１２７.0.0.1", "127。0。0。1"} {
 		k := start(t.Context(), t, c, openFrame(&pb.Open{Host: spelling, Port: 443, AttachSeq: 1}))
 		require.Equal(t, nameOf(pb.ErrorReason_ERROR_REASON_HOST_SYNTAX), reasonOf(t, k.end()), spelling)
 	}
+}
+
+// The last check is on the address that the socket is about to connect to.
+func TestWhatIsDialledIsJudged(t *testing.T) {
+	t.Parallel()
+	addr, dialled := countingPeer(t)
+	c := servertest.Start(t, servertest.AllowEgress(t), func(sc *session.Config, _ *server.Config) {
+		sc.Resolver = addressList{"93.184.216.34"}
+		sc.Dial = func(ctx context.Context, d *net.Dialer, judged string) (net.Conn, error) {
+			if judged != "93.184.216.34:443" {
+				t.Errorf("judged %s", judged)
+			}
+			return d.DialContext(ctx, "tcp", addr) // as if the address had changed meanwhile
+		}
+	}).Client(t)
+	k := start(t.Context(), t, c, openFrame(&pb.Open{Host: "outside.example", Port: 443}))
+	require.NoError(t, k.end())
+	require.Equal(t, pb.ErrorReason_ERROR_REASON_EGRESS_DENIED, k.closed().GetFailure().GetReason())
+	require.Contains(t, k.kinds(), "security_error")
+	require.Zero(t, dialled.Load())
 }
 
 // countingPeer counts who dials it.
@@ -127,12 +155,20 @@ func TestNamesThatLeadInsideAreRefusedWithoutDialling(t *testing.T) {
 		"nat64.example":  {"64:ff9b::7f00:1"},
 	}
 	ns := serveDNS(t, func(name string, nth int64) []string {
-		if name == "rebind.example" && nth%2 == 1 {
-			return []string{"127.0.0.1"}
+		if name == "rebind.example" {
+			return []string{[]string{"93.184.216.34", "127.0.0.1"}[nth%2]}
 		}
 		return answers[name]
 	})
-	c := servertest.Start(t, servertest.AllowEgress(t), func(sc *session.Config, _ *server.Config) { sc.Resolver = ns.resolver() }).Client(t)
+	c := servertest.Start(t, servertest.AllowEgress(t), func(sc *session.Config, _ *server.Config) {
+		sc.Resolver = ns.resolver()
+		sc.Dial = func(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
+			if !netip.MustParseAddrPort(addr).Addr().IsLoopback() {
+				return nil, net.ErrClosed // a test leaves this machine alone
+			}
+			return d.DialContext(ctx, "tcp", addr)
+		}
+	}).Client(t)
 	for name := range answers {
 		k := start(t.Context(), t, c, openFrame(&pb.Open{Host: name, Port: port, AttachSeq: 1}))
 		require.NoError(t, k.end())
@@ -142,6 +178,13 @@ func TestNamesThatLeadInsideAreRefusedWithoutDialling(t *testing.T) {
 			require.NotContains(t, value, "127.0.0.1", "%s tells about the inside", key)
 		}
 		require.Empty(t, without(k.kinds(), "HOST_LOOKUP", "UNCONNECTED", "security_error", "closed"))
+	}
+	// A name that leads outside at first is asked once, and judged by that.
+	for range 4 {
+		k := start(t.Context(), t, c, openFrame(&pb.Open{Host: "rebind.example", Port: port, Settings: &pb.SessionSettings{
+			Tcp: &pb.TcpSettings{AddressFamily: pb.AddressFamily_ADDRESS_FAMILY_IPV4},
+		}}))
+		require.NoError(t, k.end())
 	}
 	require.Positive(t, ns.queries.Load())
 	require.Zero(t, dialled.Load())

@@ -13,9 +13,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server"
 	"securesocket/server/servertest"
+	"securesocket/session"
 	"securesocket/tlsengine/tlstest"
 )
 
@@ -68,7 +71,7 @@ func TestNothingIsLeftAfterSessionsEndInEveryWay(t *testing.T) {
 		"expired":      tlstest.Serve(t, serverConfig(ca.Leaf(tlstest.Names("127.0.0.1"), tlstest.Expired())), func(*tls.Conn) {}),
 		"not tls":      tlstest.ServeRaw(t, func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); _ = c.Close() }),
 	}
-	svc := servertest.Start(t)
+	svc := servertest.Start(t, func(sc *session.Config, _ *server.Config) { sc.DetachGrace = 50 * time.Millisecond })
 	c := svc.Client(t)
 	endings := []func(){
 		func() { // graceful, by CloseSend
@@ -99,6 +102,49 @@ func TestNothingIsLeftAfterSessionsEndInEveryWay(t *testing.T) {
 			_, err := c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: k.attached.GetSession().GetSessionId()})
 			require.NoError(t, err)
 			require.NoError(t, k.end())
+		},
+		func() { // reconnected, then closed by the unary call
+			id := trusting(t, c, ca.DER()).GetSession().GetSessionId()
+			host, port := hostPort(t, echo)
+			for range 2 {
+				_, err := c.Connect(t.Context(), &pb.ConnectRequest{SessionId: id, Host: host, Port: port})
+				require.NoError(t, err)
+			}
+			_, err := c.Close(t.Context(), &pb.CloseRequest{SessionId: id})
+			require.NoError(t, err)
+			_, err = c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: id})
+			require.NoError(t, err)
+		},
+		func() { // superseded, then the newer one is cancelled
+			k := open(t, c, echo, ca)
+			k.secure()
+			again := start(t.Context(), t, c, attachFrame(&pb.AttachSession{
+				SessionId: k.attached.GetSession().GetSessionId(), ResumeToken: k.attached.GetResumeToken(), AttachSeq: 2,
+			}))
+			require.Error(t, k.end())
+			again.cancel()
+		},
+		func() { // a breach of the grammar, and nobody comes back
+			k := open(t, c, echo, ca)
+			k.secure()
+			k.send(&pb.AttachRequest{})
+			require.Error(t, k.end())
+		},
+		func() { // idle
+			k := open(t, c, echo, ca, func(m *pb.Open) {
+				m.Settings = &pb.SessionSettings{IdleTimeout: durationpb.New(20 * time.Millisecond)}
+			})
+			require.NoError(t, k.end())
+		},
+		func() { // connected, and no stream comes
+			id := trusting(t, c, ca.DER()).GetSession().GetSessionId()
+			host, port := hostPort(t, echo)
+			_, err := c.Connect(t.Context(), &pb.ConnectRequest{SessionId: id, Host: host, Port: port})
+			require.NoError(t, err)
+			_, err = c.Wait(t.Context(), &pb.WaitRequest{SessionId: id, Condition: pb.WaitRequest_CONDITION_DISCONNECTED})
+			require.NoError(t, err)
+			_, err = c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: id})
+			require.NoError(t, err)
 		},
 		func() { // never attached, cancelled while connecting
 			id := create(t, c)
