@@ -79,3 +79,12 @@ func TestAddressFamilyIsObeyed(t *testing.T) {
 	require.Equal(t, pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED, k.closed().GetFailure().GetReason())
 	require.Equal(t, []string{"127.0.0.1"}, k.event("host_found").GetHostFound().GetAddresses())
 }
+
+// The service's own resolver reads /etc/hosts, which has names without a dot.
+func TestLocalhostIsReachedWhereItIsAllowed(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	_, port := hostPort(t, addr)
+	k := open(t, servertest.Start(t).Client(t), net.JoinHostPort("localhost", strconv.Itoa(int(port))), ca)
+	require.Equal(t, "localhost", k.secure().GetTls().GetServerName())
+}

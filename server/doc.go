@@ -9,7 +9,8 @@
 //
 // Every exported method may be called from any goroutine. A stream has three
 // goroutines: its handler, which waits for the end, one that receives and one
-// that sends; the two end when the handler has returned.
+// that sends. Before, one waits for the first frame. They end when the handler
+// has returned, as the stream's context does.
 //
 // # Errors
 //

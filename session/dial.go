@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -26,9 +27,14 @@ func (c *connection) lookup(ctx context.Context, eff Settings) ([]netip.AddrPort
 		ctx, cancel := context.WithTimeoutCause(ctx, cfg.DNSTimeout, &TimeoutError{PhaseDNS, cfg.DNSTimeout, "the DNS clock"})
 		defer cancel()
 		var err error
-		// Fully qualified: a search list would lead to another name than the
-		// one that was judged.
-		addrs, err = cfg.Resolver.LookupNetIP(ctx, family("ip", eff.Family), c.target.Name+".")
+		name := c.target.Name
+		if strings.Contains(name, ".") {
+			// Fully qualified: a search list would lead to another name than the
+			// one that was judged. Without a dot it is a name of this machine's,
+			// as in /etc/hosts, which knows none with a final dot.
+			name += "."
+		}
+		addrs, err = cfg.Resolver.LookupNetIP(ctx, family("ip", eff.Family), name)
 		c.mark(spanDNS, false)
 		if err != nil {
 			return nil, lookupError(ctx, c.target.Name, err)

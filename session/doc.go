@@ -17,8 +17,9 @@
 // # Concurrency
 //
 // Every exported method may be called from any goroutine. A session has one
-// lock, mu; no I/O happens under it. The registry's lock comes after it: it may
-// be taken while a session's is held, never the other way round.
+// lock, mu; nothing that blocks happens under it. The registry's lock comes
+// after it: it may be taken while a session's is held, never the other way
+// round.
 //
 // # Goroutines
 //

@@ -41,8 +41,8 @@ type Egress interface {
 	CheckAddr(t Target, addr netip.AddrPort) error
 }
 
-// Resolver finds the addresses of a name, which is fully qualified and ends with
-// a dot; *net.Resolver is one.
+// Resolver finds the addresses of a name: a fully qualified one, which ends with
+// a dot, or one without any dot; *net.Resolver is one.
 type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }

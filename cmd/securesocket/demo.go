@@ -47,7 +47,7 @@ const demoHost = "localhost"
 type demoResolver struct{}
 
 func (demoResolver) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
-	if host != demoHost+"." { // fully qualified
+	if host != demoHost {
 		return nil, &net.DNSError{Err: "the demo knows one name alone", Name: host, IsNotFound: true}
 	}
 	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil

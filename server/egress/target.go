@@ -145,7 +145,7 @@ func badRune(r rune) (why, remedy string) {
 // checkLabels judges a name that is already lower-case ASCII, if it is a name.
 func checkLabels(name string) (why, remedy string) {
 	if strings.HasSuffix(name, ".") {
-		return "it ends in a dot", "leave the dot out; names are always taken as fully qualified"
+		return "it ends in a dot", "leave the dot out; a name with dots in it is taken as fully qualified"
 	}
 	if len(name) > maxName {
 		return "it is longer than 253 bytes", ""

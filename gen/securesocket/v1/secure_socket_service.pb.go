@@ -831,7 +831,8 @@ type ConnectRequest struct {
 	// Required.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// Required. A fully qualified name, without the final dot, or an IP address,
-	// without brackets.
+	// without brackets. A name without any dot is looked up as the service's
+	// machine does.
 	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
 	// Required. 1..65535, else PORT_OUT_OF_RANGE.
 	Port int32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
