@@ -140,7 +140,7 @@ func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, er
 	}
 	settings, err := fromSettings(m.GetSettings())
 	if err != nil {
-		return nil, err
+		return nil, inSettings("open.settings.", err)
 	}
 	if err := checkOffset("open.attach_seq", m.GetAttachSeq()); err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, er
 	}
 	sess, created, _, err := s.registry.Create(principalOf(stream.Context()), settings, !m.GetKeepSession(), req)
 	if err != nil {
-		return nil, err
+		return nil, inSettings("open.settings.", err)
 	}
 	if !created {
 		return s.take(stream, sess, session.AttachArgs{Seq: m.GetAttachSeq(), Trusted: true})

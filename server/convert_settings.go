@@ -79,6 +79,21 @@ func fromSettings(m *pb.SessionSettings) (session.Settings, error) {
 	return s, nil
 }
 
+// inSettings gives a complaint about settings its path from the request.
+func inSettings(prefix string, err error) error {
+	switch e := err.(type) { //nolint:errorlint // as the session made it
+	case *session.FieldError:
+		return &session.FieldError{Field: prefix + e.Field, Why: e.Why}
+	case *session.UnsupportedError:
+		return &session.UnsupportedError{Field: prefix + e.Field}
+	case *session.ProtocolError:
+		return &session.ProtocolError{Field: prefix + e.Field, Version: e.Version, Legacy: e.Legacy}
+	case *session.CipherError:
+		return &session.CipherError{Field: prefix + e.Field, Suite: e.Suite, Why: e.Why}
+	}
+	return err
+}
+
 // checkSupported refuses the settings that are known and not supported.
 func checkSupported(m *pb.SessionSettings) error {
 	t, c := m.GetTls(), m.GetTcp()

@@ -53,7 +53,7 @@ func describeRequest(err error) (description, bool) {
 	case *session.ProtocolError:
 		return of(pb.ErrorReason_ERROR_REASON_UNSUPPORTED_PROTOCOL, e.Error(), "field", e.Field, "version", e.Version), true
 	case *session.CipherError:
-		return of(pb.ErrorReason_ERROR_REASON_UNSUPPORTED_CIPHER, e.Error(), "field", "tls.cipher_suites", "suite", bounded(e.Suite)), true
+		return of(pb.ErrorReason_ERROR_REASON_UNSUPPORTED_CIPHER, e.Error(), "field", e.Field, "suite", bounded(e.Suite)), true
 	case *session.CertificateInputError:
 		return of(pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE, e.Error()), true
 	case *portError:

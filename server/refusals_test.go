@@ -210,6 +210,20 @@ func TestUnknownFieldsOfRequests(t *testing.T) {
 			_, err := c.UpdateSession(ctx, &pb.UpdateSessionRequest{SessionId: s.id, Settings: m})
 			return err
 		}},
+		{"settings.idle_timeout", func(ctx context.Context) error {
+			_, err := c.CreateSession(ctx, &pb.CreateSessionRequest{Settings: &pb.SessionSettings{IdleTimeout: durationpb.New(-1)}})
+			return err
+		}},
+		{"settings.connect_timeout", func(ctx context.Context) error {
+			m := &pb.SessionSettings{ConnectTimeout: &durationpb.Duration{Seconds: 1, Nanos: -1}}
+			_, err := c.UpdateSession(ctx, &pb.UpdateSessionRequest{SessionId: s.id, Settings: m})
+			return err
+		}},
+		{"update_mask", func(ctx context.Context) error {
+			mask := &fieldmaskpb.FieldMask{Paths: []string{"nothing"}}
+			_, err := c.UpdateSession(ctx, &pb.UpdateSessionRequest{SessionId: s.id, UpdateMask: mask})
+			return err
+		}},
 		{"close.how", func(ctx context.Context) error {
 			_, err := c.Close(ctx, &pb.CloseRequest{SessionId: s.id, Close: &pb.CloseSocket{How: 99}})
 			return err

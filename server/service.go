@@ -72,7 +72,7 @@ func (s *service) GetCapabilities(context.Context, *pb.GetCapabilitiesRequest) (
 func (s *service) CreateSession(ctx context.Context, req *pb.CreateSessionRequest) (*pb.CreateSessionResponse, error) {
 	settings, err := fromSettings(req.GetSettings())
 	if err != nil {
-		return nil, err
+		return nil, inSettings("settings.", err)
 	}
 	r, err := requestOf(req.GetRequestId(), req, func(m *pb.CreateSessionRequest) { m.RequestId = "" })
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *service) CreateSession(ctx context.Context, req *pb.CreateSessionReques
 	}
 	sess, _, warnings, err := s.registry.Create(principalOf(ctx), settings, false, r)
 	if err != nil {
-		return nil, err
+		return nil, inSettings("settings.", err)
 	}
 	return &pb.CreateSessionResponse{Session: s.toSession(sess.Snapshot()), ResumeToken: sess.Token(), Warnings: warnings}, nil
 }
@@ -127,15 +127,19 @@ func (s *service) UpdateSession(ctx context.Context, req *pb.UpdateSessionReques
 	if err != nil {
 		return nil, err
 	}
+	var badMask error
 	generation, warnings, err := sess.Update(func(have session.Settings) (session.Settings, error) {
 		merged := proto.CloneOf(toSettings(have)) // setting a field writes through its pointer
-		if err := mergeSettings(merged, req.GetSettings(), req.GetUpdateMask()); err != nil {
-			return have, err
+		if badMask = mergeSettings(merged, req.GetSettings(), req.GetUpdateMask()); badMask != nil {
+			return have, badMask
 		}
 		return fromSettings(merged)
 	})
-	if err != nil {
-		return nil, err
+	switch {
+	case badMask != nil:
+		return nil, badMask
+	case err != nil:
+		return nil, inSettings("settings.", err)
 	}
 	return &pb.UpdateSessionResponse{Session: s.toSession(sess.Snapshot()), EffectiveGeneration: generation, Warnings: warnings}, nil
 }

@@ -66,15 +66,16 @@ func (e *ProtocolError) Error() string {
 
 // CipherError reports a cipher suite that cannot be offered.
 type CipherError struct {
+	Field string
 	Suite string // empty: the list as a whole
 	Why   string
 }
 
 func (e *CipherError) Error() string {
 	if e.Suite == "" {
-		return "tls.cipher_suites: " + e.Why
+		return e.Field + ": " + e.Why
 	}
-	return fmt.Sprintf("tls.cipher_suites: %.64q: %s", e.Suite, e.Why)
+	return fmt.Sprintf("%s: %.64q: %s", e.Field, e.Suite, e.Why)
 }
 
 // CertificateInputError reports that bytes given as a certificate are not one.

@@ -205,16 +205,16 @@ func (s Settings) checkSuites(legacy bool) (warnings []string, err error) {
 		return nil, nil
 	}
 	if len(s.CipherSuites) > maxSuites {
-		return nil, &CipherError{Why: fmt.Sprintf("has more than %d suites", maxSuites)}
+		return nil, &CipherError{Field: "tls.cipher_suites", Why: fmt.Sprintf("has more than %d suites", maxSuites)}
 	}
 	chosen := 0
 	for _, name := range s.CipherSuites {
 		suite, ok := tlsengine.SuiteByName(name)
 		switch {
 		case !ok:
-			return nil, &CipherError{Suite: name, Why: "is not known by that IANA name; GetCapabilities lists the names"}
+			return nil, &CipherError{Field: "tls.cipher_suites", Suite: name, Why: "is not known by that IANA name; GetCapabilities lists the names"}
 		case suite.Insecure && !legacy:
-			return nil, &CipherError{Suite: name, Why: "is insecure; the operator can allow it with --legacy-tls"}
+			return nil, &CipherError{Field: "tls.cipher_suites", Suite: name, Why: "is insecure; the operator can allow it with --legacy-tls"}
 		case suite.TLS13:
 		default:
 			chosen++
@@ -222,7 +222,7 @@ func (s Settings) checkSuites(legacy bool) (warnings []string, err error) {
 	}
 	e := s.Effective()
 	if chosen == 0 && e.MaxVersion < tls.VersionTLS13 {
-		return nil, &CipherError{Why: "has no suite for the protocol versions that are allowed"}
+		return nil, &CipherError{Field: "tls.cipher_suites", Why: "has no suite for the protocol versions that are allowed"}
 	}
 	if e.MaxVersion == tls.VersionTLS13 {
 		warnings = append(warnings, "tls.cipher_suites: the suites of TLS 1.3 cannot be chosen, all of them are offered")

@@ -2,7 +2,6 @@ package tlsengine
 
 import (
 	"crypto/x509"
-	"errors"
 	"strings"
 	"time"
 )
@@ -52,12 +51,6 @@ func judge(s *settings, presented []*x509.Certificate) *Report {
 		r.Status, r.Basis = StatusTrusted, BasisValidated
 		r.VerifiedChain, r.JudgedPath = chain, chain
 		r.Warnings = warnings(chain, r.Time)
-		return r
-	}
-	if _, ok := errors.AsType[x509.SystemRootsError](err); ok {
-		r.refuse(Problem{Code: UnspecifiedError, Depth: -1, Message: "the system's trust anchors could not be loaded: " + quote(err.Error()),
-			Hint: "operator: install the system's certificates, or configure anchors"})
-		r.Status = StatusUnknown
 		return r
 	}
 	path := q.path(chain)
