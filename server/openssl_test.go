@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -232,5 +233,19 @@ func TestOpenSSLReceivesAndSeesTheEnd(t *testing.T) {
 		closed := k.closed()
 		require.Equal(t, pb.CloseCause_CLOSE_CAUSE_PEER_CLOSE_NOTIFY, closed.GetReadCause())
 		require.EqualValues(t, size+13, closed.GetSentBytes())
+	})
+}
+
+// A server that wants a certificate says so after version and suite were agreed
+// on: in TLS 1.2 within the handshake, in TLS 1.3 after it.
+func TestOpenSSLWantsAClientCertificate(t *testing.T) {
+	t.Parallel()
+	bothVersions(t, func(t *testing.T, version uint16) {
+		addr, ca, _ := serveOpenSSL(t, version, "", "-Verify", "1")
+		k := open(t, servertest.Start(t).Client(t), addr, ca)
+		closed := k.closed()
+		require.Equal(t, pb.ErrorReason_ERROR_REASON_PEER_ALERT, closed.GetFailure().GetReason())
+		require.Equal(t, pb.CloseCause_CLOSE_CAUSE_PEER_ALERT, closed.GetCause())
+		require.Equal(t, version == tls.VersionTLS13, slices.Contains(k.kinds(), "secure_connected"))
 	})
 }
