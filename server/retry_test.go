@@ -46,9 +46,9 @@ func TestRetryOfACancelledConnectWaits(t *testing.T) {
 	})
 	host, port := hostPort(t, addr)
 	c := servertest.Start(t).Client(t)
-	id := create(t, c)
-	req := &pb.ConnectRequest{SessionId: id, Host: host, Port: port, RequestId: "r"}
 	for range 30 {
+		id := create(t, c)
+		req := &pb.ConnectRequest{SessionId: id, Host: host, Port: port, RequestId: "r"}
 		first, cancel := context.WithCancel(t.Context())
 		second, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 2)
@@ -69,7 +69,7 @@ func TestRetryOfACancelledConnectWaits(t *testing.T) {
 		}
 		stop()
 		require.Error(t, <-ended)
-		_, err = c.Wait(t.Context(), &pb.WaitRequest{SessionId: id, Condition: pb.WaitRequest_CONDITION_DISCONNECTED})
+		_, err = c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: id})
 		require.NoError(t, err)
 	}
 }

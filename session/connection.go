@@ -43,7 +43,7 @@ type connection struct {
 	closing  bool       // the caller closed it gracefully: state CLOSING
 	// The caller closed it gracefully while it was connecting.
 	closeWhenSecure bool
-	stopped         bool // stopLocked was called
+	stopped         bool // it has to end: stopLocked, failLocked or connectFailed
 	ended           bool // `closed` was emitted
 
 	lastActivity time.Time
@@ -159,8 +159,8 @@ func (c *connection) teardown() {
 // when nothing else of the connection does.
 func (c *connection) finish() {
 	line := c.announceEnd()
+	close(c.done) // before the log, which may be slow
 	c.s.reg.cfg.Logger.Info("connection closed", line...)
-	close(c.done)
 }
 
 // announceEnd is finish under the lock; it returns what the operator's log has
