@@ -6,10 +6,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server"
 	"securesocket/server/servertest"
+	"securesocket/session"
 )
 
 // draining begins a drain that lasts until end is called.
@@ -25,7 +28,16 @@ func draining(t *testing.T, svc *servertest.Service, k *caller) (end func()) {
 func TestWaitEndsWithTheService(t *testing.T) {
 	t.Parallel()
 	addr, ca := echoServer(t)
-	svc := servertest.Start(t)
+	arrived := make(chan struct{})
+	svc := servertest.Start(t, func(_ *session.Config, sv *server.Config) {
+		sv.Options = append(sv.Options, grpc.ChainUnaryInterceptor(
+			func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+				if info.FullMethod == pb.SecureSocketService_Wait_FullMethodName {
+					close(arrived)
+				}
+				return handler(ctx, req)
+			}))
+	})
 	c := svc.Client(t)
 	idle := create(t, c)
 	k := open(t, c, addr, ca)
@@ -38,10 +50,7 @@ func TestWaitEndsWithTheService(t *testing.T) {
 		})
 		ended <- err
 	}()
-	for range 10 { // the call has long arrived when these are answered
-		_, err := c.GetSession(t.Context(), &pb.GetSessionRequest{SessionId: idle})
-		require.NoError(t, err)
-	}
+	<-arrived
 	began := time.Now()
 	end()
 	require.Equal(t, nameOf(pb.ErrorReason_ERROR_REASON_DRAINING), reasonOf(t, <-ended))
