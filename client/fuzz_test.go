@@ -52,7 +52,7 @@ func FuzzFrames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sequence []byte) {
 		if len(sequence) > 60 {
-			t.Skip()
+			return // longer ones find nothing more
 		}
 		c, _ := startFake(t, func(s *fakeStream) error {
 			sequence, _ := hex.DecodeString(s.open.GetHost())

@@ -3,9 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/pem"
-	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,10 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server"
@@ -178,74 +174,6 @@ func TestRefusedSettings(t *testing.T) {
 	stillWorks(t.Context(), t, c, s, addr)
 }
 
-// withUnknown adds a field that no version of the contract has.
-func withUnknown[M proto.Message](m M) M {
-	m.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 9999, protowire.VarintType), 1))
-	return m
-}
-
-func TestUnknownFieldsOfRequests(t *testing.T) {
-	t.Parallel()
-	addr, ca := echoServer(t)
-	c := servertest.Start(t).Client(t)
-	s := newIdle(t.Context(), t, c, ca)
-	for _, tc := range []struct {
-		field string
-		call  func(context.Context) error
-	}{
-		{"#9999", func(ctx context.Context) error {
-			_, err := c.GetCapabilities(ctx, withUnknown(&pb.GetCapabilitiesRequest{}))
-			return err
-		}},
-		{"#9999", func(ctx context.Context) error {
-			_, err := c.DeleteSession(ctx, withUnknown(&pb.DeleteSessionRequest{SessionId: s.id}))
-			return err
-		}},
-		{"settings.tls.#9999", func(ctx context.Context) error {
-			_, err := c.CreateSession(ctx, &pb.CreateSessionRequest{Settings: &pb.SessionSettings{Tls: withUnknown(&pb.TlsSettings{})}})
-			return err
-		}},
-		{"settings.idle_timeout.#9999", func(ctx context.Context) error {
-			m := &pb.SessionSettings{IdleTimeout: withUnknown(durationpb.New(time.Second))}
-			_, err := c.UpdateSession(ctx, &pb.UpdateSessionRequest{SessionId: s.id, Settings: m})
-			return err
-		}},
-		{"settings.idle_timeout", func(ctx context.Context) error {
-			_, err := c.CreateSession(ctx, &pb.CreateSessionRequest{Settings: &pb.SessionSettings{IdleTimeout: durationpb.New(-1)}})
-			return err
-		}},
-		{"settings.connect_timeout", func(ctx context.Context) error {
-			m := &pb.SessionSettings{ConnectTimeout: &durationpb.Duration{Seconds: 1, Nanos: -1}}
-			_, err := c.UpdateSession(ctx, &pb.UpdateSessionRequest{SessionId: s.id, Settings: m})
-			return err
-		}},
-		{"update_mask", func(ctx context.Context) error {
-			mask := &fieldmaskpb.FieldMask{Paths: []string{"nothing"}}
-			_, err := c.UpdateSession(ctx, &pb.UpdateSessionRequest{SessionId: s.id, UpdateMask: mask})
-			return err
-		}},
-		{"close.how", func(ctx context.Context) error {
-			_, err := c.Close(ctx, &pb.CloseRequest{SessionId: s.id, Close: &pb.CloseSocket{How: 99}})
-			return err
-		}},
-		{"condition", func(ctx context.Context) error {
-			_, err := c.Wait(ctx, &pb.WaitRequest{SessionId: s.id, Condition: 99})
-			return err
-		}},
-		{"request", func(ctx context.Context) error { // more than 256 KiB
-			_, err := c.AddCertificate(ctx, &pb.AddCertificateRequest{SessionId: s.id, Certificate: make([]byte, 256<<10+1)})
-			return err
-		}},
-	} {
-		err := tc.call(t.Context())
-		require.Equal(t, codes.InvalidArgument, status.Code(err), tc.field)
-		reason, metadata := infoOf(t, err)
-		require.Equal(t, "INVALID_FIELD", reason)
-		require.Equal(t, tc.field, metadata["field"])
-	}
-	stillWorks(t.Context(), t, c, s, addr)
-}
-
 // everyCall has each RPC about a session; an attach is one of them.
 func everyCall(tb testing.TB, c pb.SecureSocketServiceClient, s idle, der []byte) map[string]func(context.Context) error {
 	tb.Helper()
@@ -346,120 +274,6 @@ func TestNobodyIsRefusedEverywhere(t *testing.T) {
 	stillWorks(t.Context(), t, c, s, addr)
 }
 
-func TestRequestIDs(t *testing.T) {
-	t.Parallel()
-	l := make(listener, 10)
-	addr, ca := scriptedPeer(t, l.handle)
-	c := servertest.Start(t).Client(t)
-	host, port := hostPort(t, addr)
-	create := func(id, label string) (*pb.CreateSessionResponse, error) {
-		return c.CreateSession(t.Context(), &pb.CreateSessionRequest{RequestId: id, Settings: &pb.SessionSettings{Label: label}})
-	}
-	const retries = 20
-	var wg sync.WaitGroup
-	ids, errs := make([]string, retries), make([]error, retries)
-	for i := range retries {
-		wg.Go(func() {
-			var resp *pb.CreateSessionResponse
-			resp, errs[i] = create("create", "a")
-			ids[i] = resp.GetSession().GetSessionId() + string(resp.GetResumeToken())
-		})
-	}
-	wg.Wait()
-	require.NoError(t, errors.Join(errs...))
-	require.Len(t, slices.Compact(ids), 1, "concurrent retries make one session")
-	_, err := create("create", "b")
-	require.Equal(t, "REQUEST_ID_REUSED", reasonOf(t, err))
-	require.Equal(t, "REQUEST_ID_REUSED", reasonOf(t, start(t.Context(), t, c, openFrame(&pb.Open{RequestId: "create", Host: host, Port: port})).end()))
-	_, err = create(strings.Repeat("x", 129), "")
-	require.Equal(t, "INVALID_FIELD", reasonOf(t, err))
-	_, err = c.CreateSession(servertest.As(t.Context(), "another"), &pb.CreateSessionRequest{RequestId: "create"})
-	require.NoError(t, err, "of another caller")
-
-	resp, err := create("create", "a")
-	require.NoError(t, err)
-	s := idle{resp.GetSession().GetSessionId(), resp.GetResumeToken()}
-	_, err = c.AddCertificate(t.Context(), &pb.AddCertificateRequest{SessionId: s.id, Certificate: ca.DER(), Trusted: true})
-	require.NoError(t, err)
-	connect := func(id, host string) (*pb.ConnectResponse, error) {
-		return c.Connect(t.Context(), &pb.ConnectRequest{SessionId: s.id, Host: host, Port: port, RequestId: id})
-	}
-	for i := range retries {
-		wg.Go(func() {
-			var resp *pb.ConnectResponse
-			resp, errs[i] = connect("connect", host)
-			ids[i] = strconv.FormatInt(resp.GetSession().GetGeneration(), 10) + resp.GetSession().GetState().String()
-		})
-	}
-	wg.Wait()
-	require.NoError(t, errors.Join(errs...))
-	require.Equal(t, []string{"1STATE_ENCRYPTED"}, slices.Compact(ids), "one attempt, which all of them joined")
-	_, err = connect("connect", "localhost")
-	require.Equal(t, "REQUEST_ID_REUSED", reasonOf(t, err))
-	k := attach(t.Context(), t, c, s, 1)
-	k.write([]byte("unharmed"))
-	k.until(func() bool { return string(k.data) == "unharmed" })
-	_, err = connect("connect", host)
-	require.NoError(t, err)
-	require.NotContains(t, k.kinds(), "closed")
-	require.EqualValues(t, 1, getSession(t.Context(), t, c, s).GetGeneration(), "a retry does not kill what it made")
-
-	// A failure is an outcome too.
-	_, refusedPort := hostPort(t, closedPort(t))
-	var first string
-	for range 2 {
-		_, err = c.Connect(t.Context(), &pb.ConnectRequest{SessionId: s.id, Host: host, Port: refusedPort, RequestId: "fails"})
-		require.Equal(t, "CONNECTION_REFUSED", reasonOf(t, err))
-		if first == "" {
-			first = err.Error()
-		}
-		require.Equal(t, first, err.Error())
-		require.EqualValues(t, 2, getSession(t.Context(), t, c, s).GetGeneration())
-	}
-	stillWorks(t.Context(), t, c, s, addr)
-	_, err = c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: s.id})
-	require.NoError(t, err)
-	_, err = create("create", "a")
-	require.Equal(t, "SESSION_NOT_FOUND", reasonOf(t, err), "the session of that request_id is gone")
-}
-
-// A retry of an open may overtake the first: whichever comes first creates, and
-// the one with the larger attach_seq holds a session that connects.
-func TestConcurrentRetriesOfAnOpen(t *testing.T) {
-	t.Parallel()
-	addr, ca := echoServer(t)
-	c := servertest.Start(t).Client(t)
-	host, port := hostPort(t, addr)
-	certs := []*pb.ExtraCertificate{{Certificate: ca.DER(), Trusted: true}}
-	for range 99 { // the first is kept busy for a while
-		certs = append(certs, &pb.ExtraCertificate{Certificate: tlstest.NewCA(t).DER()})
-	}
-	for i := range 20 {
-		m := &pb.Open{Host: host, Port: port, RequestId: "open" + strconv.Itoa(i), Certificates: certs}
-		ks := make([]*caller, 4)
-		for j := range ks {
-			m := proto.CloneOf(m)
-			m.AttachSeq = int64(j + 1)
-			ks[j] = start(t.Context(), t, c, openFrame(m))
-		}
-		var wg sync.WaitGroup
-		for _, k := range ks[:3] {
-			wg.Go(func() { _ = k.end() })
-		}
-		ks[3].secure()
-		ks[3].write([]byte("one session"))
-		ks[3].until(func() bool { return string(ks[3].data) == "one session" })
-		list, err := c.ListSessions(t.Context(), &pb.ListSessionsRequest{})
-		require.NoError(t, err)
-		require.Len(t, list.GetSessions(), 1)
-		require.NoError(t, ks[3].stream.CloseSend())
-		require.NoError(t, ks[3].end())
-		wg.Wait()
-	}
-	m := &pb.Open{Host: host, Port: port, RequestId: "open0", AttachSeq: 9, KeepSession: true}
-	require.Equal(t, "REQUEST_ID_REUSED", reasonOf(t, start(t.Context(), t, c, openFrame(m)).end()))
-}
-
 func TestLimitOfSessions(t *testing.T) {
 	t.Parallel()
 	addr, ca := echoServer(t)
@@ -508,85 +322,4 @@ func TestDrainingRefusesNewSessions(t *testing.T) {
 	wg.Wait()
 	_, err = c.CreateSession(t.Context(), &pb.CreateSessionRequest{})
 	require.Equal(t, codes.Unavailable, status.Code(err), "it has stopped")
-}
-
-func TestUpdateMasks(t *testing.T) {
-	t.Parallel()
-	addr, ca := echoServer(t)
-	c := servertest.Start(t).Client(t)
-	yes, no, name := true, false, "localhost"
-	s := newIdle(t.Context(), t, c, ca, &pb.SessionSettings{
-		Label: "first", IdleTimeout: durationpb.New(time.Hour), Tls: &pb.TlsSettings{ServerName: &name, AlpnProtocols: []string{"a", "b"}},
-	})
-	update := func(m *pb.SessionSettings, paths ...string) *pb.UpdateSessionResponse {
-		req := &pb.UpdateSessionRequest{SessionId: s.id, Settings: m}
-		if len(paths) > 0 {
-			req.UpdateMask = &fieldmaskpb.FieldMask{Paths: paths}
-		}
-		resp, err := c.UpdateSession(t.Context(), req)
-		require.NoError(t, err)
-		return resp
-	}
-	got := update(&pb.SessionSettings{Tls: &pb.TlsSettings{AlpnProtocols: []string{"c"}}}).GetSession().GetSettings()
-	require.Equal(t, []string{"c"}, got.GetTls().GetAlpnProtocols(), "replaced, not joined")
-	require.Equal(t, "localhost", got.GetTls().GetServerName(), "what is absent stays")
-	require.Equal(t, "first", got.GetLabel())
-	got = update(&pb.SessionSettings{Label: "ignored", Tcp: &pb.TcpSettings{NoDelay: &no}}, "tls.server_name", "tcp.no_delay", "idle_timeout").GetSession().GetSettings()
-	require.Nil(t, got.GetTls().ServerName, "back to the default")
-	require.Nil(t, got.GetIdleTimeout())
-	require.False(t, got.GetTcp().GetNoDelay())
-	require.Equal(t, "first", got.GetLabel(), "not in the mask")
-	got = update(&pb.SessionSettings{Label: "all"}, "*").GetSession().GetSettings()
-	require.Equal(t, "all", got.GetLabel())
-	require.Nil(t, got.GetTcp().NoDelay)
-	require.Empty(t, got.GetTls().GetAlpnProtocols())
-	for _, path := range []string{"nothing", "tls.nothing", "tls.", "", "label.x", "idle_timeout.seconds", "Label"} {
-		_, err := c.UpdateSession(t.Context(), &pb.UpdateSessionRequest{
-			SessionId: s.id, Settings: &pb.SessionSettings{Label: "x"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"label", path}},
-		})
-		require.Equal(t, "INVALID_FIELD", reasonOf(t, err), path)
-	}
-	require.Equal(t, "all", getSession(t.Context(), t, c, s).GetSettings().GetLabel(), "all of it or nothing")
-
-	require.EqualValues(t, 1, update(&pb.SessionSettings{Tcp: &pb.TcpSettings{NoDelay: &yes}}).GetEffectiveGeneration(), "there is no connection yet")
-	connectTo(t.Context(), t, c, s, addr)
-	require.EqualValues(t, 1, update(&pb.SessionSettings{Tcp: &pb.TcpSettings{NoDelay: &no}}).GetEffectiveGeneration(), "live")
-	_, err := c.UpdateSession(t.Context(), &pb.UpdateSessionRequest{SessionId: s.id, Settings: &pb.SessionSettings{Tcp: &pb.TcpSettings{NoDelay: &yes}, Label: strings.Repeat("x", 129)}})
-	require.Equal(t, "INVALID_FIELD", reasonOf(t, err))
-	require.False(t, getSession(t.Context(), t, c, s).GetSettings().GetTcp().GetNoDelay(), "all of it or nothing")
-	require.EqualValues(t, 2, update(&pb.SessionSettings{Tls: &pb.TlsSettings{AlpnProtocols: []string{"x"}}}).GetEffectiveGeneration())
-	require.EqualValues(t, 2, update(&pb.SessionSettings{Tcp: &pb.TcpSettings{NoDelay: &yes}, IdleTimeout: durationpb.New(time.Minute)}).GetEffectiveGeneration())
-	update(nil, "*")
-	stillWorks(t.Context(), t, c, s, addr)
-}
-
-func TestListPages(t *testing.T) {
-	t.Parallel()
-	c := servertest.Start(t).Client(t)
-	var want, got []string
-	for range 7 {
-		want = append(want, newIdle(t.Context(), t, c, nil).id)
-		newIdle(servertest.As(t.Context(), "another"), t, c, nil)
-	}
-	var sizes []int
-	for token := ""; ; {
-		resp, err := c.ListSessions(t.Context(), &pb.ListSessionsRequest{PageSize: 3, PageToken: token})
-		require.NoError(t, err)
-		for _, s := range resp.GetSessions() {
-			got = append(got, s.GetSessionId())
-		}
-		sizes = append(sizes, len(resp.GetSessions()))
-		if token = resp.GetNextPageToken(); token == "" {
-			break
-		}
-		// A session that goes does not make the pages skip one.
-		_, err = c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: got[len(got)-1]})
-		require.NoError(t, err)
-	}
-	require.Equal(t, want, got, "oldest first")
-	require.Equal(t, []int{3, 3, 1}, sizes)
-	for _, bad := range []*pb.ListSessionsRequest{{PageSize: -1}, {PageSize: 1001}, {PageToken: "?"}} {
-		_, err := c.ListSessions(t.Context(), bad)
-		require.Equal(t, "INVALID_FIELD", reasonOf(t, err))
-	}
 }

@@ -16,7 +16,6 @@ import (
 type Attempt struct {
 	s       *Session
 	req     Request
-	gen     int64
 	decided chan struct{} // closed once err is set
 
 	// Guarded by the session's mu.
@@ -63,7 +62,7 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 		s.conn.attempt.slimLocked()
 	}
 	c := s.newConnection(target, s.settings.Effective())
-	c.attempt = &Attempt{s: s, req: req, gen: s.generation, decided: make(chan struct{})}
+	c.attempt = &Attempt{s: s, req: req, decided: make(chan struct{})}
 	c.attempt.join(pinned)
 	s.conn = c
 	s.expiry.Stop()

@@ -39,13 +39,6 @@ func (r *Registry) Drain(ctx context.Context, deadline time.Time) {
 	}
 }
 
-// Draining tells whether Drain was called, and its deadline.
-func (r *Registry) Draining() (time.Time, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.draining, !r.draining.IsZero()
-}
-
 func (r *Registry) isDrained() bool {
 	select {
 	case <-r.drained:
