@@ -2,9 +2,11 @@ package securesocket_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ocsp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"securesocket/client"
@@ -22,7 +25,9 @@ import (
 	"securesocket/server"
 	"securesocket/server/servertest"
 	"securesocket/session"
+	"securesocket/tlsengine/forge"
 	"securesocket/tlsengine/tlstest"
+	"securesocket/tlsengine/truststore"
 )
 
 // provoker has what it takes to provoke a refusal.
@@ -147,6 +152,17 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 	},
 	pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE: func(p *provoker) error {
 		_, err := p.s.AddCertificate(p.tb.Context(), &pb.AddCertificateRequest{SessionId: p.id(), Certificate: []byte("no")})
+		return err
+	},
+	pb.ErrorReason_ERROR_REASON_INVALID_PRIVATE_KEY: func(p *provoker) error {
+		own, other := p.ca.Leaf(), p.ca.Leaf()
+		return p.create(&pb.SessionSettings{Tls: &pb.TlsSettings{Identities: []*pb.Identity{{Source: &pb.Identity_KeyPair{
+			KeyPair: &pb.KeyPair{CertificateChain: own.Chain, PrivateKey: other.KeyPEM()},
+		}}}}})
+	},
+	pb.ErrorReason_ERROR_REASON_NOT_ALLOWED: func(p *provoker) error {
+		_, err := pb.NewTrustServiceClient(p.svc.Dial(p.tb)).ResetCertificates(p.tb.Context(),
+			&pb.ResetCertificatesRequest{Scope: pb.TrustScope_TRUST_SCOPE_SYSTEM})
 		return err
 	},
 	pb.ErrorReason_ERROR_REASON_PORT_OUT_OF_RANGE: func(p *provoker) error { return p.connect("127.0.0.1", 0) },
@@ -315,6 +331,35 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID: func(p *provoker) error {
 		return p.dialErr(p.serve(tlstest.Echo, tlstest.ExtKeyUsage(x509.ExtKeyUsageClientAuth)))
 	},
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_REVOKED: func(p *provoker) error {
+		leaf := p.ca.Leaf(tlstest.Names("127.0.0.1"))
+		cert := leaf.Certificate()
+		cert.OCSPStaple = p.ca.OCSP(forge.Answer{Serial: leaf.Leaf.SerialNumber, Status: ocsp.Revoked})
+		return p.dialErr(tlstest.Serve(p.tb, &tls.Config{Certificates: []tls.Certificate{cert}}, tlstest.Echo))
+	},
+	pb.ErrorReason_ERROR_REASON_REVOCATION_UNAVAILABLE: func(p *provoker) error {
+		return p.dialErr(p.serve(tlstest.Echo), tlsSettings(&pb.TlsSettings{Revocation: pb.RevocationMode_REVOCATION_MODE_HARD}))
+	},
+	pb.ErrorReason_ERROR_REASON_DECISION_REFUSED: func(p *provoker) error {
+		return p.dialErr(p.serve(tlstest.Echo, tlstest.Expired()), func(d *client.Dialer) {
+			d.Decide = func(context.Context, *client.Question) client.Answer { return client.Refuse() }
+		})
+	},
+	pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT: func(p *provoker) error {
+		return p.dialErr(p.serve(tlstest.Echo, tlstest.Expired()), tlsSettings(&pb.TlsSettings{
+			Override: pb.OverrideMode_OVERRIDE_MODE_ASK, DecisionTimeout: durationpb.New(50 * time.Millisecond),
+		}))
+	},
+	pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED: func(p *provoker) error {
+		own := p.ca.Leaf()
+		id, err := client.CallerHeldIdentity(tls.Certificate{Certificate: own.Chain, PrivateKey: unwilling{own.Key}})
+		require.NoError(p.tb, err)
+		server := p.ca.Leaf(tlstest.Names("127.0.0.1"))
+		addr := tlstest.Serve(p.tb, &tls.Config{
+			Certificates: []tls.Certificate{server.Certificate()}, ClientAuth: tls.RequireAnyClientCert,
+		}, tlstest.Echo)
+		return p.dialErr(addr, func(d *client.Dialer) { d.Identities = []*client.Identity{id} })
+	},
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNDETERMINED: func(p *provoker) error {
 		leaf := p.ca.Leaf(tlstest.Names("127.0.0.1"))
 		for range 17 {
@@ -325,7 +370,7 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 
 	pb.ErrorReason_ERROR_REASON_INTERNAL: func(p *provoker) error {
 		svc := servertest.Start(p.tb, func(c *session.Config, _ *server.Config) {
-			c.Roots = func() (*x509.CertPool, error) { return nil, errors.New("the disk is gone") }
+			c.System = func() (*truststore.Set, error) { return nil, errors.New("the disk is gone") }
 		})
 		c, err := client.Dial("grpc://service:1", client.WithContextDialer(svc.DialContext))
 		require.NoError(p.tb, err)
@@ -333,6 +378,18 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 		_, err = c.DialContext(p.tb.Context(), "tcp", p.serve(tlstest.Echo))
 		return err
 	},
+}
+
+// tlsSettings lays settings below a dial.
+func tlsSettings(m *pb.TlsSettings) func(*client.Dialer) {
+	return func(d *client.Dialer) { d.Settings = &pb.SessionSettings{Tls: m} }
+}
+
+// unwilling is a key that does not sign.
+type unwilling struct{ crypto.Signer }
+
+func (unwilling) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("the holder is on holiday")
 }
 
 // silent is a peer that never says a word.

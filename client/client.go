@@ -22,8 +22,9 @@ const (
 	// connWindow is the same for all streams of an HTTP/2 connection together. gRPC opens it again as bytes arrive, not
 	// as they are received, so a stalled stream does not hold up the others.
 	connWindow = 4 << 20
-	// maxRequestBytes is the contract's bound for one request.
-	maxRequestBytes = 256 << 10
+	// maxRequestBytes is more than the largest request of the contract, a ValidateChain; each has its own bound, and the
+	// service says by which one it refuses.
+	maxRequestBytes = 5 << 20
 	// maxResponseBytes leaves room for the events that a stream may carry at once.
 	maxResponseBytes = 4 << 20
 	// idleConnTimeout ends the HTTP/2 connections that no stream has used for so long; the next use makes a new one.
@@ -65,13 +66,13 @@ func Dial(addr string, opts ...Option) (*Client, error) {
 // FromError decodes its errors. It is good until Close.
 func (c *Client) Service() pb.SecureSocketServiceClient { return c.service }
 
+// Raw returns that connection, for the contract's other generated clients: pb.NewTrustServiceClient,
+// pb.NewDiagnosticServiceClient. FromError decodes their errors. It is good until Close.
+func (c *Client) Raw() grpc.ClientConnInterface { return c.unary }
+
 // Capabilities asks the service what it can do. The error is an *Error.
 func (c *Client) Capabilities(ctx context.Context) (*pb.GetCapabilitiesResponse, error) {
-	answer, err := c.service.GetCapabilities(ctx, &pb.GetCapabilitiesRequest{})
-	if err != nil {
-		return nil, FromError(err)
-	}
-	return answer, nil
+	return call(ctx, c.service.GetCapabilities, &pb.GetCapabilitiesRequest{})
 }
 
 // DialContext connects to the peer at address with every default, as Dialer.Dial does.

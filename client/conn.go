@@ -24,8 +24,12 @@ const (
 // Status is the verdict about a peer's certificate.
 type Status = pb.CertificateStatus
 
-// Conn is a TLS connection that the service holds, as a net.Conn. Its peer is trusted: Dial returns no other. Every
-// method may be called at any time from any goroutine.
+// TrustBasis is what the trust in a peer rests on.
+type TrustBasis = pb.CertificateReport_TrustBasis
+
+// Conn is a TLS connection that the service holds, as a net.Conn. Its peer is trusted: Dial returns no other; TrustBasis
+// says whether because its certificate is valid or because Dialer.Decide accepted it. Every method may be called at any
+// time from any goroutine.
 //
 // Methods of net.Conn keep to its rules. Beyond them: Read returns io.EOF only after the peer's close_notify, and
 // whatever ended the connection, first everything that was received before. Errors that are not about a deadline or the
@@ -34,8 +38,11 @@ type Conn struct {
 	stream grpc.BidiStreamingClient[pb.AttachRequest, pb.AttachResponse]
 	// cancel ends the stream, which is an abort of the socket unless it has ended.
 	cancel  context.CancelFunc
-	onEvent func(Event)
+	hooks   hooks
 	service pb.SecureSocketServiceClient // for unary calls
+	// asking is the context of the questions of the handshake; answered ends it, when there can be none any more.
+	asking   context.Context
+	answered context.CancelFunc
 
 	read  receiveBuffer
 	write sendBuffer
@@ -48,6 +55,8 @@ type Conn struct {
 	facts facts
 	// delivered is how many bytes are known to have reached the peer's socket; the receive goroutine stores it.
 	delivered atomic.Int64
+	// declined is the last error of the caller's own code that was asked; the goroutines of answer store it.
+	declined atomic.Pointer[error]
 
 	closing sync.Once
 	aborted atomic.Bool
@@ -86,17 +95,17 @@ func (c *Conn) ConnectionState() tls.ConnectionState {
 // CertificateStatus is the verdict about the peer's certificate: TRUSTED, as a connection with any other is refused.
 func (c *Conn) CertificateStatus() Status { return c.facts.status }
 
+// TrustBasis says why: VALIDATED, or OVERRIDE where Dialer.Decide accepted the problems that Report lists.
+func (c *Conn) TrustBasis() TrustBasis { return c.facts.basis }
+
 // Report asks the service for its whole judgement of the peer's chain: the verified chain up to the anchor, and warnings.
 // The session goes with the connection, so once that has ended it is an *Error with SESSION_NOT_FOUND. The report of a
 // refused chain comes with the *Error of the dial. The caller owns it; every text in it was chosen by the peer.
 func (c *Conn) Report(ctx context.Context) (*pb.CertificateReport, error) {
-	answer, err := c.service.GetCertificateStatus(ctx, &pb.GetCertificateStatusRequest{
+	answer, err := call(ctx, c.service.GetCertificateStatus, &pb.GetCertificateStatusRequest{
 		SessionId: c.facts.sessionID, Generation: generation,
 	})
-	if err != nil {
-		return nil, FromError(err)
-	}
-	return answer.GetReport(), nil
+	return answer.GetReport(), err
 }
 
 // Read waits for at least one byte and returns what is there, up to len(p). Data, a deadline, the end of the connection
@@ -176,24 +185,17 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.read.setDeadline(t)
 // SetWriteDeadline is the same for Write. What Write says it has taken is sent nevertheless.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.write.setDeadline(t) }
 
-// send is the goroutine that alone sends on the stream once the connection is secure.
+// send is the goroutine that alone sends on the stream after Open.
 func (c *Conn) send() {
 	for {
-		do, offset, payload := c.write.next()
-		request := &pb.AttachRequest{}
-		switch do {
-		case stepStop:
+		request := c.write.next()
+		if request == nil {
 			return
-		case stepData:
-			request.Frame = &pb.AttachRequest_Data{Data: &pb.Data{Offset: offset, Generation: generation, Payload: payload}}
-		case stepFinish:
-			request.Frame = &pb.AttachRequest_Finish{Finish: &pb.Finish{Offset: offset, Generation: generation}}
-		case stepClose:
-			how := &pb.CloseSocket{How: pb.CloseSocket_HOW_GRACEFUL, Generation: generation}
-			request.Frame = &pb.AttachRequest_Close{Close: how}
 		}
+		payload := request.GetData().GetPayload()
 		err := c.stream.Send(request)
-		if do == stepClose && err == nil {
+		closing := request.GetClose() != nil
+		if closing && err == nil {
 			err = c.stream.CloseSend()
 		}
 		if err != nil {
@@ -201,7 +203,7 @@ func (c *Conn) send() {
 			c.read.release()
 			return
 		}
-		if do == stepClose {
+		if closing {
 			return
 		}
 		c.write.done(len(payload))

@@ -2,15 +2,8 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
-	"fmt"
 	"net"
-	"slices"
-	"strconv"
 	"time"
-
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "securesocket/gen/securesocket/v1"
 )
@@ -48,6 +41,26 @@ type Dialer struct {
 	// NoSystemRoots trusts RootCAs and nothing else.
 	NoSystemRoots bool
 
+	// Identities are what can be shown to a peer that asks for a certificate: the first that fits what it asks for, and none
+	// where none does. At most 8. Empty: none.
+	Identities []*Identity
+
+	// Decide is asked when the peer's certificate has problems, instead of refusing it; setting it means the override ASK,
+	// unless Settings says STRICT. The handshake waits for it, before anything secret is sent. OnEvent has had the
+	// certificate_error by then.
+	//
+	// It is called on a goroutine of its own, for different connections at once, and may take its time: ctx ends at the
+	// service's deadline for the answer, when the dial is given up and when the handshake has ended otherwise; what it
+	// returns then is not used, and a dial does not wait for it to return. ctx has the values of the dial's context.
+	// If it panics, or ends its goroutine, that is a refusal; the error of the dial wraps a *PanicError.
+	//
+	// The chain is claimed, not proven: see Question. Each dial asks again, a resumed TLS session included; a Transport
+	// asks for each connection, not for each request. nil: whoever has a problem is refused, or, where Settings has ASK,
+	// the question is left to the unary call Decide.
+	Decide func(ctx context.Context, question *Question) Answer
+	// DecisionTimeout is how long the service waits for Decide. 0: the service's 10 s. Timeout goes on meanwhile.
+	DecisionTimeout time.Duration
+
 	// Timeout bounds the dial; the service says in which phase it ran out. 0: the service's 20 s. The context of a dial
 	// bounds it as well.
 	Timeout time.Duration
@@ -67,7 +80,7 @@ type Dialer struct {
 }
 
 // Dial connects to the peer at address, host:port, through the service, and returns when the connection is secure: TLS
-// is up and the peer's certificate is trusted for its name. network is "tcp", "tcp4" or "tcp6". ctx bounds the dial and
+// is up and the peer's certificate is trusted for its name, or accepted by Decide. network is "tcp", "tcp4" or "tcp6". ctx bounds the dial and
 // has no influence afterwards; its values go with the stream, such as gRPC metadata.
 //
 // The error is an *Error, with the report of a refused certificate; or, before anything is sent, of package net: a
@@ -80,12 +93,23 @@ func (d *Dialer) Dial(ctx context.Context, network, address string) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	if d.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d.Timeout+timeoutSlack)
-		defer cancel()
+	ctx, cancel := d.bound(ctx)
+	defer cancel()
+	with := hooks{address: address, onEvent: d.OnEvent, decide: d.Decide}
+	for _, identity := range d.Identities {
+		if identity.key != nil {
+			with.keys = append(with.keys, identity.key)
+		}
 	}
-	return d.Client.open(ctx, request, d.OnEvent)
+	return d.Client.open(ctx, request, with)
+}
+
+// bound ends ctx soon after Timeout, if there is one.
+func (d *Dialer) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if d.Timeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, d.Timeout+timeoutSlack)
 }
 
 // DialContext is Dial with the signature that http.Transport and others want for TLS connections.
@@ -95,136 +119,4 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		return nil, err
 	}
 	return conn, nil
-}
-
-// request is what the service is asked for.
-func (d *Dialer) request(ctx context.Context, network, address string) (*pb.Open, error) {
-	host, service, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.ParseInt(service, 10, 32)
-	if err != nil { // a name; numbers out of range are for the service to refuse
-		known, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
-		if err != nil {
-			return nil, &net.AddrError{Err: "unknown port", Addr: address}
-		}
-		port = int64(known)
-	}
-	settings, err := d.settings(network)
-	if err != nil {
-		return nil, err
-	}
-	open := &pb.Open{Settings: settings, Host: host, Port: int32(port)}
-	for _, der := range d.RootCAs {
-		open.Certificates = append(open.Certificates, &pb.ExtraCertificate{Certificate: der, Trusted: true})
-	}
-	for _, der := range d.Intermediates {
-		open.Certificates = append(open.Certificates, &pb.ExtraCertificate{Certificate: der})
-	}
-	return open, nil
-}
-
-// settings lays the fields over a copy of Settings. A field that has its zero value leaves what is there.
-func (d *Dialer) settings(network string) (*pb.SessionSettings, error) {
-	s := &pb.SessionSettings{}
-	if d.Settings != nil {
-		s = proto.CloneOf(d.Settings)
-	}
-	if s.Tls == nil {
-		s.Tls = &pb.TlsSettings{}
-	}
-	if d.ServerName != nil {
-		s.Tls.ServerName = new(*d.ServerName)
-	}
-	if len(d.VerifyNames) > 0 {
-		s.Tls.VerifyNames = slices.Clone(d.VerifyNames)
-	}
-	if len(d.ALPN) > 0 {
-		s.Tls.AlpnProtocols = slices.Clone(d.ALPN)
-	}
-	if d.RequireALPN {
-		s.Tls.RequireAlpn = new(true)
-	}
-	if len(d.CipherSuites) > 0 {
-		s.Tls.CipherSuites = slices.Clone(d.CipherSuites)
-	}
-	if d.NoSystemRoots {
-		if s.Tls.Trust == nil {
-			s.Tls.Trust = &pb.TrustSettings{}
-		}
-		s.Tls.Trust.Base = pb.TrustSettings_BASE_NONE
-	}
-	if d.HandshakeTimeout > 0 {
-		s.Tls.HandshakeTimeout = durationpb.New(d.HandshakeTimeout)
-	}
-	if d.Timeout > 0 {
-		s.ConnectTimeout = durationpb.New(d.Timeout)
-	}
-	if d.IdleTimeout != 0 {
-		s.IdleTimeout = durationpb.New(max(d.IdleTimeout, 0))
-	}
-	var err error
-	if s.Tls.MinVersion, err = wireVersion("MinVersion", d.MinVersion, s.Tls.MinVersion); err != nil {
-		return nil, err
-	}
-	if s.Tls.MaxVersion, err = wireVersion("MaxVersion", d.MaxVersion, s.Tls.MaxVersion); err != nil {
-		return nil, err
-	}
-	return s, setFamily(s, network)
-}
-
-// setFamily maps the network to the family of addresses that is dialled.
-func setFamily(s *pb.SessionSettings, network string) error {
-	var family pb.AddressFamily
-	switch network {
-	case "tcp":
-		return nil
-	case "tcp4":
-		family = pb.AddressFamily_ADDRESS_FAMILY_IPV4
-	case "tcp6":
-		family = pb.AddressFamily_ADDRESS_FAMILY_IPV6
-	default:
-		return net.UnknownNetworkError(network)
-	}
-	if s.Tcp == nil {
-		s.Tcp = &pb.TcpSettings{}
-	}
-	s.Tcp.AddressFamily = family
-	return nil
-}
-
-// versions pairs the numbers of package crypto/tls with those of the contract. The service refuses what is too old.
-var versions = []struct {
-	number uint16
-	wire   pb.ProtocolVersion
-}{
-	{0x0300, pb.ProtocolVersion_PROTOCOL_VERSION_SSL3}, // tls.VersionSSL30 is deprecated, the number is not
-	{tls.VersionTLS10, pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_0},
-	{tls.VersionTLS11, pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_1},
-	{tls.VersionTLS12, pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_2},
-	{tls.VersionTLS13, pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_3},
-}
-
-// wireVersion is the contract's version for number, or base where that is 0.
-func wireVersion(field string, number uint16, base pb.ProtocolVersion) (pb.ProtocolVersion, error) {
-	if number == 0 {
-		return base, nil
-	}
-	for _, v := range versions {
-		if v.number == number {
-			return v.wire, nil
-		}
-	}
-	return 0, invalidField("Dialer."+field, fmt.Sprintf("0x%04x is no version of TLS", number))
-}
-
-// tlsVersion is the number of package crypto/tls; 0 for what it does not have.
-func tlsVersion(wire pb.ProtocolVersion) uint16 {
-	for _, v := range versions {
-		if v.wire == wire {
-			return v.number
-		}
-	}
-	return 0
 }

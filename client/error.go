@@ -36,7 +36,7 @@ type Error struct {
 	// in it was chosen by the peer.
 	Report *pb.CertificateReport
 
-	cause error // from package context or grpc; nil for what the service said
+	cause error // from package context or grpc, or the caller's own code; nil for what the service said
 }
 
 // Error returns one line: "securesocket: <phase>: <message>", without the phase where that is not known. Control
@@ -58,7 +58,8 @@ func (e *Error) Error() string {
 	}, message)
 }
 
-// Unwrap returns the local cause: the error of the context of a dial, or of gRPC. It is nil for what the service said.
+// Unwrap returns the local cause: the error of the context of a dial, or of gRPC; a *PanicError of Dialer.Decide; the error
+// of a key of the caller's that did not sign. It is nil for what the service said.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes errors.Is hold for the errors of packages net, os, io and syscall that mean the same.
@@ -84,7 +85,8 @@ func (e *Error) Timeout() bool {
 	switch e.Reason {
 	case pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT,
 		pb.ErrorReason_ERROR_REASON_HANDSHAKE_TIMEOUT,
-		pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT:
+		pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT,
+		pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT:
 		return true
 	}
 	return e.Code == codes.DeadlineExceeded

@@ -80,6 +80,7 @@ func TestErrorsAsPackageNetHasThem(t *testing.T) {
 		pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT:    os.ErrDeadlineExceeded,
 		pb.ErrorReason_ERROR_REASON_HANDSHAKE_TIMEOUT:  os.ErrDeadlineExceeded,
 		pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT:    os.ErrDeadlineExceeded,
+		pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT:   os.ErrDeadlineExceeded,
 		pb.ErrorReason_ERROR_REASON_PEER_TRUNCATED:     io.ErrUnexpectedEOF,
 		pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED: syscall.ECONNREFUSED,
 		pb.ErrorReason_ERROR_REASON_PEER_RESET:         syscall.ECONNRESET,

@@ -76,6 +76,7 @@ func (f *fake) Attach(stream grpc.BidiStreamingServer[pb.AttachRequest, pb.Attac
 type fakeStream struct {
 	grpc.BidiStreamingServer[pb.AttachRequest, pb.AttachResponse]
 	open     *pb.Open
+	known    bool // attached was sent
 	sequence int64
 	offset   int64        // of the next socket_data
 	accepted int64        // from the caller
@@ -85,6 +86,7 @@ type fakeStream struct {
 func (s *fakeStream) frame(response *pb.AttachResponse) { _ = s.Send(response) }
 
 func (s *fakeStream) attached() {
+	s.known = true
 	s.frame(&pb.AttachResponse{Frame: &pb.AttachResponse_Attached{Attached: &pb.Attached{
 		Session: &pb.Session{SessionId: "abcdefghijklmnopqrstuvwxyz"},
 	}}})
@@ -100,9 +102,11 @@ func (s *fakeStream) state(from, to pb.State) {
 	s.event(&pb.Event{Kind: &pb.Event_StateChanged{StateChanged: &pb.StateChanged{OldState: from, NewState: to}}})
 }
 
-// secure sends everything up to secure_connected.
+// secure sends everything up to secure_connected, and attached unless it was sent.
 func (s *fakeStream) secure(local, remote net.Addr, alpn string) {
-	s.attached()
+	if !s.known {
+		s.attached()
+	}
 	s.state(pb.State_STATE_UNCONNECTED, pb.State_STATE_HOST_LOOKUP)
 	s.event(&pb.Event{Kind: &pb.Event_HostFound{HostFound: &pb.HostFound{Addresses: []string{"192.0.2.1"}}}})
 	s.state(pb.State_STATE_HOST_LOOKUP, pb.State_STATE_CONNECTING)

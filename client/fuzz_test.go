@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"encoding/hex"
 	"io"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"securesocket/client"
 	pb "securesocket/gen/securesocket/v1"
@@ -42,12 +44,17 @@ var ops = []func(*fakeStream){
 	},
 	func(s *fakeStream) { s.frame(&pb.AttachResponse{}) },
 	func(s *fakeStream) { s.closed(&pb.Closed{Cause: 1000, ReadCause: 1000, WriteCause: 1}) },
+	func(s *fakeStream) { s.ask(&pb.DecisionRequest{DecisionId: 1, Report: wrongName}) },
+	func(s *fakeStream) {
+		s.ask(&pb.DecisionRequest{DeadlineTime: &timestamppb.Timestamp{Seconds: -1 << 60}})
+	},
+	func(s *fakeStream) { s.askToSign(&pb.SignRequest{SignId: 1, SignatureScheme: -1, Prehashed: true}) },
 }
 
 // FuzzFrames: whatever the service sends, in whatever order, nothing panics or hangs, what is read is what was sent,
 // and io.EOF needs a close_notify.
 func FuzzFrames(f *testing.F) {
-	for _, seed := range []string{"", "\x01\x02\x03\x06", "\x01\x02\x05\x04\x07", "\x00\x0c\x07", "\x01\x0a\x02", "\x01\x08\x09", "\x01\x01\x00\x03\x0e"} {
+	for _, seed := range []string{"", "\x01\x02\x03\x06", "\x01\x02\x05\x04\x07", "\x00\x0c\x07", "\x01\x0a\x02", "\x01\x08\x09", "\x01\x01\x00\x03\x0e", "\x00\x0f\x11\x0f\x01\x02\x03\x06", "\x00\x10\x10\x07"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, sequence []byte) {
@@ -64,7 +71,10 @@ func FuzzFrames(f *testing.F) {
 			}
 			return nil
 		})
-		conn, err := c.DialContext(t.Context(), "tcp", hex.EncodeToString(sequence)+":443")
+		d := client.Dialer{Client: c, Decide: func(_ context.Context, q *client.Question) client.Answer {
+			return q.AcceptIf(func(p *pb.CertificateProblem) bool { return p.GetCode() != 0 })
+		}}
+		conn, err := d.Dial(t.Context(), "tcp", hex.EncodeToString(sequence)+":443")
 		if err != nil {
 			require.IsType(t, new(client.Error), err)
 			require.NotEmpty(t, err.Error())

@@ -12,7 +12,7 @@ import (
 
 // open makes the connection that request describes: a stream of its own, with a session of its own that goes with it.
 // ctx bounds it until it returns. The error is an *Error.
-func (c *Client) open(ctx context.Context, request *pb.Open, onEvent func(Event)) (*Conn, error) {
+func (c *Client) open(ctx context.Context, request *pb.Open, with hooks) (*Conn, error) {
 	request.AttachSeq = 1
 	service, release, err := c.streams.acquire(ctx)
 	if err != nil {
@@ -40,13 +40,15 @@ func (c *Client) open(ctx context.Context, request *pb.Open, onEvent func(Event)
 		return fail(err)
 	}
 	conn := &Conn{
-		stream: stream, cancel: cancel, onEvent: onEvent, service: c.service,
+		stream: stream, cancel: cancel, hooks: with, service: c.service,
 		secure: make(chan struct{}), ended: make(chan struct{}),
 		facts: facts{local: &net.TCPAddr{}, remote: &net.TCPAddr{}},
 	}
 	conn.read.init()
 	conn.write.init()
+	conn.asking, conn.answered = context.WithCancel(streamContext)
 	go conn.receive(release)
+	go conn.send()
 	select {
 	case <-conn.secure:
 	case <-conn.ended:
@@ -59,7 +61,6 @@ func (c *Client) open(ctx context.Context, request *pb.Open, onEvent func(Event)
 	case <-conn.secure:
 		// It may have ended since: what came over it can still be read, and Read says how it ended.
 		if bound {
-			go conn.send()
 			return conn, nil
 		}
 		return nil, fromContext(ctx, conn.facts.phase)

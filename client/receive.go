@@ -29,6 +29,7 @@ type facts struct {
 	tls           *pb.TlsState
 	leaf          *pb.Certificate
 	status        pb.CertificateStatus
+	basis         TrustBasis
 
 	// The receive goroutine's own; once it has ended, anybody's.
 
@@ -36,14 +37,16 @@ type facts struct {
 	report   *pb.CertificateReport // of a refused chain
 	failure  *Error                // the first one
 	received int64                 // bytes, and so the offset of the next
-	err      error                 // why the connection, or the stream, is over; never io.EOF
+	// clockAhead is how far this machine's clock is ahead of the service's, the way of a frame included.
+	clockAhead time.Duration
+	err        error // why the connection, or the stream, is over; never io.EOF
 }
 
 // receive is the goroutine that alone receives from the stream. It ends with the stream; release gives back its place.
 func (c *Conn) receive(release func()) {
 	defer close(c.ended)
 	defer release()
-	defer c.cancel()
+	defer c.cancel() // and asking with it
 	for {
 		frame, err := c.stream.Recv()
 		if err == nil {
@@ -101,6 +104,16 @@ func (c *Conn) handle(response *pb.AttachResponse) error {
 		if progress := frame.OutputProgress; progress.GetGeneration() == generation {
 			c.delivered.Store(progress.GetWrittenOffset())
 		}
+	case *pb.AttachResponse_DecisionRequest:
+		if c.facts.phase != pb.Phase_PHASE_DATA {
+			c.facts.phase = pb.Phase_PHASE_CERTIFICATE
+			c.handleDecision(frame.DecisionRequest)
+		}
+	case *pb.AttachResponse_SignRequest:
+		if c.facts.phase != pb.Phase_PHASE_DATA {
+			c.facts.phase = pb.Phase_PHASE_HANDSHAKE
+			c.handleSign(frame.SignRequest)
+		}
 	case *pb.AttachResponse_Detached:
 		c.note(fromFailure(frame.Detached.GetFailure(), pb.Phase_PHASE_UNSPECIFIED))
 	case *pb.AttachResponse_Refused:
@@ -126,8 +139,9 @@ func breach(format string, args ...any) *Error {
 
 // handleEvent tells the caller about an event and does what follows from it.
 func (c *Conn) handleEvent(event *pb.Event) {
-	if c.onEvent != nil {
-		c.onEvent(Event{event})
+	c.facts.noteClock(event)
+	if c.hooks.onEvent != nil {
+		c.hooks.onEvent(Event{event})
 	}
 	if event.GetGeneration() > generation {
 		return // the session was connected again by another call; this connection is over
@@ -155,8 +169,9 @@ func (c *Conn) handleEvent(event *pb.Event) {
 		if facts.phase != pb.Phase_PHASE_DATA {
 			secured := kind.SecureConnected
 			facts.tls, facts.leaf = secured.GetTls(), secured.GetPeerCertificate()
-			facts.status = secured.GetStatus()
+			facts.status, facts.basis = secured.GetStatus(), secured.GetTrustBasis()
 			facts.phase = pb.Phase_PHASE_DATA
+			c.answered()
 			close(c.secure)
 		}
 	case *pb.Event_CertificateError:
@@ -176,10 +191,16 @@ func (c *Conn) handleEvent(event *pb.Event) {
 	}
 }
 
-// note keeps the first failure, as the service's closed event does, and the report that came before it.
+// note keeps the first failure, as the service's closed event does, and the report that came before it if the failure is
+// about that: a chain that was accepted is not why the peer fails later.
 func (c *Conn) note(e *Error) {
 	if c.facts.failure == nil {
-		e.Report = c.facts.report
+		if e.Phase == pb.Phase_PHASE_CERTIFICATE {
+			e.Report = c.facts.report
+		}
+		if err := c.declinedBy(e.Reason); err != nil {
+			e.cause = err
+		}
 		c.facts.failure = e
 	}
 }
@@ -189,6 +210,7 @@ func (c *Conn) handleClosed(closed *pb.Closed) {
 	if closed.GetFailure() != nil {
 		c.note(fromFailure(closed.GetFailure(), c.facts.phase))
 	}
+	c.answered()
 	c.delivered.Store(closed.GetSentBytes())
 	c.facts.err = c.endOf(closed.GetCause())
 	if errors.Is(c.facts.err, io.EOF) {

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	pb "securesocket/gen/securesocket/v1"
 )
 
 const (
@@ -25,29 +28,21 @@ type sendBuffer struct {
 	writable sync.Cond // Write waits: for room, its turn, the end, the deadline, Close
 	work     sync.Cond // next waits: for something to send
 	deadline deadline
-	frames   [][]byte // payloads in order, at most maxPayload each
-	held     int      // bytes of frames, and of the one that is being sent
-	writing  bool     // a Write is under way: another one waits, so that their bytes do not mix
-	finish   bool     // CloseWrite
-	finished bool     // the finish frame was taken
-	err      error    // what Write returns from now on; frames are dropped with it
-	closed   bool     // Close or Abort: Write returns net.ErrClosed
-	stopped  bool     // the connection has ended: next returns stepStop, err is final
-	written  int64    // bytes that Write has taken over
-	sent     int64    // offset of the next frame
-	count    int64    // frames taken, Open included: the number of the last one
-	closing  int64    // the number of the close frame, 0 before
+	answers  []*pb.AttachRequest // to questions of the handshake; they wait for nothing
+	answered []int64             // the numbers of those that were taken
+	frames   [][]byte            // payloads in order, at most maxPayload each
+	held     int                 // bytes of frames, and of the one that is being sent
+	writing  bool                // a Write is under way: another one waits, so that their bytes do not mix
+	finish   bool                // CloseWrite
+	finished bool                // the finish frame was taken
+	err      error               // what Write returns from now on; frames are dropped with it
+	closed   bool                // Close or Abort: Write returns net.ErrClosed
+	stopped  bool                // the connection has ended: next returns nil, err is final
+	written  int64               // bytes that Write has taken over
+	sent     int64               // offset of the next frame
+	count    int64               // frames taken, Open included: the number of the last one
+	closing  int64               // the number of the close frame, 0 before
 }
-
-// step is what the send goroutine does next.
-type step int
-
-const (
-	stepStop step = iota
-	stepData
-	stepFinish
-	stepClose
-)
 
 func (w *sendBuffer) init() {
 	w.writable.L, w.work.L, w.deadline.cond = &w.mu, &w.mu, &w.writable
@@ -106,33 +101,48 @@ func (w *sendBuffer) copyLocked(p []byte) (n int) {
 	return n
 }
 
-// next waits for what is to be sent and takes it. The payload belongs to who calls, who tells done when it is sent.
-func (w *sendBuffer) next() (do step, offset int64, payload []byte) {
+// next waits for what is to be sent and takes it; nil is the end. A payload belongs to who calls, who tells done when it is
+// sent.
+func (w *sendBuffer) next() *pb.AttachRequest {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
 		switch {
 		case w.stopped:
-			return stepStop, 0, nil
+			return nil
+		case len(w.answers) > 0:
+			answer := w.answers[0]
+			w.answers = w.answers[1:]
+			w.count++
+			w.answered = append(w.answered, w.count)
+			return answer
 		case len(w.frames) > 0:
-			payload = w.frames[0]
+			data := &pb.Data{Offset: w.sent, Generation: generation, Payload: w.frames[0]}
 			w.frames[0] = nil
 			w.frames = w.frames[1:]
-			offset = w.sent
-			w.sent += int64(len(payload))
+			w.sent += int64(len(data.GetPayload()))
 			w.count++
-			return stepData, offset, payload
+			return &pb.AttachRequest{Frame: &pb.AttachRequest_Data{Data: data}}
 		case w.finish && !w.finished && w.err == nil:
 			w.finished = true
 			w.count++
-			return stepFinish, w.sent, nil
+			return &pb.AttachRequest{Frame: &pb.AttachRequest_Finish{Finish: &pb.Finish{Offset: w.sent, Generation: generation}}}
 		case w.closed:
 			w.count++
 			w.closing = w.count
-			return stepClose, w.sent, nil
+			how := &pb.CloseSocket{How: pb.CloseSocket_HOW_GRACEFUL, Generation: generation}
+			return &pb.AttachRequest{Frame: &pb.AttachRequest_Close{Close: how}}
 		}
 		w.work.Wait()
 	}
+}
+
+// answer sends the answer to a question, if the stream still goes on.
+func (w *sendBuffer) answer(request *pb.AttachRequest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answers = append(w.answers, request)
+	w.work.Signal()
 }
 
 // done gives back the room of n bytes that are sent.
@@ -145,11 +155,11 @@ func (w *sendBuffer) done(n int) {
 
 // refuse is the service's refusal of the frame of that number. Refused bytes are lost, so the writing half is broken and
 // Write returns err; but most often the connection has ended, and stop will say how. The refusal of the closing frame
-// only says that there is nothing left to close. The goroutine goes on, so that Close can say how the socket is to end.
+// only says that there is nothing left to close, and that of an answer that the question is over. The goroutine goes on, so that Close can say how the socket is to end.
 func (w *sendBuffer) refuse(number int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if number == w.closing || w.err != nil {
+	if number == w.closing || w.err != nil || slices.Contains(w.answered, number) {
 		return
 	}
 	w.err = err

@@ -11,6 +11,7 @@ import (
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/session"
+	"securesocket/tlsengine/truststore"
 )
 
 type attachStream = grpc.BidiStreamingServer[pb.AttachRequest, pb.AttachResponse]
@@ -138,14 +139,14 @@ func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, er
 	if err != nil {
 		return nil, err
 	}
-	settings, err := fromSettings(m.GetSettings())
+	settings, err := s.fromSettings(stream.Context(), m.GetSettings(), nil)
 	if err != nil {
 		return nil, inSettings("open.settings.", err)
 	}
 	if err := checkOffset("open.attach_seq", m.GetAttachSeq()); err != nil {
 		return nil, err
 	}
-	certs, err := extraCertificates(m.GetCertificates())
+	certs, err := extraCertificates("open.certificates", m.GetCertificates())
 	if err != nil {
 		return nil, err
 	}
@@ -226,17 +227,17 @@ func (s *service) take(stream attachStream, sess *session.Session, args session.
 	return att, nil
 }
 
-func extraCertificates(in []*pb.ExtraCertificate) ([]session.Certificate, error) {
-	out := make([]session.Certificate, 0, len(in))
+func extraCertificates(field string, in []*pb.ExtraCertificate) ([]truststore.Entry, error) {
+	out := make([]truststore.Entry, 0, len(in))
 	for i, c := range in {
 		cert, err := session.ParseCertificate(c.GetCertificate())
 		if ce, ok := errors.AsType[*session.CertificateInputError](err); ok {
-			return nil, &session.CertificateInputError{Why: fmt.Sprintf("open.certificates[%d]: %s", i, ce.Why)}
+			return nil, &session.CertificateInputError{Why: fmt.Sprintf("%s[%d]: %s", field, i, ce.Why)}
 		}
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, session.Certificate{Cert: cert, Trusted: c.GetTrusted()})
+		out = append(out, truststore.Entry{Cert: cert, Trusted: c.GetTrusted()})
 	}
 	return out, nil
 }

@@ -38,7 +38,7 @@ func toEvent(e *session.Event) *pb.Event {
 	case session.ModeChanged:
 		m.Kind = &pb.Event_ModeChanged{ModeChanged: &pb.ModeChanged{Mode: pb.Mode(k.Mode)}}
 	case session.CertificateError:
-		m.Kind = &pb.Event_CertificateError{CertificateError: &pb.CertificateError{Report: toReport(k.Report)}}
+		m.Kind = &pb.Event_CertificateError{CertificateError: &pb.CertificateError{Report: toReport(k.Report), Overridable: k.Overridable}}
 	case session.SecurityError:
 		se := &pb.SecurityError{Failure: toFailure(k.Err)}
 		if de, ok := errors.AsType[*egress.DeniedError](error(k.Err)); ok {

@@ -4,12 +4,14 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/certinfo"
+	"securesocket/tlsengine/revocation"
 )
 
 func toReport(r *tlsengine.Report) *pb.CertificateReport {
@@ -24,6 +26,13 @@ func toReport(r *tlsengine.Report) *pb.CertificateReport {
 		JudgedPath:    toChain(r.JudgedPath),
 		VerifyName:    r.VerifyName,
 		Warnings:      r.Warnings,
+		StoreName:     r.StoreName,
+	}
+	if r.StoreName != "" {
+		m.StoreSha256 = r.StoreSHA256[:]
+	}
+	for _, res := range r.Revocation {
+		m.Revocation = append(m.Revocation, toRevocation(res))
 	}
 	if !r.Time.IsZero() {
 		m.ValidateTime = timestamppb.New(r.Time)
@@ -41,6 +50,25 @@ func toReport(r *tlsengine.Report) *pb.CertificateReport {
 			mp.CertificateSha256 = sum[:]
 		}
 		m.Problems = append(m.Problems, mp)
+	}
+	return m
+}
+
+func toRevocation(r revocation.Result) *pb.RevocationResult {
+	depth := int32(r.Depth) //nolint:gosec // 0 to 20
+	m := &pb.RevocationResult{
+		Depth:   &depth,
+		Outcome: pb.RevocationResult_Outcome(r.Outcome),
+		Source:  pb.RevocationResult_Source(r.Source),
+		Detail:  r.Detail,
+	}
+	for _, t := range []struct {
+		from time.Time
+		to   **timestamppb.Timestamp
+	}{{r.ThisUpdate, &m.ThisUpdateTime}, {r.NextUpdate, &m.NextUpdateTime}, {r.RevokedAt, &m.RevokedTime}} {
+		if !t.from.IsZero() {
+			*t.to = timestamppb.New(t.from)
+		}
 	}
 	return m
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/tls"
 	"net/netip"
 	"time"
 
@@ -33,7 +32,7 @@ func (s *service) toSession(v session.Snapshot) *pb.Session {
 		CreateTime:        timestamppb.New(v.Created),
 		Owner:             v.Owner,
 		AttachSeq:         v.AttachSeq,
-		EffectiveSettings: toEffective(v.Settings, cfg.DetachGrace, cfg.BufferBytes),
+		EffectiveSettings: toEffective(v.Effective, cfg.DetachGrace, cfg.BufferBytes),
 		ReadCause:         pb.CloseCause(v.ReadCause),
 		WriteCause:        pb.CloseCause(v.WriteCause),
 	}
@@ -76,34 +75,22 @@ func toTLSState(st tlsengine.State) *pb.TlsState {
 }
 
 func toCipher(s tlsengine.Suite) *pb.CipherInfo {
-	protocol := "TLSv1.2"
-	if s.TLS13 {
-		protocol = "TLSv1.3"
+	return &pb.CipherInfo{
+		Name:                 s.OpenSSL,
+		IanaName:             s.Name,
+		Protocol:             s.Protocol,
+		KeyExchangeMethod:    s.KeyExchange,
+		AuthenticationMethod: s.Authentication,
+		EncryptionMethod:     s.Encryption,
+		UsedBits:             toInt32(s.UsedBits),
+		SupportedBits:        toInt32(s.KeyBits),
+		IanaId:               int32(s.ID),
 	}
-	return &pb.CipherInfo{IanaName: s.Name, Protocol: protocol, IanaId: int32(s.ID)}
-}
-
-// groupNames are IANA's names of the groups that crypto/tls has.
-var groupNames = map[tls.CurveID]string{
-	tls.CurveP256:          "secp256r1",
-	tls.CurveP384:          "secp384r1",
-	tls.CurveP521:          "secp521r1",
-	tls.X25519:             "x25519",
-	tls.X25519MLKEM768:     "X25519MLKEM768",
-	tls.SecP256r1MLKEM768:  "SecP256r1MLKEM768",
-	tls.SecP384r1MLKEM1024: "SecP384r1MLKEM1024",
-}
-
-// offeredGroups are the groups that crypto/tls offers by default, most
-// preferred first.
-var offeredGroups = []tls.CurveID{
-	tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024,
-	tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521,
 }
 
 func groupName(id uint16) string {
-	if name, ok := groupNames[tls.CurveID(id)]; ok {
-		return name
+	if g, ok := tlsengine.GroupByID(id); ok {
+		return g.Name
 	}
 	return num(int64(id))
 }
@@ -115,6 +102,8 @@ func toTimeline(t session.Timeline) *pb.Timeline {
 		Tcp:        toSpan(t.TCP),
 		Handshake:  toSpan(t.Handshake),
 		Validation: toSpan(t.Validation),
+		Revocation: toSpan(t.Revocation),
+		Decision:   toSpan(t.Decision),
 	}
 }
 

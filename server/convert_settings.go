@@ -1,7 +1,10 @@
 package server
 
 import (
+	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"fmt"
 	"math"
 	"time"
 
@@ -9,6 +12,8 @@ import (
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/session"
+	"securesocket/tlsengine/identity"
+	"securesocket/tlsengine/revocation"
 )
 
 // versionSSL2 has no constant in crypto/tls.
@@ -33,24 +38,45 @@ func toVersion(v uint16) pb.ProtocolVersion {
 }
 
 // fromSettings converts what a caller set; what is known but not supported is
-// an UnsupportedError.
-func fromSettings(m *pb.SessionSettings) (session.Settings, error) {
+// an UnsupportedError. have are the identities that are there already.
+func (s *service) fromSettings(ctx context.Context, m *pb.SessionSettings, have []*identity.Identity) (session.Settings, error) {
+	return fromSettings(m, identities{
+		operators: s.registry.Config().Identities,
+		have:      have,
+		turn:      func() (func(), error) { return s.registry.Turn(ctx, principalOf(ctx)) },
+	})
+}
+
+func fromSettings(m *pb.SessionSettings, ids identities) (session.Settings, error) {
 	if err := checkSupported(m); err != nil {
 		return session.Settings{}, err
 	}
 	t, c := m.GetTls(), m.GetTcp()
+	pins, err := pinsOf(t.GetTrust())
+	if err != nil {
+		return session.Settings{}, inSettings("tls.", err)
+	}
+	own, err := ids.from(t.GetIdentities())
+	if err != nil {
+		return session.Settings{}, err
+	}
 	s := session.Settings{
 		VerifyNames:  t.GetVerifyNames(),
 		ALPN:         t.GetAlpnProtocols(),
 		MinVersion:   versionNumbers[t.GetMinVersion()],
 		MaxVersion:   versionNumbers[t.GetMaxVersion()],
 		CipherSuites: t.GetCipherSuites(),
+		Groups:       t.GetGroups(),
 		TrustBase:    session.TrustBase(t.GetTrust().GetBase()),
+		Pins:         pins,
+		Revocation:   revocation.Mode(t.GetRevocation()), //nolint:gosec // 0 to 3
+		Override:     session.Override(t.GetOverride()),
+		Identities:   own,
 		Family:       session.Family(c.GetAddressFamily()),
 		Label:        m.GetLabel(),
 	}
 	if t != nil {
-		s.ServerName, s.RequireALPN = t.ServerName, t.RequireAlpn
+		s.ServerName, s.RequireALPN, s.Resumption = t.ServerName, t.RequireAlpn, t.Resumption
 	}
 	if c != nil {
 		s.NoDelay = c.NoDelay
@@ -61,6 +87,7 @@ func fromSettings(m *pb.SessionSettings) (session.Settings, error) {
 		to    **time.Duration
 	}{
 		{"tls.handshake_timeout", t.GetHandshakeTimeout(), &s.HandshakeTimeout},
+		{"tls.decision_timeout", t.GetDecisionTimeout(), &s.DecisionTimeout},
 		{"tcp.keepalive", c.GetKeepalive(), &s.KeepAlive},
 		{"tcp.user_timeout", c.GetUserTimeout(), &s.UserTimeout},
 		{"tcp.tcp_timeout", c.GetTcpTimeout(), &s.TCPTimeout},
@@ -90,23 +117,19 @@ func inSettings(prefix string, err error) error {
 		return &session.ProtocolError{Field: prefix + e.Field, Version: e.Version, Legacy: e.Legacy}
 	case *session.CipherError:
 		return &session.CipherError{Field: prefix + e.Field, Suite: e.Suite, Why: e.Why}
+	case *identityError:
+		return &identityError{prefix + e.path, e.err}
 	}
 	return err
 }
 
 // checkSupported refuses the settings that are known and not supported.
 func checkSupported(m *pb.SessionSettings) error {
-	t, c := m.GetTls(), m.GetTcp()
+	c := m.GetTcp()
 	for _, f := range []struct {
 		field string
 		set   bool
 	}{
-		{"tls.groups", len(t.GetGroups()) > 0},
-		{"tls.trust.spki_sha256_pins", len(t.GetTrust().GetSpkiSha256Pins()) > 0},
-		{"tls.revocation", t.GetRevocation() > pb.RevocationMode_REVOCATION_MODE_OFF},
-		{"tls.override", t.GetOverride() > pb.OverrideMode_OVERRIDE_MODE_STRICT},
-		{"tls.decision_timeout", t.GetDecisionTimeout() != nil},
-		{"tls.resumption", t.GetResumption()},
 		{"tcp.source_address", c.GetSourceAddress() != ""},
 		{"detach_grace", m.GetDetachGrace() != nil},
 		{"receive_buffer_bytes", m.GetReceiveBufferBytes() != 0},
@@ -130,10 +153,19 @@ func toSettings(s session.Settings) *pb.SessionSettings {
 		MinVersion:       toVersion(s.MinVersion),
 		MaxVersion:       toVersion(s.MaxVersion),
 		CipherSuites:     s.CipherSuites,
+		Groups:           s.Groups,
+		Identities:       toIdentities(s.Identities),
+		Revocation:       pb.RevocationMode(s.Revocation),
+		Override:         pb.OverrideMode(s.Override),
+		DecisionTimeout:  toDuration(s.DecisionTimeout),
+		Resumption:       s.Resumption,
 		HandshakeTimeout: toDuration(s.HandshakeTimeout),
 	}
-	if s.TrustBase != 0 {
+	if s.TrustBase != 0 || len(s.Pins) > 0 {
 		t.Trust = &pb.TrustSettings{Base: pb.TrustSettings_Base(s.TrustBase)}
+		for _, pin := range s.Pins {
+			t.Trust.SpkiSha256Pins = append(t.Trust.SpkiSha256Pins, pin[:])
+		}
 	}
 	return &pb.SessionSettings{
 		Tls: t,
@@ -150,12 +182,21 @@ func toSettings(s session.Settings) *pb.SessionSettings {
 	}
 }
 
+// pinsOf reads the hashes of public keys.
+func pinsOf(m *pb.TrustSettings) ([][sha256.Size]byte, error) {
+	var pins [][sha256.Size]byte
+	for i, pin := range m.GetSpkiSha256Pins() {
+		if len(pin) != sha256.Size {
+			return nil, &session.FieldError{Field: fmt.Sprintf("trust.spki_sha256_pins[%d]", i), Why: fmt.Sprintf("has %d bytes; a SHA-256 hash has 32", len(pin))}
+		}
+		pins = append(pins, [sha256.Size]byte(pin))
+	}
+	return pins, nil
+}
+
 // toEffective fills in what this version does where a setting is not supported.
 func toEffective(s session.Settings, detachGrace time.Duration, bufferBytes int) *pb.SessionSettings {
-	m := toSettings(s.Effective())
-	m.Tls.Revocation = pb.RevocationMode_REVOCATION_MODE_OFF
-	m.Tls.Override = pb.OverrideMode_OVERRIDE_MODE_STRICT
-	m.Tls.Resumption = new(bool)
+	m := toSettings(s)
 	m.Resumable = new(bool)
 	m.DetachGrace = durationpb.New(detachGrace)
 	m.ReceiveBufferBytes, m.SendBufferBytes = toInt32(bufferBytes), toInt32(bufferBytes)

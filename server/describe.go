@@ -12,6 +12,8 @@ import (
 	"securesocket/server/egress"
 	"securesocket/session"
 	"securesocket/tlsengine"
+	"securesocket/tlsengine/identity"
+	"securesocket/tlsengine/truststore"
 )
 
 // describe is the one table from the errors of the rooms below to the reasons
@@ -48,6 +50,8 @@ func describeRequest(err error) (description, bool) {
 	switch e := err.(type) { //nolint:errorlint // describe unwraps
 	case *session.FieldError:
 		return of(pb.ErrorReason_ERROR_REASON_INVALID_FIELD, e.Error(), "field", e.Field), true
+	case *maskError:
+		return of(pb.ErrorReason_ERROR_REASON_INVALID_FIELD, e.Error(), "field", "update_mask"), true
 	case *session.UnsupportedError:
 		return of(pb.ErrorReason_ERROR_REASON_UNSUPPORTED, e.Error(), "field", e.Field), true
 	case *session.ProtocolError:
@@ -56,6 +60,14 @@ func describeRequest(err error) (description, bool) {
 		return of(pb.ErrorReason_ERROR_REASON_UNSUPPORTED_CIPHER, e.Error(), "field", e.Field, "suite", bounded(e.Suite)), true
 	case *session.CertificateInputError:
 		return of(pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE, e.Error()), true
+	case *truststore.BundleError:
+		return of(pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE, e.Error(), "index", num(int64(e.Index))), true
+	case *identityError:
+		reason := pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE
+		if e.err.Key {
+			reason = pb.ErrorReason_ERROR_REASON_INVALID_PRIVATE_KEY
+		}
+		return of(reason, e.Error(), "field", e.path+"."+e.err.Field), true
 	case *portError:
 		return of(pb.ErrorReason_ERROR_REASON_PORT_OUT_OF_RANGE, e.Error(), "field", "port", "port", num(int64(e.port))), true
 	case *egress.SyntaxError:
@@ -96,6 +108,8 @@ func describeService(err error) (description, bool) {
 		return of(pb.ErrorReason_ERROR_REASON_INTERNAL, e.Error(), "id", e.ID), true
 	case *session.LimitError:
 		return of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", e.What, "limit", num(int64(e.Limit))), true
+	case *session.NotAllowedError:
+		return of(pb.ErrorReason_ERROR_REASON_NOT_ALLOWED, e.Error(), "what", e.What), true
 	case *session.DrainingError:
 		return of(pb.ErrorReason_ERROR_REASON_DRAINING, e.Error()), true
 	case *session.PolicyError:
@@ -124,6 +138,18 @@ func describePeer(err error) (description, bool) {
 		return of(networkReasons[e.Kind], bounded(e.Error()), "phase", e.Phase.String(), "address", e.Addr), true
 	case *tlsengine.CertificateError:
 		return describeCertificate(e), true
+	case *session.DecisionError:
+		reason := pb.ErrorReason_ERROR_REASON_DECISION_REFUSED
+		if e.Limit > 0 {
+			reason = pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT
+		}
+		d := description{reason, e.Error(), judgement(e.Report)}
+		if e.Limit > 0 {
+			d.metadata["limit"] = e.Limit.String()
+		}
+		return d, true
+	case *identity.SignError:
+		return of(pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED, bounded(e.Error()), "phase", session.PhaseHandshake.String(), "kind", e.Kind.String()), true
 	case *tlsengine.AlertError:
 		if !e.Remote {
 			return of(pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED, "the peer broke the protocol and was sent the alert "+e.Name(), alertMeta(e)...), true
@@ -156,20 +182,35 @@ var statusReasons = map[tlsengine.Status]pb.ErrorReason{
 	tlsengine.StatusPrincipalMismatch: pb.ErrorReason_ERROR_REASON_CERTIFICATE_PRINCIPAL_MISMATCH,
 	tlsengine.StatusInvalidChain:      pb.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID_CHAIN,
 	tlsengine.StatusUntrustedSigners:  pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS,
+	tlsengine.StatusRevoked:           pb.ErrorReason_ERROR_REASON_CERTIFICATE_REVOKED,
 	tlsengine.StatusInvalid:           pb.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID,
 	tlsengine.StatusUnknown:           pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNDETERMINED,
 }
 
 func describeCertificate(e *tlsengine.CertificateError) description {
-	d := of(statusReasons[e.Report.Status], "the peer's certificate is refused: "+e.Report.Status.String(),
-		"phase", session.PhaseCertificate.String(), "status", short(pb.CertificateStatus(e.Report.Status)))
+	d := description{certificateReason(e.Report), "the peer's certificate is refused: " + e.Report.Status.String(), judgement(e.Report)}
 	if p, ok := e.Report.Deciding(); ok {
 		d.message = clip(p.Message) // the engine has escaped it
-		d.metadata["problem"] = p.Code.String()
-		d.metadata["depth"] = num(int64(p.Depth))
-		d.metadata["hint"] = clip(p.Hint)
 	}
 	return d
+}
+
+func certificateReason(r *tlsengine.Report) pb.ErrorReason {
+	if p, ok := r.Deciding(); ok && p.Code == tlsengine.RevocationUnknown {
+		return pb.ErrorReason_ERROR_REASON_REVOCATION_UNAVAILABLE
+	}
+	return statusReasons[r.Status]
+}
+
+// judgement is what the metadata say of a refused chain.
+func judgement(r *tlsengine.Report) map[string]string {
+	m := meta("phase", session.PhaseCertificate.String(), "status", short(pb.CertificateStatus(r.Status)))
+	if p, ok := r.Deciding(); ok {
+		m["problem"] = p.Code.String()
+		m["depth"] = num(int64(p.Depth))
+		m["hint"] = clip(p.Hint)
+	}
+	return m
 }
 
 func describeHandshake(e *tlsengine.HandshakeError) (description, bool) {

@@ -16,15 +16,18 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	pb "securesocket/gen/securesocket/v1"
 	"securesocket/session"
 )
+
+// ourPackage begins the names of our own services; health and reflection are
+// open to anybody.
+const ourPackage = "securesocket."
 
 // interceptorOptions returns the interceptors in their order: what goes wrong
 // in one is seen by those before it.
 func interceptorOptions(authenticate Authenticator, log *slog.Logger) []grpc.ServerOption {
 	ours := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool {
-		return c.Service == pb.SecureSocketService_ServiceDesc.ServiceName
+		return strings.HasPrefix(c.Service, ourPackage)
 	})
 	panics := recovery.WithRecoveryHandlerContext(func(_ context.Context, p any) error {
 		return session.Internal(log, "panic", "panic", p, "stack", string(debug.Stack()))
@@ -75,7 +78,7 @@ func finalStatus(log *slog.Logger, method string, err error) error {
 		return nil
 	}
 	st := toStatus(err)
-	if status.Code(st) == codes.Internal && strings.HasPrefix(method, "/"+pb.SecureSocketService_ServiceDesc.ServiceName) {
+	if status.Code(st) == codes.Internal && strings.HasPrefix(method, "/"+ourPackage) {
 		if _, logged := errors.AsType[*session.InternalError](err); !logged {
 			return toStatus(session.Internal(log, "unexpected error", "method", method, "error", err.Error()))
 		}

@@ -10,8 +10,12 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	pb "securesocket/gen/securesocket/v1"
-	"securesocket/session"
 )
+
+// maskError is an update_mask that cannot be followed.
+type maskError struct{ why string }
+
+func (e *maskError) Error() string { return "update_mask: " + e.why }
 
 // mergeSettings changes what the mask names in have to what want has: a field
 // that is absent there goes back to its default. Without a mask every field
@@ -26,7 +30,7 @@ func mergeSettings(have, want *pb.SessionSettings, mask *fieldmaskpb.FieldMask) 
 		return nil
 	}
 	if len(paths) > maxPaths {
-		return &session.FieldError{Field: "update_mask", Why: fmt.Sprintf("has more than %d paths", maxPaths)}
+		return &maskError{fmt.Sprintf("has more than %d paths", maxPaths)}
 	}
 	if slices.Equal(paths, []string{"*"}) {
 		proto.Reset(have)
@@ -35,7 +39,7 @@ func mergeSettings(have, want *pb.SessionSettings, mask *fieldmaskpb.FieldMask) 
 	}
 	for _, path := range paths {
 		if !mergePath(have.ProtoReflect(), want.ProtoReflect(), strings.Split(path, ".")) {
-			return &session.FieldError{Field: "update_mask", Why: "names " + bounded(path) + ", which is not a field of the settings"}
+			return &maskError{"names " + bounded(path) + ", which is not a field of the settings"}
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/session"
@@ -72,6 +73,16 @@ func toFrame(out session.Outgoing) *pb.AttachResponse {
 			AcceptedOffset: out.Progress.Accepted, WrittenOffset: out.Progress.Written,
 			SendLimit: maxOffset, Generation: out.Progress.Generation,
 		}}}
+	case out.Question != nil:
+		return &pb.AttachResponse{Frame: &pb.AttachResponse_DecisionRequest{DecisionRequest: &pb.DecisionRequest{
+			DecisionId: out.Question.ID, Report: toReport(out.Question.Report), DeadlineTime: timestamppb.New(out.Question.Deadline),
+		}}}
+	case out.Sign != nil:
+		m := &pb.SignRequest{
+			SignId: out.Sign.ID, SignatureScheme: int32(out.Sign.Scheme), Input: out.Sign.Input, Prehashed: out.Sign.Hashed,
+			SpkiSha256: out.Sign.SPKI[:], DeadlineTime: timestamppb.New(out.Sign.Deadline),
+		}
+		return &pb.AttachResponse{Frame: &pb.AttachResponse_SignRequest{SignRequest: m}}
 	}
 	return &pb.AttachResponse{Frame: &pb.AttachResponse_Refused{Refused: &pb.Refused{
 		FrameNumber: out.Refusal.Frame, Failure: toFailure(out.Refusal.Err),
@@ -141,6 +152,14 @@ func (p *pump) obey(ctx context.Context, frame int64, m *pb.AttachRequest) error
 			return err
 		}
 		return p.att.CloseSocket(how, offset, f.Close.GetGeneration())
+	case *pb.AttachRequest_Decision:
+		d, err := decisionOf("decision", f.Decision)
+		if err != nil {
+			return err
+		}
+		return p.att.Decide(d)
+	case *pb.AttachRequest_Signature:
+		return p.att.Sign(f.Signature.GetSignId(), f.Signature.GetSignature(), bounded(f.Signature.GetError()))
 	case *pb.AttachRequest_Open, *pb.AttachRequest_Attach:
 		return &grammarError{frame, "open and attach come first and once"}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -23,6 +24,7 @@ type Config struct {
 	Authenticate         Authenticator // ByConnection
 	Logger               *slog.Logger  // discards
 	Version              string        // "dev"
+	Administrators       []string      // principals; nobody
 	MaxConcurrentStreams uint32        // of one HTTP/2 connection; 2,048
 	Options              []grpc.ServerOption
 }
@@ -77,11 +79,16 @@ func New(cfg Config) *Server {
 		health:   health.NewServer(),
 		registry: cfg.Registry,
 	}
-	pb.RegisterSecureSocketServiceServer(s.grpc, &service{
-		registry: cfg.Registry, version: cfg.Version, maxStreams: int(cfg.MaxConcurrentStreams),
-	})
+	sessions := &service{registry: cfg.Registry, version: cfg.Version, maxStreams: int(cfg.MaxConcurrentStreams)}
+	pb.RegisterSecureSocketServiceServer(s.grpc, sessions)
+	pb.RegisterTrustServiceServer(s.grpc, &trustService{service: sessions, administrators: cfg.Administrators})
+	pb.RegisterDiagnosticServiceServer(s.grpc, &diagnosticService{service: sessions})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
-	s.health.SetServingStatus(pb.SecureSocketService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	for name := range s.grpc.GetServiceInfo() {
+		if strings.HasPrefix(name, ourPackage) {
+			s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
+		}
+	}
 	reflection.Register(s.grpc)
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server/egress"
@@ -63,14 +64,14 @@ func (s *service) GetCapabilities(context.Context, *pb.GetCapabilitiesRequest) (
 			resp.CipherSuites = append(resp.CipherSuites, toCipher(suite))
 		}
 	}
-	for _, g := range offeredGroups {
-		resp.Groups = append(resp.Groups, groupName(uint16(g)))
+	for _, g := range tlsengine.Groups() {
+		resp.Groups = append(resp.Groups, g.Name)
 	}
 	return resp, nil
 }
 
 func (s *service) CreateSession(ctx context.Context, req *pb.CreateSessionRequest) (*pb.CreateSessionResponse, error) {
-	settings, err := fromSettings(req.GetSettings())
+	settings, err := s.fromSettings(ctx, req.GetSettings(), nil)
 	if err != nil {
 		return nil, inSettings("settings.", err)
 	}
@@ -94,12 +95,9 @@ func (s *service) GetSession(ctx context.Context, req *pb.GetSessionRequest) (*p
 }
 
 func (s *service) ListSessions(ctx context.Context, req *pb.ListSessionsRequest) (*pb.ListSessionsResponse, error) {
-	size := int(req.GetPageSize())
-	switch {
-	case size < 0 || size > maxPage:
-		return nil, &session.FieldError{Field: "page_size", Why: fmt.Sprintf("has to be between 0 and %d", maxPage)}
-	case size == 0:
-		size = defaultPage
+	size, err := pageSize(req.GetPageSize())
+	if err != nil {
+		return nil, err
 	}
 	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
 	if err != nil {
@@ -127,21 +125,22 @@ func (s *service) UpdateSession(ctx context.Context, req *pb.UpdateSessionReques
 	if err != nil {
 		return nil, err
 	}
-	var badMask error
-	generation, warnings, err := sess.Update(func(have session.Settings) (session.Settings, error) {
-		merged := proto.CloneOf(toSettings(have)) // setting a field writes through its pointer
-		if badMask = mergeSettings(merged, req.GetSettings(), req.GetUpdateMask()); badMask != nil {
-			return have, badMask
-		}
-		return fromSettings(merged)
-	})
-	switch {
-	case badMask != nil:
-		return nil, badMask
-	case err != nil:
+	generation, warnings, err := sess.Update(s.merging(ctx, req.GetSettings(), req.GetUpdateMask()))
+	if err != nil {
 		return nil, inSettings("settings.", err)
 	}
 	return &pb.UpdateSessionResponse{Session: s.toSession(sess.Snapshot()), EffectiveGeneration: generation, Warnings: warnings}, nil
+}
+
+// merging returns what changes settings to what a request asks for.
+func (s *service) merging(ctx context.Context, want *pb.SessionSettings, mask *fieldmaskpb.FieldMask) func(session.Settings) (session.Settings, error) {
+	return func(have session.Settings) (session.Settings, error) {
+		merged := proto.CloneOf(toSettings(have)) // setting a field writes through its pointer
+		if err := mergeSettings(merged, want, mask); err != nil {
+			return have, err
+		}
+		return s.fromSettings(ctx, merged, have.Identities)
+	}
 }
 
 func (s *service) DeleteSession(ctx context.Context, req *pb.DeleteSessionRequest) (*pb.DeleteSessionResponse, error) {

@@ -82,6 +82,8 @@ func (d description) status() *status.Status {
 var reasonCodes = map[pb.ErrorReason]codes.Code{
 	pb.ErrorReason_ERROR_REASON_INVALID_FIELD:        codes.InvalidArgument,
 	pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE:  codes.InvalidArgument,
+	pb.ErrorReason_ERROR_REASON_INVALID_PRIVATE_KEY:  codes.InvalidArgument,
+	pb.ErrorReason_ERROR_REASON_NOT_ALLOWED:          codes.PermissionDenied,
 	pb.ErrorReason_ERROR_REASON_PORT_OUT_OF_RANGE:    codes.OutOfRange,
 	pb.ErrorReason_ERROR_REASON_HOST_REQUIRED:        codes.InvalidArgument,
 	pb.ErrorReason_ERROR_REASON_HOST_SYNTAX:          codes.InvalidArgument,
@@ -126,6 +128,11 @@ var reasonCodes = map[pb.ErrorReason]codes.Code{
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS:  codes.FailedPrecondition,
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID:            codes.FailedPrecondition,
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNDETERMINED:       codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_REVOKED:            codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_REVOCATION_UNAVAILABLE:         codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_DECISION_REFUSED:               codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT:               codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED:               codes.FailedPrecondition,
 
 	pb.ErrorReason_ERROR_REASON_INTERNAL: codes.Internal,
 }

@@ -11,8 +11,20 @@ import (
 	"securesocket/session"
 )
 
-// maxRequestBytes bounds every request but a Data frame.
+// maxRequestBytes bounds every request but those of largeRequest.
 const maxRequestBytes = 256 << 10
+
+// largeRequest bounds the requests that carry bundles, and those that carry
+// CRLs, as far as the RPC library takes them.
+func largeRequest(m proto.Message) int {
+	switch m.(type) {
+	case *pb.AddCertificatesRequest, *pb.SetCertificatesRequest:
+		return 2<<20 + 4<<10
+	case *pb.ValidateChainRequest:
+		return maxReceiveBytes
+	}
+	return maxRequestBytes
+}
 
 // maxPayloadBytes bounds the payload of a Data frame.
 const maxPayloadBytes = 128 << 10
@@ -21,8 +33,8 @@ const maxPayloadBytes = 128 << 10
 // at any depth: an unknown field or an unknown enum value. The error is a
 // FieldError with the path.
 func checkKnown(m proto.Message) error {
-	if size := proto.Size(m); size > maxRequestBytes {
-		return &session.FieldError{Field: "request", Why: fmt.Sprintf("has %d bytes; at most %d are allowed", size, maxRequestBytes)}
+	if size, limit := proto.Size(m), largeRequest(m); size > limit {
+		return &session.FieldError{Field: "request", Why: fmt.Sprintf("has %d bytes; at most %d are allowed", size, limit)}
 	}
 	return walkKnown(m.ProtoReflect(), "")
 }

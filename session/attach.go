@@ -23,6 +23,8 @@ type Attachment struct {
 	cursor     int64 // seq of the last event that was sent
 	refusals   []Refusal
 	reported   Progress
+	// The last question and sign request that this stream was asked.
+	asked, askedToSign int64
 }
 
 // AttachArgs is what an attach brings.

@@ -68,7 +68,8 @@ func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64)
 	switch {
 	case c.tls != nil:
 		return c, c.closeGracefullyLocked(sendOffset)
-	case c.accepted == 0 && sendOffset == nil:
+	case c.question != nil, c.accepted == 0 && sendOffset == nil:
+		// Closing while a question is open is a no.
 		c.stopLocked(CauseLocal, ErrCancelled, false)
 		return c, nil
 	}

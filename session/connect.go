@@ -2,7 +2,9 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -47,10 +49,18 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 	}
 	s.waitConnection()
 
+	defaults, err := s.reg.Defaults(s.owner)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.deleted {
 		return nil, ErrNotFound
+	}
+	settings := s.settings.Over(defaults)
+	if _, err := settings.check(&s.reg.cfg); err != nil {
+		return nil, err // each is allowed, but not both together
 	}
 	if err := s.reg.connectionBegins(); err != nil {
 		return nil, err
@@ -61,7 +71,7 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 	if s.conn != nil {
 		s.conn.attempt.slimLocked()
 	}
-	c := s.newConnection(target, s.settings.Effective())
+	c := s.newConnection(target, settings.Effective())
 	c.attempt = &Attempt{s: s, req: req, decided: make(chan struct{})}
 	c.attempt.join(pinned)
 	s.conn = c
@@ -143,16 +153,19 @@ func (a *Attempt) forgetLocked() {
 // slimLocked drops what a retry of an attempt that is over does not need: the
 // chains of a report.
 func (a *Attempt) slimLocked() {
-	ce, ok := errors.AsType[*tlsengine.CertificateError](a.err)
-	if !ok {
-		return
+	slim := func(r *tlsengine.Report) *tlsengine.Report {
+		out := &tlsengine.Report{Status: r.Status, Basis: r.Basis}
+		for _, p := range r.Problems {
+			p.Certificate = nil
+			out.Problems = append(out.Problems, p)
+		}
+		return out
 	}
-	r := &tlsengine.Report{Status: ce.Report.Status, Basis: ce.Report.Basis}
-	for _, p := range ce.Report.Problems {
-		p.Certificate = nil
-		r.Problems = append(r.Problems, p)
+	if ce, ok := errors.AsType[*tlsengine.CertificateError](a.err); ok {
+		a.err = &tlsengine.CertificateError{Report: slim(ce.Report)}
+	} else if de, ok := errors.AsType[*DecisionError](a.err); ok {
+		a.err = &DecisionError{Report: slim(de.Report), Limit: de.Limit}
 	}
-	a.err = &tlsengine.CertificateError{Report: r}
 }
 
 // run is the goroutine of a connection: it connects, reads until the end, and
@@ -246,10 +259,7 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 	c.mark(spanHandshake, false)
 	if err != nil {
 		_ = raw.Close()
-		if _, ok := errors.AsType[*tlsengine.CertificateError](err); ok {
-			return PhaseCertificate, err
-		}
-		return PhaseHandshake, err
+		return certificateOr(PhaseHandshake, err), err
 	}
 	if !c.encrypted(conn) {
 		_ = conn.Close()
@@ -261,6 +271,16 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 func policyOr(p Phase, err error) Phase {
 	if _, ok := errors.AsType[*PolicyError](err); ok {
 		return PhasePolicy
+	}
+	return p
+}
+
+func certificateOr(p Phase, err error) Phase {
+	if _, ok := errors.AsType[*tlsengine.CertificateError](err); ok {
+		return PhaseCertificate
+	}
+	if _, ok := errors.AsType[*DecisionError](err); ok {
+		return PhaseCertificate
 	}
 	return p
 }
@@ -288,7 +308,7 @@ func (c *connection) connected(raw net.Conn) {
 	defer s.mu.Unlock()
 	c.raw = raw
 	c.local, c.remote = addrPort(raw.LocalAddr()), addrPort(raw.RemoteAddr())
-	c.setNoDelayLocked(*s.settings.Effective().NoDelay)
+	c.setNoDelayLocked(*s.effectiveLocked().NoDelay)
 	if c.stopped {
 		return
 	}
@@ -301,9 +321,9 @@ func (c *connection) connected(raw net.Conn) {
 
 func (c *connection) handshake(ctx context.Context, raw net.Conn) (*tlsengine.Conn, error) {
 	limit := *c.settings.HandshakeTimeout
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, &TimeoutError{PhaseHandshake, limit, HandshakeClock})
-	defer cancel()
-	cfg, err := c.tlsConfig()
+	ctx, clock, stop := startClock(ctx, limit, &TimeoutError{PhaseHandshake, limit, HandshakeClock})
+	defer stop()
+	cfg, err := c.tlsConfig(clock)
 	if err != nil {
 		return nil, err
 	}
@@ -318,53 +338,71 @@ func (c *connection) handshake(ctx context.Context, raw net.Conn) (*tlsengine.Co
 	return conn, err
 }
 
-func (c *connection) tlsConfig() (*tlsengine.Config, error) {
-	s, host := c.s, c.target.Host()
+func (c *connection) tlsConfig(clock *handshakeClock) (*tlsengine.Config, error) {
+	s, host, set := c.s, c.target.Host(), c.settings
 	cfg := &tlsengine.Config{
-		ServerName:   c.settings.serverName(host),
-		VerifyNames:  c.settings.verifyNames(host),
-		ALPN:         c.settings.ALPN,
-		RequireALPN:  *c.settings.RequireALPN,
-		MinVersion:   c.settings.MinVersion,
-		MaxVersion:   c.settings.MaxVersion,
-		CipherSuites: c.settings.suiteIDs(),
+		ServerName:   set.serverName(host),
+		VerifyNames:  set.verifyNames(host),
+		ALPN:         set.ALPN,
+		RequireALPN:  *set.RequireALPN,
+		MinVersion:   set.MinVersion,
+		MaxVersion:   set.MaxVersion,
+		CipherSuites: set.suiteIDs(),
+		Groups:       set.groupIDs(),
+		Pins:         set.Pins,
+		Revocation:   set.Revocation,
+		Checker:      s.reg.checker,
+		Identities:   set.Identities,
+		Sign:         c.sign,
+		Turn:         func(ctx context.Context) (func(), error) { return s.reg.turns.take(ctx, s.owner) },
 		Now:          s.reg.cfg.Now,
 	}
-	if c.settings.TrustBase != TrustNone {
-		roots, err := s.reg.cfg.Roots()
-		if err != nil {
-			return nil, Internal(s.reg.cfg.Logger, "the trust anchors cannot be read", "error", err.Error())
-		}
-		cfg.Trust.Roots = roots
+	if set.Override == OverrideAsk {
+		cfg.Decide = func(ctx context.Context, r *tlsengine.Report) error { return c.decide(ctx, clock, r) }
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, cert := range s.certificates {
-		if cert.Trusted {
-			cfg.Trust.Anchors = append(cfg.Trust.Anchors, cert.Cert)
-		} else {
-			cfg.Trust.Intermediates = append(cfg.Trust.Intermediates, cert.Cert)
-		}
+	var err error
+	if cfg.Trust, err = s.trust(set.TrustBase); err != nil {
+		return nil, Internal(s.reg.cfg.Logger, "the trust anchors cannot be read", "error", err.Error())
+	}
+	if *set.Resumption {
+		cfg.Sessions = s.reg.tlsSessions.For(c.resumptionKey(cfg))
 	}
 	return cfg, nil
 }
 
+// resumptionKey tells apart everything that a TLS session may not cross.
+func (c *connection) resumptionKey(cfg *tlsengine.Config) [sha256.Size]byte {
+	h := sha256.New()
+	add := func(parts ...any) { _, _ = fmt.Fprintf(h, "%q\n", parts) }
+	add(c.s.owner, c.target.Host(), c.target.Port, cfg.ServerName, cfg.VerifyNames, cfg.ALPN, cfg.MinVersion, cfg.MaxVersion,
+		cfg.CipherSuites, cfg.Groups, cfg.Trust.SHA256, cfg.Pins, cfg.Revocation)
+	for _, cert := range cfg.Trust.Intermediates {
+		add(cert.Raw)
+	}
+	for _, id := range cfg.Identities {
+		add(id.Ref(), id.CallerHeld(), id.SPKISHA256())
+		for _, cert := range id.Chain() {
+			add(cert.Raw)
+		}
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
 // judged stores the verdict before any event tells of it.
 func (c *connection) judged(conn *tlsengine.Conn, err error) {
-	var report *tlsengine.Report
-	if conn != nil {
-		report = conn.Report()
-	} else if ce, ok := errors.AsType[*tlsengine.CertificateError](err); ok {
-		report = ce.Report
-	}
-	if report == nil {
-		return
-	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	c.s.status, c.s.report = report.Status, report
-	v := &c.timeline.spans[spanValidation]
-	v.from, v.to = report.Started, report.Started.Add(report.Took)
+	if conn != nil {
+		c.judgedLocked(conn.Report())
+	} else if ce, ok := errors.AsType[*tlsengine.CertificateError](err); ok {
+		c.judgedLocked(ce.Report)
+	}
+}
+
+func (c *connection) judgedLocked(r *tlsengine.Report) {
+	c.s.status, c.s.report = r.Status, r
+	c.timeline.set(spanValidation, r.Started, r.Took)
+	c.timeline.set(spanRevocation, r.RevocationStarted, r.RevocationTook)
 }
 
 // encrypted notes that TLS is up; false: the connection was stopped meanwhile.

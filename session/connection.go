@@ -29,7 +29,9 @@ type connection struct {
 	raw           net.Conn        // set when TCP is up
 	tls           *tlsengine.Conn // set when the handshake has succeeded
 	local, remote netip.AddrPort
-	abortive      bool // teardown closes the socket with RST
+	question      *Question    // open; nil: none is
+	signRequest   *SignRequest // open; nil: none is
+	abortive      bool         // teardown closes the socket with RST
 
 	readHalf
 	writeHalf

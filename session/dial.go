@@ -16,38 +16,45 @@ const (
 	dialStagger  = 250 * time.Millisecond // RFC 8305, connection attempt delay
 )
 
-// lookup resolves the target within the DNS clock and has every address judged
-// by the policy: one that is refused refuses the name, so that a name cannot
-// be used to look for an address that gets through.
+// lookup resolves the target, for the timeline too.
 func (c *connection) lookup(ctx context.Context, eff Settings) ([]netip.AddrPort, error) {
-	cfg := &c.s.reg.cfg
-	addrs := []netip.Addr{c.target.Addr}
 	if c.target.Name != "" {
 		c.mark(spanDNS, true)
+		defer c.mark(spanDNS, false)
+	}
+	return c.s.reg.resolve(ctx, c.target, eff.Family)
+}
+
+// resolve finds the target's addresses within the DNS clock and has every one
+// judged by the policy: one that is refused refuses the name, so that a name
+// cannot be used to look for an address that gets through.
+func (r *Registry) resolve(ctx context.Context, target Target, fam Family) ([]netip.AddrPort, error) {
+	cfg := &r.cfg
+	addrs := []netip.Addr{target.Addr}
+	if target.Name != "" {
 		ctx, cancel := context.WithTimeoutCause(ctx, cfg.DNSTimeout, &TimeoutError{PhaseDNS, cfg.DNSTimeout, "the DNS clock"})
 		defer cancel()
 		var err error
-		name := c.target.Name
+		name := target.Name
 		if strings.Contains(name, ".") {
 			// Fully qualified: a search list would lead to another name than the
 			// one that was judged. Without a dot it is a name of this machine's,
 			// as in /etc/hosts, which knows none with a final dot.
 			name += "."
 		}
-		addrs, err = cfg.Resolver.LookupNetIP(ctx, family("ip", eff.Family), name)
-		c.mark(spanDNS, false)
+		addrs, err = cfg.Resolver.LookupNetIP(ctx, family("ip", fam), name)
 		if err != nil {
-			return nil, lookupError(ctx, c.target.Name, err)
+			return nil, lookupError(ctx, target.Name, err)
 		}
 	}
 	var out []netip.AddrPort
 	for _, a := range addrs {
 		a = a.Unmap()
-		if (eff.Family == FamilyIPv4 && !a.Is4()) || (eff.Family == FamilyIPv6 && !a.Is6()) {
+		if (fam == FamilyIPv4 && !a.Is4()) || (fam == FamilyIPv6 && !a.Is6()) {
 			continue
 		}
-		ap := netip.AddrPortFrom(a, uint16(c.target.Port)) //nolint:gosec // 1..65535 by Target
-		if err := cfg.Egress.CheckAddr(c.target, ap); err != nil {
+		ap := netip.AddrPortFrom(a, uint16(target.Port)) //nolint:gosec // 1..65535 by Target
+		if err := cfg.Egress.CheckAddr(target, ap); err != nil {
 			return nil, &PolicyError{err}
 		}
 		if len(out) < maxAddresses {
@@ -55,7 +62,7 @@ func (c *connection) lookup(ctx context.Context, eff Settings) ([]netip.AddrPort
 		}
 	}
 	if len(out) == 0 {
-		return nil, &NetworkError{NetworkHostNotFound, PhaseDNS, c.target.Host(), errors.New("no address of the wanted family")}
+		return nil, &NetworkError{NetworkHostNotFound, PhaseDNS, target.Host(), errors.New("no address of the wanted family")}
 	}
 	return out, nil
 }
@@ -91,12 +98,8 @@ func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff Setti
 		KeepAlive:       -1, // off, unless the configuration below is on
 		KeepAliveConfig: keepAlive(*eff.KeepAlive),
 		ControlContext: func(_ context.Context, _, address string, raw syscall.RawConn) error {
-			ap, err := netip.ParseAddrPort(address)
-			if err != nil {
+			if err := c.s.reg.checkSocket(c.target, address); err != nil {
 				return err
-			}
-			if err := c.s.reg.cfg.Egress.CheckAddr(c.target, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())); err != nil {
-				return &PolicyError{err}
 			}
 			return setUserTimeout(raw, *eff.UserTimeout)
 		},
@@ -150,6 +153,18 @@ func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff Setti
 			}
 		}
 	}
+}
+
+// checkSocket judges the address that a socket is about to connect to.
+func (r *Registry) checkSocket(target Target, address string) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.Egress.CheckAddr(target, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())); err != nil {
+		return &PolicyError{err}
+	}
+	return nil
 }
 
 func dialError(ctx context.Context, addr netip.AddrPort, err error) error {

@@ -10,16 +10,19 @@
 //
 // # Not here
 //
-// The TLS handshake and the judgement of a chain (package tlsengine), who may
-// call (package server), which targets may be dialled (an [Egress]), plain
+// The TLS handshake and the judgement of a chain (package tlsengine), what is
+// kept over restarts (package durable), who may call (package server), which targets may be dialled (an [Egress]), plain
 // mode, server mode and streams that survive a cut.
 //
 // # Concurrency
 //
 // Every exported method may be called from any goroutine. A session has one
-// lock, mu; nothing that blocks happens under it. The registry's lock comes
-// after it: it may be taken while a session's is held, never the other way
-// round.
+// lock, mu; nothing that blocks happens under it. The locks of the registry, of
+// the defaults and of the levels of trust come after it: they may be taken while
+// a session's is held, never the other way round.
+//
+// A handshake that waits for a decision or a signature waits on its own
+// goroutine (run), for a channel that the answer is put into.
 //
 // # Goroutines
 //
@@ -32,15 +35,16 @@
 //	teardown  context.AfterFunc the socket is closed (100 ms)  closing the       run
 //	                                                           socket
 //
-// Timers (idle, detach, graceful close, expiry) run a function that takes the
+// Timers (the handshake's clock, idle, detach, graceful close, expiry) run a function that takes the
 // session's lock and ends; each is stopped when its connection or session ends.
 //
 // # Errors
 //
 // What a caller did wrong: [ErrNotFound], [StateError], [FieldError],
 // [UnsupportedError], [OffsetError], [SupersededError], [TokenError],
-// [RequestIDError], [CertificateInputError]. What the service cannot do:
-// [LimitError], [DrainingError], [PolicyError]. What the network and the peer
+// [RequestIDError], [CertificateInputError], [DecisionError]. What the service
+// cannot do, or the operator does not allow: [LimitError], [DrainingError],
+// [PolicyError], [NotAllowedError]. What the network and the peer
 // did: [NetworkError], [TimeoutError], [ClosedError] and the errors of
 // tlsengine.
 package session

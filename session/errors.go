@@ -8,6 +8,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"securesocket/tlsengine"
 )
 
 // ErrNotFound says that no session of this owner has the ID.
@@ -46,9 +48,17 @@ type FieldError struct {
 func (e *FieldError) Error() string { return e.Field + ": " + e.Why }
 
 // UnsupportedError reports a setting that is known and not supported.
-type UnsupportedError struct{ Field string }
+type UnsupportedError struct {
+	Field string
+	Why   string // empty: this service never supports it
+}
 
-func (e *UnsupportedError) Error() string { return e.Field + " is not supported by this service" }
+func (e *UnsupportedError) Error() string {
+	if e.Why != "" {
+		return e.Field + ": " + e.Why
+	}
+	return e.Field + " is not supported by this service"
+}
 
 // ProtocolError reports a protocol version that is never spoken, or not allowed.
 type ProtocolError struct {
@@ -82,6 +92,27 @@ func (e *CipherError) Error() string {
 type CertificateInputError struct{ Why string }
 
 func (e *CertificateInputError) Error() string { return "not a certificate: " + e.Why }
+
+// NotAllowedError reports what the operator does not let this caller, or anybody, do.
+type NotAllowedError struct {
+	What string // what was asked for
+	Why  string
+}
+
+func (e *NotAllowedError) Error() string { return e.What + ": " + e.Why }
+
+// DecisionError reports that a chain with problems was not accepted.
+type DecisionError struct {
+	Report *tlsengine.Report // never nil
+	Limit  time.Duration     // of decision_timeout, which ran out; 0: there was an answer
+}
+
+func (e *DecisionError) Error() string {
+	if e.Limit > 0 {
+		return fmt.Sprintf("no decision about the peer's certificate came within %v", e.Limit)
+	}
+	return "the caller did not accept the problems of the peer's certificate"
+}
 
 // OffsetError reports a position that does not fit what the service has.
 type OffsetError struct {

@@ -35,8 +35,12 @@ type (
 	}
 	// ModeChanged says that what is spoken changed.
 	ModeChanged struct{ Mode Mode }
-	// CertificateError says that the peer's chain is refused.
-	CertificateError struct{ Report *tlsengine.Report }
+	// CertificateError says that the peer's chain has problems. It is refused,
+	// unless it is Overridable, and a Question follows that is answered so.
+	CertificateError struct {
+		Report      *tlsengine.Report
+		Overridable bool
+	}
 	// SecurityError says that the egress policy refused the target.
 	SecurityError struct{ Err *PolicyError }
 	// IOError says that something failed.

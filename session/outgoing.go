@@ -33,6 +33,8 @@ type Outgoing struct {
 	Event    *Event
 	Progress *Progress
 	Refusal  *Refusal
+	Question *Question
+	Sign     *SignRequest
 }
 
 // Next waits for what is to be sent next. The error is io.EOF when the stream
@@ -83,6 +85,14 @@ func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
 		return Outgoing{Refusal: &r}, true, nil
 	}
 	if c != nil {
+		if q := c.question; q != nil && q.ID > a.asked {
+			a.asked = q.ID
+			return Outgoing{Question: q}, true, nil
+		}
+		if r := c.signRequest; r != nil && r.ID > a.askedToSign {
+			a.askedToSign = r.ID
+			return Outgoing{Sign: r}, true, nil
+		}
 		if k, offset := c.takeLocked(); k != nil {
 			return Outgoing{Data: &Received{c.gen, offset, k.buf, k}}, true, nil
 		}

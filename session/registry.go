@@ -12,6 +12,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"securesocket/session/durable"
+	"securesocket/tlsengine"
+	"securesocket/tlsengine/identity"
+	"securesocket/tlsengine/revocation"
+	"securesocket/tlsengine/truststore"
 )
 
 // Target is whom to connect to: a DNS name (A-label) or an address, and a port
@@ -52,16 +58,26 @@ type Resolver interface {
 // NewRegistry.
 type Config struct {
 	Egress   Egress
-	Resolver Resolver                       // Go's own resolver
-	Roots    func() (*x509.CertPool, error) // x509.SystemCertPool
-	Now      func() time.Time               // time.Now; for judging certificates alone
-	Logger   *slog.Logger                   // discards
+	Resolver Resolver                        // Go's own resolver
+	System   func() (*truststore.Set, error) // the machine's anchors; truststore.LoadSystem, once
+	Store    durable.Store                   // what is kept over restarts; in memory
+	Now      func() time.Time                // time.Now; for judging certificates alone
+	Logger   *slog.Logger                    // discards
 
 	// Dial connects with a prepared dialer, which has the policy's last check.
 	// nil is d.DialContext.
 	Dial func(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error)
 
 	LegacyTLS bool // TLS 1.0, 1.1 and insecure cipher suites may be asked for
+	// What the operator holds, by the name that callers give.
+	Identities map[string]*identity.Identity
+	Bundles    map[string][]*x509.Certificate
+
+	// LeafCRLAge is how old the CRL of a leaf may be, whatever it says itself; 7
+	// days, as browsers have it. Negative: only what it says counts.
+	LeafCRLAge time.Duration
+
+	ForbidOverride bool // nobody may ask to decide about a chain with problems
 
 	MaxSessions         int // 20,000
 	MaxSessionsPerOwner int // 1,000
@@ -77,8 +93,11 @@ func (c Config) withDefaults() Config {
 	if c.Resolver == nil {
 		c.Resolver = &net.Resolver{PreferGo: true}
 	}
-	if c.Roots == nil {
-		c.Roots = x509.SystemCertPool
+	if c.System == nil {
+		c.System = sync.OnceValues(func() (*truststore.Set, error) { return truststore.LoadSystem(truststore.SystemConfig{}) })
+	}
+	if c.Store == nil {
+		c.Store = durable.Memory()
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -123,6 +142,12 @@ type Registry struct {
 	cfg     Config
 	drained chan struct{} // closed when the drain is over: streams end
 
+	trust       trust
+	defaults    defaults
+	turns       turns
+	checker     *revocation.Checker
+	tlsSessions *tlsengine.Sessions
+
 	mu       sync.Mutex
 	sessions map[string]*Session
 	owners   map[string]*ownerSessions
@@ -139,13 +164,23 @@ type ownerSessions struct {
 
 // NewRegistry returns a Registry without sessions.
 func NewRegistry(cfg Config) *Registry {
-	return &Registry{
-		cfg:      cfg.withDefaults(),
-		drained:  make(chan struct{}),
-		sessions: make(map[string]*Session),
-		owners:   make(map[string]*ownerSessions),
+	r := &Registry{
+		cfg:         cfg.withDefaults(),
+		drained:     make(chan struct{}),
+		sessions:    make(map[string]*Session),
+		owners:      make(map[string]*ownerSessions),
+		tlsSessions: tlsengine.NewSessions(maxTLSSessions),
 	}
+	r.trust = trust{system: r.cfg.System, store: r.cfg.Store, levels: make(map[string]truststore.Level)}
+	r.defaults = defaults{cfg: &r.cfg, store: r.cfg.Store, known: make(map[string]Settings)}
+	r.checker = revocation.NewChecker(revocation.Config{
+		Fetcher: revocation.NewHTTPFetcher(r.dialFetch), LeafCRLAge: r.cfg.LeafCRLAge,
+	})
+	return r
 }
+
+// maxTLSSessions bounds what is kept for resumption, at a few KiB each.
+const maxTLSSessions = 4096
 
 // Config returns the configuration with its defaults.
 func (r *Registry) Config() Config { return r.cfg }
@@ -154,7 +189,7 @@ func (r *Registry) Config() Config { return r.cfg }
 // before (created = false). An ephemeral session is deleted when its first
 // connection has ended.
 func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req Request) (s *Session, created bool, warnings []string, err error) {
-	warnings, err = settings.check(r.cfg.LegacyTLS)
+	warnings, err = settings.check(&r.cfg)
 	if err != nil {
 		return nil, false, nil, err
 	}

@@ -7,11 +7,11 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
 	"securesocket/tlsengine"
+	"securesocket/tlsengine/truststore"
 )
 
 // What a session takes of certificates.
@@ -39,7 +39,7 @@ type Session struct {
 
 	mu           sync.Mutex
 	settings     Settings
-	certificates []Certificate
+	certificates truststore.Level
 	generation   int64
 	state        State
 	mode         Mode
@@ -51,16 +51,12 @@ type Session struct {
 	events       eventLog
 	attachment   *Attachment
 	attachSeq    int64 // the last one accepted
-	deleted      bool
-	lastUse      time.Time
-	expiry       *time.Timer
-	changed      chan struct{} // closed at the next change that somebody may wait for; nil: nobody does
-}
-
-// Certificate is one that the caller brought.
-type Certificate struct {
-	Cert    *x509.Certificate
-	Trusted bool
+	// The last question and sign request that were asked.
+	lastQuestion, lastSignRequest int64
+	deleted                       bool
+	lastUse                       time.Time
+	expiry                        *time.Timer
+	changed                       chan struct{} // closed at the next change that somebody may wait for; nil: nobody does
 }
 
 func newSession(r *Registry, id, owner string, settings Settings, ephemeral bool) *Session {
@@ -101,6 +97,7 @@ type Snapshot struct {
 	Peer       *x509.Certificate
 	Status     tlsengine.Status
 	Settings   Settings
+	Effective  Settings // with every default filled in, the caller's first
 	Received   int64
 	Sent       int64
 	Accepted   int64
@@ -122,11 +119,18 @@ func (s *Session) Snapshot() Snapshot {
 	return s.snapshotLocked()
 }
 
+// effectiveLocked is the session's settings with every default filled in. What
+// cannot be read of the caller's is left out; connecting says why.
+func (s *Session) effectiveLocked() Settings {
+	defaults, _ := s.reg.defaults.of(s.owner)
+	return s.settings.Over(defaults).Effective()
+}
+
 func (s *Session) snapshotLocked() Snapshot {
 	v := Snapshot{
 		ID: s.id, Owner: s.owner, Created: s.created,
 		Generation: s.generation, State: s.state, Mode: s.mode,
-		Status: s.status, Settings: s.settings,
+		Status: s.status, Settings: s.settings, Effective: s.effectiveLocked(),
 		Attached: s.attachment != nil, AttachSeq: s.attachSeq,
 		LastErr: s.lastErr, EventSeq: s.events.lastSeq,
 	}
@@ -164,13 +168,13 @@ func (s *Session) Update(change func(Settings) (Settings, error)) (effective int
 	if err != nil {
 		return 0, nil, err
 	}
-	warnings, err = next.check(s.reg.cfg.LegacyTLS)
+	warnings, err = next.check(&s.reg.cfg)
 	if err != nil {
 		return 0, nil, err
 	}
 	before := s.settings
 	s.settings = next
-	noDelay := *next.Effective().NoDelay
+	noDelay := *s.effectiveLocked().NoDelay
 	if c := s.conn; c != nil && !c.ended {
 		c.setNoDelayLocked(noDelay)
 		before.NoDelay, next.NoDelay = nil, nil
@@ -180,37 +184,6 @@ func (s *Session) Update(change func(Settings) (Settings, error)) (effective int
 		}
 	}
 	return s.generation + 1, warnings, nil
-}
-
-// AddCertificate adds a certificate for the next handshakes. The same one
-// again changes nothing, but trusted makes it an anchor.
-func (s *Session) AddCertificate(cert *x509.Certificate, trusted bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.deleted {
-		return ErrNotFound
-	}
-	i := slices.IndexFunc(s.certificates, func(c Certificate) bool { return c.Cert.Equal(cert) })
-	switch {
-	case i >= 0 && (s.certificates[i].Trusted || !trusted):
-		return nil
-	case i >= 0:
-		// A handshake under way may hold the old slice.
-		s.certificates = slices.Clone(s.certificates)
-		s.certificates[i].Trusted = true
-		return nil
-	case len(s.certificates) >= maxCertificates:
-		return &LimitError{What: "certificates of a session", Limit: maxCertificates}
-	}
-	total := len(cert.Raw)
-	for _, c := range s.certificates {
-		total += len(c.Cert.Raw)
-	}
-	if total > maxCertificateTotalBytes {
-		return &LimitError{What: "bytes of a session's certificates", Limit: maxCertificateTotalBytes}
-	}
-	s.certificates = append(slices.Clip(s.certificates), Certificate{cert, trusted})
-	return nil
 }
 
 // Report returns the verdict and the report of a generation, 0 = the current.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"securesocket/tlsengine"
+	"securesocket/tlsengine/identity"
+	"securesocket/tlsengine/revocation"
 )
 
 // TrustBase is what a session's own anchors are added to. The numbers are the
@@ -33,6 +36,16 @@ const (
 	FamilyIPv6 Family = 2
 )
 
+// Override says what a problem of the peer's chain leads to. The numbers are the
+// wire's.
+type Override int32
+
+// The overrides; 0 is OverrideStrict.
+const (
+	OverrideStrict Override = 1
+	OverrideAsk    Override = 2
+)
+
 // Settings is what a caller can set. A nil pointer and a zero value mean the
 // default. A Settings is copied by value; nothing it points to is changed.
 type Settings struct {
@@ -43,8 +56,15 @@ type Settings struct {
 	MinVersion       uint16
 	MaxVersion       uint16   // crypto/tls numbers
 	CipherSuites     []string // IANA names
+	Groups           []string // IANA names
 	TrustBase        TrustBase
-	HandshakeTimeout *time.Duration // default 10 s
+	Pins             [][sha256.Size]byte // of public keys
+	Revocation       revocation.Mode     // default SOFT
+	Override         Override            // default STRICT
+	DecisionTimeout  *time.Duration      // default 10 s
+	HandshakeTimeout *time.Duration      // default 10 s
+	Resumption       *bool               // default true
+	Identities       []*identity.Identity
 
 	NoDelay     *bool          // default true
 	KeepAlive   *time.Duration // default 30 s; 0: off
@@ -62,6 +82,7 @@ const (
 	defaultConnectTimeout   = 20 * time.Second
 	minConnectTimeout       = 250 * time.Millisecond
 	defaultHandshakeTimeout = 10 * time.Second
+	defaultDecisionTimeout  = 10 * time.Second
 	defaultTCPTimeout       = 10 * time.Second
 	defaultKeepAlive        = 30 * time.Second
 	defaultUserTimeout      = 30 * time.Second
@@ -71,6 +92,8 @@ const (
 	maxNames      = 16
 	maxLabelBytes = 128
 	maxSuites     = 64
+	maxPins       = 32
+	maxIdentities = 8
 	maxNameBytes  = 1024                // of a name to verify: a URI may be long
 	maxKeepAlive  = 32767 * time.Second // Linux takes no more
 )
@@ -87,6 +110,14 @@ func (s Settings) Effective() Settings {
 	if s.TrustBase == 0 {
 		s.TrustBase = TrustDefaults
 	}
+	if s.Revocation == 0 {
+		s.Revocation = revocation.Soft
+	}
+	if s.Override == 0 {
+		s.Override = OverrideStrict
+	}
+	s.Resumption = orDefault(s.Resumption, true)
+	s.DecisionTimeout = orDefault(s.DecisionTimeout, defaultDecisionTimeout)
 	s.HandshakeTimeout = orDefault(s.HandshakeTimeout, defaultHandshakeTimeout)
 	s.KeepAlive = orDefault(s.KeepAlive, defaultKeepAlive)
 	s.UserTimeout = orDefault(s.UserTimeout, defaultUserTimeout)
@@ -111,9 +142,20 @@ func orVersion(v uint16) uint16 {
 	return v
 }
 
+// Over fills in what s leaves absent from what defaults has.
+func (s Settings) Over(defaults Settings) Settings {
+	out, from := reflect.ValueOf(&s).Elem(), reflect.ValueOf(defaults)
+	for i := range out.NumField() {
+		if out.Field(i).IsZero() {
+			out.Field(i).Set(from.Field(i))
+		}
+	}
+	return s
+}
+
 // check refuses what cannot work and returns warnings about what will not have
 // the effect that it looks like.
-func (s Settings) check(legacy bool) (warnings []string, err error) {
+func (s Settings) check(cfg *Config) (warnings []string, err error) {
 	for _, d := range []struct {
 		field string
 		value *time.Duration
@@ -121,6 +163,7 @@ func (s Settings) check(legacy bool) (warnings []string, err error) {
 		{"connect_timeout", s.ConnectTimeout},
 		{"idle_timeout", s.IdleTimeout},
 		{"tls.handshake_timeout", s.HandshakeTimeout},
+		{"tls.decision_timeout", s.DecisionTimeout},
 		{"tcp.user_timeout", s.UserTimeout},
 		{"tcp.tcp_timeout", s.TCPTimeout},
 	} {
@@ -137,10 +180,13 @@ func (s Settings) check(legacy bool) (warnings []string, err error) {
 	if err := s.checkTLS(); err != nil {
 		return nil, err
 	}
-	if err := s.checkVersions(legacy); err != nil {
+	if err := s.checkVersions(cfg.LegacyTLS); err != nil {
 		return nil, err
 	}
-	return s.checkSuites(legacy)
+	if s.Override == OverrideAsk && cfg.ForbidOverride {
+		return nil, &NotAllowedError{What: "tls.override ASK", Why: "the operator forbids it"}
+	}
+	return s.checkSuites(cfg.LegacyTLS)
 }
 
 // checkTLS asks the engine about names and application protocols.
@@ -156,7 +202,22 @@ func (s Settings) checkTLS() error {
 	if len(s.ALPN) > maxNames {
 		return &FieldError{"tls.alpn_protocols", fmt.Sprintf("has more than %d protocols", maxNames)}
 	}
-	cfg := tlsengine.Config{VerifyNames: s.verifyNames(anyHost), ALPN: s.ALPN, RequireALPN: s.RequireALPN != nil && *s.RequireALPN}
+	if len(s.Pins) > maxPins {
+		return &FieldError{"tls.trust.spki_sha256_pins", fmt.Sprintf("has more than %d pins", maxPins)}
+	}
+	if len(s.Identities) > maxIdentities {
+		return &FieldError{"tls.identities", fmt.Sprintf("has more than %d identities", maxIdentities)}
+	}
+	if len(s.Groups) > maxNames {
+		return &FieldError{"tls.groups", fmt.Sprintf("has more than %d groups", maxNames)}
+	}
+	for _, name := range s.Groups {
+		if _, ok := tlsengine.GroupByName(name); !ok {
+			return &FieldError{"tls.groups", fmt.Sprintf("%.64q is not known by that IANA name; GetCapabilities lists the names", name)}
+		}
+	}
+	cfg := tlsengine.Config{VerifyNames: s.verifyNames(anyHost), ALPN: s.ALPN, RequireALPN: s.RequireALPN != nil && *s.RequireALPN,
+		Groups: s.groupIDs(), MaxVersion: s.engineMax()}
 	if s.ServerName != nil {
 		if _, err := netip.ParseAddr(*s.ServerName); err == nil {
 			return &FieldError{"tls.server_name", "is an IP address, which TLS cannot send; \"\" sends none"}
@@ -179,6 +240,16 @@ var engineFields = map[string]string{
 	"VerifyNames": "tls.verify_names",
 	"ALPN":        "tls.alpn_protocols",
 	"RequireALPN": "tls.require_alpn",
+	"Groups":      "tls.groups",
+}
+
+// engineMax is the maximum for the engine's own check; what it never speaks is
+// complained about elsewhere.
+func (s Settings) engineMax() uint16 {
+	if s.MaxVersion < tls.VersionTLS10 {
+		return 0
+	}
+	return s.MaxVersion
 }
 
 func (s Settings) checkVersions(legacy bool) error {
@@ -243,6 +314,17 @@ func (s Settings) suiteIDs() []uint16 {
 	for _, name := range s.CipherSuites {
 		if suite, ok := tlsengine.SuiteByName(name); ok {
 			ids = append(ids, suite.ID)
+		}
+	}
+	return ids
+}
+
+// groupIDs are the numbers of the groups, nil for the default.
+func (s Settings) groupIDs() []uint16 {
+	var ids []uint16
+	for _, name := range s.Groups {
+		if g, ok := tlsengine.GroupByName(name); ok {
+			ids = append(ids, g.ID)
 		}
 	}
 	return ids

@@ -12,13 +12,13 @@ type Span struct {
 
 // Timeline says where the time of an attempt went.
 type Timeline struct {
-	Policy, DNS, TCP, Handshake, Validation Span
+	Policy, DNS, TCP, Handshake, Validation, Revocation, Decision Span
 }
 
 // timeline measures an attempt. Guarded by the session's mu.
 type timeline struct {
 	began time.Time
-	spans [5]struct{ from, to time.Time }
+	spans [spanCount]struct{ from, to time.Time }
 }
 
 const (
@@ -27,6 +27,9 @@ const (
 	spanTCP
 	spanHandshake
 	spanValidation
+	spanRevocation
+	spanDecision
+	spanCount
 )
 
 func (t *timeline) begin(span int) { t.spans[span].from = time.Now() }
@@ -45,5 +48,13 @@ func (t *timeline) at(now time.Time) Timeline {
 		}
 		return Span{Reached: true, Start: s.from.Sub(t.began), Duration: s.to.Sub(s.from)}
 	}
-	return Timeline{get(spanPolicy), get(spanDNS), get(spanTCP), get(spanHandshake), get(spanValidation)}
+	return Timeline{get(spanPolicy), get(spanDNS), get(spanTCP), get(spanHandshake), get(spanValidation),
+		get(spanRevocation), get(spanDecision)}
+}
+
+// set notes a span that was measured elsewhere; a zero start: it was not reached.
+func (t *timeline) set(span int, start time.Time, took time.Duration) {
+	if !start.IsZero() {
+		t.spans[span].from, t.spans[span].to = start, start.Add(took)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -48,6 +49,7 @@ func neutral(cert *x509.Certificate, now time.Time) *x509.Certificate {
 	c.NotBefore, c.NotAfter = now.Add(-time.Hour), now.Add(time.Hour)
 	c.UnhandledCriticalExtensions = nil
 	c.ExtKeyUsage, c.UnknownExtKeyUsage = nil, nil
+	c.RequireExplicitPolicy, c.RequireExplicitPolicyZero = 0, false
 	return &c
 }
 
@@ -55,15 +57,12 @@ func neutral(cert *x509.Certificate, now time.Time) *x509.Certificate {
 // cannot be searched, so Verify is asked about cert alone and its answer taken apart. nil: there is none.
 func (q *inquiry) anchorOf(cert *x509.Certificate) (*x509.Certificate, edge) {
 	c := neutral(cert, q.now)
-	c.Extensions, c.DNSNames, c.IPAddresses, c.EmailAddresses, c.URIs = nil, nil, nil, nil, nil // no name constraint applies
-	opts := x509.VerifyOptions{
-		Roots:         q.roots,
-		Intermediates: x509.NewCertPool(),
-		CurrentTime:   q.now,
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	}
-	chain, err := shortest(c.Verify(opts))
+	withoutNames(c) // no name constraint applies
+	opts := q.options(q.roots)
+	opts.KeyUsages, opts.CertificatePolicies = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, nil
+	chains, err := c.Verify(opts)
 	if err == nil {
+		chain := slices.MinFunc(chains, byLength)
 		if len(chain) == 1 {
 			return cert, edgeGood
 		}

@@ -13,25 +13,22 @@ const (
 	maxCertificateBytes = 32 << 10
 )
 
-// withinBounds returns the longest head of the presented chain that keeps the bounds, and why the rest does not, or "".
-func withinBounds(presented []*x509.Certificate) (head []*x509.Certificate, why string) {
+// withinBounds returns how many certificates of the presented chain keep the bounds, by their sizes, and why the rest does
+// not, or "".
+func withinBounds(sizes []int) (n int, why string) {
 	total := 0
-	for i, cert := range presented {
-		n := len(cert.Raw)
-		total += n
+	for i, size := range sizes {
+		total += size
 		switch {
 		case i == maxPresented:
-			why = fmt.Sprintf("the peer sent %d certificates, at most %d are judged", len(presented), maxPresented)
-		case n > maxCertificateBytes:
-			why = fmt.Sprintf("certificate %d of the peer has %d bytes, at most %d are judged", i, n, maxCertificateBytes)
+			return i, fmt.Sprintf("the peer sent %d certificates, at most %d are judged", len(sizes), maxPresented)
+		case size > maxCertificateBytes:
+			return i, fmt.Sprintf("certificate %d of the peer has %d bytes, at most %d are judged", i, size, maxCertificateBytes)
 		case total > maxPresentedBytes:
-			why = fmt.Sprintf("the peer's certificates have more than %d bytes in all", maxPresentedBytes)
-		}
-		if why != "" {
-			return presented[:i:i], why
+			return i, fmt.Sprintf("the peer's certificates have more than %d bytes in all", maxPresentedBytes)
 		}
 	}
-	return presented, ""
+	return len(sizes), ""
 }
 
 // distinct drops what came before, by SHA-256 of the DER.

@@ -3,9 +3,12 @@ package tlsengine
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
+
+	"securesocket/tlsengine/identity"
 )
 
 // Client runs a TLS client handshake over raw and judges the peer's chain inside it, before anything that the caller
@@ -15,7 +18,8 @@ import (
 // When ctx ends, raw is woken through its deadlines, which are cleared afterwards; only a raw connection that has none
 // is closed. On success the Conn owns raw.
 //
-// Errors: *CertificateError with the report when the chain was refused, *AlertError, *HandshakeError, *TransportError,
+// Errors: *CertificateError with the report when the chain was refused, *DecisionError when whoever decides refused it,
+// *identity.SignError when a key that is elsewhere did not sign, *AlertError, *HandshakeError, *TransportError,
 // *ConfigError; when ctx ended first, an error that wraps context.Cause(ctx); when a deadline of raw passed, one that
 // wraps os.ErrDeadlineExceeded. A refused chain wins over everything that came after it.
 func Client(ctx context.Context, raw net.Conn, cfg *Config) (*Conn, error) {
@@ -27,18 +31,20 @@ func Client(ctx context.Context, raw net.Conn, cfg *Config) (*Conn, error) {
 		return nil, interrupted(ctx)
 	}
 	v := new(verdict)
-	return handshake(ctx, raw, clientTLSConfig(s, func(cs tls.ConnectionState) error { return v.reach(s, cs) }), v)
+	return handshake(ctx, raw, clientTLSConfig(ctx, s, v, func(cs tls.ConnectionState) error { return v.reach(ctx, s, cs) }), v)
 }
 
 // verdict is written by the hook, on the goroutine of the handshake.
 type verdict struct {
-	report *Report // nil: not reached
+	report  *Report          // nil: not reached
+	refusal error            // why the handshake must not succeed; nil: it may
+	shown   *tls.Certificate // ours; nil: none was asked for
 }
 
-func (v *verdict) reach(s *settings, cs tls.ConnectionState) error {
-	v.report = judge(s, cs.PeerCertificates)
-	if v.report.Status != StatusTrusted {
-		return &CertificateError{Report: v.report}
+func (v *verdict) reach(ctx context.Context, s *settings, cs tls.ConnectionState) error {
+	v.report, v.refusal = decide(ctx, s, judge(ctx, s, evidence{chain: cs.PeerCertificates, staple: cs.OCSPResponse}))
+	if v.refusal != nil {
+		return v.refusal
 	}
 	if s.requireALPN && cs.NegotiatedProtocol == "" {
 		return &HandshakeError{Kind: ALPNMismatch, Err: errNoProtocol}
@@ -46,24 +52,48 @@ func (v *verdict) reach(s *settings, cs tls.ConnectionState) error {
 	return nil
 }
 
+// decide gives whoever decides the last word about a chain with problems.
+func decide(ctx context.Context, s *settings, r *Report) (*Report, error) {
+	if r.Status == StatusTrusted {
+		return r, nil
+	}
+	if s.Decide == nil || !r.Overridable() {
+		return r, &CertificateError{Report: r}
+	}
+	if err := s.Decide(ctx, r); err != nil {
+		return r, &DecisionError{Report: r, Err: err}
+	}
+	return r.overridden(), nil
+}
+
 // clientTLSConfig is the one place that turns off the verification of crypto/tls, which would end the handshake before
 // the chain could be reported on, and puts a hook in its place. Without a hook every chain is refused.
-func clientTLSConfig(s *settings, hook func(tls.ConnectionState) error) *tls.Config {
+func clientTLSConfig(ctx context.Context, s *settings, v *verdict, hook func(tls.ConnectionState) error) *tls.Config {
 	if hook == nil {
 		hook = func(tls.ConnectionState) error { return noVerdict() }
 	}
-	return &tls.Config{
+	conf := &tls.Config{
 		ServerName:             s.serverName,
 		NextProtos:             s.alpn,
 		MinVersion:             s.min,
 		MaxVersion:             s.max,
 		CipherSuites:           s.cipherSuites,
+		CurvePreferences:       s.groups,
 		Time:                   s.now,
 		Renegotiation:          tls.RenegotiateNever,
-		SessionTicketsDisabled: true, // a resumed session would skip the judgement of the day it was made
+		ClientSessionCache:     s.Sessions,
+		SessionTicketsDisabled: s.Sessions == nil,
 		InsecureSkipVerify:     true,
-		VerifyConnection:       hook,
+		VerifyConnection:       hook, // on a resumed connection too
 	}
+	if len(s.Identities) > 0 {
+		conf.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			cert, err := identity.Select(ctx, s.Identities, s.Sign, info)
+			v.shown = cert
+			return cert, err
+		}
+	}
+	return conf
 }
 
 // handshake runs crypto/tls and believes it only together with a verdict.
@@ -88,10 +118,14 @@ func handshake(ctx context.Context, raw net.Conn, conf *tls.Config, v *verdict) 
 	t.handshaking = false
 
 	switch {
-	case v.report != nil && v.report.Status != StatusTrusted:
+	case v.refusal != nil && !(ended && errors.Is(v.refusal, context.Cause(ctx))):
+		return nil, v.refusal
+	case v.refusal == nil && v.report != nil && v.report.Status != StatusTrusted:
 		return nil, &CertificateError{Report: v.report}
 	case ended:
 		return nil, interrupted(ctx)
+	case err != nil && identity.Failure(v.shown) != nil:
+		return nil, identity.Failure(v.shown)
 	case err != nil:
 		return nil, mapHandshakeError(err, t, conf.Time())
 	case v.report == nil:

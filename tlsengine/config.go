@@ -1,12 +1,17 @@
 package tlsengine
 
 import (
+	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
+
+	"securesocket/tlsengine/identity"
+	"securesocket/tlsengine/revocation"
 )
 
 // Config says how one handshake runs and what the peer must prove. [Client] reads it before it returns and keeps nothing
@@ -32,6 +37,32 @@ type Config struct {
 	Trust Trust
 	// Now is the one clock of the judgement, and of crypto/tls. nil is time.Now.
 	Now func() time.Time
+
+	// Groups are the key exchange groups to offer (IANA's numbers); nil is Go's default. The order has no meaning.
+	Groups []uint16
+	// Pins are SHA-256 hashes of public keys (SubjectPublicKeyInfo). When there are any, a certificate of the verified
+	// chain must have one of them.
+	Pins [][sha256.Size]byte
+	// PeerIsClient judges the chain of a TLS client: it must be good for clientAuth, and VerifyNames may be empty. Only
+	// for Validate.
+	PeerIsClient bool
+	// Revocation says what is asked about the chain; 0 is revocation.Off. Checker is who is asked; nil knows only staples
+	// and the CRLs that are given.
+	Revocation revocation.Mode
+	Checker    *revocation.Checker
+	// Turn is asked for the right to use the CPU for judging, and gives it back by the function that it returns. Its error
+	// ends the handshake. nil: there is no need to ask.
+	Turn func(ctx context.Context) (done func(), err error)
+	// Decide is asked about a chain with problems, while the handshake waits and before anything secret is sent. nil as
+	// an answer accepts exactly this report; an error refuses, and ends the handshake as the Err of a DecisionError. It
+	// returns when ctx ends. A nil Decide refuses every problem.
+	Decide func(ctx context.Context, r *Report) error
+	// Identities are what this side can show when it is asked for a certificate; the first that fits is shown. Sign asks
+	// for signatures of those whose key is elsewhere.
+	Identities []*identity.Identity
+	Sign       identity.SignFunc
+	// Sessions keeps TLS sessions for resumption; nil: none is resumed.
+	Sessions tls.ClientSessionCache
 }
 
 // Trust is what a chain may be built from. The zero value holds nothing, so that every chain is refused.
@@ -43,6 +74,9 @@ type Trust struct {
 	Anchors []*x509.Certificate
 	// Intermediates help to build a chain and are not trusted.
 	Intermediates []*x509.Certificate
+	// Name and SHA256 say in the report which anchors these are. They play no part in the verdict.
+	Name   string
+	SHA256 [sha256.Size]byte
 }
 
 // ConfigError reports a Config that cannot be used. Nothing has been sent.
@@ -67,15 +101,17 @@ type settings struct {
 	requireALPN  bool
 	min, max     uint16
 	cipherSuites []uint16 // never a suite of TLS 1.3
+	groups       []tls.CurveID
 	trust        Trust
 	now          func() time.Time
+	*Config      // what needs no preparation
 }
 
 func (c *Config) settings() (*settings, error) {
 	if c == nil {
 		return nil, &ConfigError{"Config", "is nil"}
 	}
-	s := &settings{requireALPN: c.RequireALPN, trust: c.Trust, now: c.Now, min: c.MinVersion, max: c.MaxVersion}
+	s := &settings{Config: c, requireALPN: c.RequireALPN, trust: c.Trust, now: c.Now, min: c.MinVersion, max: c.MaxVersion}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -83,7 +119,7 @@ func (c *Config) settings() (*settings, error) {
 	if s.serverName, err = sniName(c.ServerName); err != nil {
 		return nil, err
 	}
-	if len(c.VerifyNames) == 0 {
+	if len(c.VerifyNames) == 0 && !c.PeerIsClient {
 		return nil, &ConfigError{"VerifyNames", "at least one name is needed"}
 	}
 	for _, name := range c.VerifyNames {
@@ -100,6 +136,9 @@ func (c *Config) settings() (*settings, error) {
 		return nil, err
 	}
 	if err := s.setSuites(c.CipherSuites); err != nil {
+		return nil, err
+	}
+	if err := s.setGroups(c.Groups); err != nil {
 		return nil, err
 	}
 	if slices.Contains(c.Trust.Anchors, nil) {

@@ -1,27 +1,21 @@
 package tlsengine
 
 import (
-	"bytes"
-	"crypto/rsa"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
-// minRSABits is the weakest RSA key of a leaf: CA/Browser Forum, Baseline Requirements, section 6.1.5.
-const minRSABits = 2048
-
 // diagnosis collects the problems of one path. The order is Qt's: name, building of the chain, extensions per
-// certificate, strength, signatures and times from the top, name constraints.
+// certificate, strength, signatures and times from the top, name constraints. What Qt does not know follows.
 type diagnosis struct {
 	*inquiry
 	path
 	problems []Problem
 }
 
-// diagnose runs checks that do not stop each other.
+// diagnose runs checks that do not stop each other. On a chain of Verify's only those can find something that are stricter
+// than Verify: checkStrength, checkProfile, some of checkNameConstraints and checkPolicies, and checkPins.
 func (q *inquiry) diagnose(p path, named bool) []Problem {
 	d := &diagnosis{inquiry: q, path: p}
 	if !named {
@@ -33,14 +27,19 @@ func (q *inquiry) diagnose(p path, named bool) []Problem {
 	for depth := range p.certs {
 		d.checkExtensions(depth)
 	}
-	if weak, ok := weakKey(q.leaf, 0); ok {
-		d.problems = append(d.problems, weak)
+	for depth := range p.certs {
+		d.checkProfile(depth)
+	}
+	for depth := range p.certs {
+		d.checkStrength(depth)
 	}
 	for depth := len(p.certs) - 1; depth >= 0; depth-- {
 		d.checkSignature(depth)
 		d.checkTimes(depth)
 	}
 	d.checkNameConstraints()
+	d.checkPolicies()
+	d.checkPins()
 	return d.problems
 }
 
@@ -57,7 +56,7 @@ func (d *diagnosis) add(code ProblemCode, depth int, hint, format string, args .
 
 func (d *diagnosis) checkName() {
 	var wanted, found []string
-	for _, n := range d.names {
+	for _, n := range d.settings.verifyNames {
 		wanted = append(wanted, n.wanted)
 	}
 	leaf := d.leaf
@@ -73,10 +72,12 @@ func (d *diagnosis) checkName() {
 		carries = "it carries no name"
 	}
 	note := ""
-	for _, n := range d.names {
-		if n.host != "" && strings.EqualFold(strings.TrimSuffix(leaf.Subject.CommonName, "."), n.host) {
+	for _, n := range d.settings.verifyNames {
+		switch {
+		case n.host != "" && strings.EqualFold(strings.TrimSuffix(leaf.Subject.CommonName, "."), n.host):
 			note = "; only its common name matches, which does not count (RFC 6125)"
-			break
+		case n.host != "" && leaf.VerifyHostname(n.host) == nil:
+			note = "; its wildcard stands for all domains of a registry, which does not count"
 		}
 	}
 	d.add(HostNameMismatch, 0,
@@ -84,51 +85,35 @@ func (d *diagnosis) checkName() {
 		"the certificate is not for %s: %s%s", quoteList(wanted), carries, note)
 }
 
-func (d *diagnosis) checkBuilding() {
-	top := len(d.certs) - 1
-	last := d.certs[top]
-	const trust = "caller: add the issuing root as a trust anchor if it is to be trusted"
-	if bytes.Equal(last.RawSubject, last.RawIssuer) && mayIssue(last, last) && signatureEdge(last, last) != edgeBad {
-		if top == 0 {
-			d.add(SelfSignedCertificate, 0, "server: get a certificate from an authority; caller: or add this one as a trust anchor",
-				"the certificate %s is self-signed and not a trust anchor", quote(subjectText(last)))
-			return
-		}
-		d.add(SelfSignedCertificateInChain, top, trust,
-			"the chain ends in %s, which is self-signed and not a trust anchor", quote(subjectText(last)))
-		return
-	}
-	hint := trust
-	if top == 0 {
-		hint = "server: send the intermediate certificates; " + trust
-	}
-	d.add(UnableToGetLocalIssuerCertificate, top, hint, "the issuer %s of %s was neither sent nor is it a trust anchor",
-		quote(last.Issuer.String()), quote(subjectText(last)))
-	if top == 0 {
-		d.add(UnableToVerifyFirstCertificate, 0, hint, "the chain is only the certificate itself, and its issuer is unknown")
-	}
-}
-
 func (d *diagnosis) checkExtensions(depth int) {
 	cert := d.certs[depth]
 	subject := quote(subjectText(cert))
-	if len(cert.UnhandledCriticalExtensions) > 0 {
-		var oids []string
-		for _, oid := range cert.UnhandledCriticalExtensions {
-			oids = append(oids, oid.String())
+	var oids []string
+	for _, oid := range cert.UnhandledCriticalExtensions {
+		if depth > 0 && oid.Equal(oidNameConstraints) {
+			continue // checkNameConstraints has it
 		}
+		oids = append(oids, oid.String())
+	}
+	if len(oids) > 0 {
 		d.add(UnhandledCriticalExtension, depth, "server: replace the certificate with one that does not need them",
 			"%s has critical extensions that are not understood: %s", subject, quoteList(oids))
 	}
 	if depth > 0 {
 		d.checkAuthority(depth)
 	}
-	if !allowsServerAuth(cert) {
-		if depth == 0 {
-			d.add(InvalidPurpose, 0, "server: get a certificate for serverAuth", "%s is not for TLS servers", subject)
-		} else {
-			d.add(InvalidPurpose, depth, "server: use another intermediate certificate", "%s may not issue certificates for TLS servers", subject)
-		}
+	usage, name, whom := x509.ExtKeyUsageServerAuth, "serverAuth", "servers"
+	if d.settings.PeerIsClient {
+		usage, name, whom = x509.ExtKeyUsageClientAuth, "clientAuth", "clients"
+	}
+	if mayBeUsedFor(cert, usage) {
+		return
+	}
+	if depth == 0 {
+		d.add(InvalidPurpose, 0, "server: get a certificate for "+name, "%s is not for TLS %s", subject, whom)
+	} else {
+		d.add(InvalidPurpose, depth, "server: use another intermediate certificate", "%s may not issue certificates for TLS %s",
+			subject, whom)
 	}
 }
 
@@ -157,24 +142,13 @@ func (d *diagnosis) checkAuthority(depth int) {
 	}
 }
 
-// allowsServerAuth is the rule of x509: no extended key usage allows everything, at any depth.
-func allowsServerAuth(cert *x509.Certificate) bool {
-	return len(cert.ExtKeyUsage) == 0 && len(cert.UnknownExtKeyUsage) == 0 ||
-		slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny) || slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
-}
-
 func (d *diagnosis) checkSignature(depth int) {
 	if depth >= len(d.edges) {
 		return
 	}
-	cert, issuer := d.certs[depth], d.certs[depth+1]
-	switch d.edges[depth] {
-	case edgeBad:
+	if cert, issuer := d.certs[depth], d.certs[depth+1]; d.edges[depth] == edgeBad {
 		d.add(CertificateSignatureFailed, depth, "server: replace the certificate, it was damaged or forged",
 			"the signature of %s is not one of %s", quote(subjectText(cert)), quote(subjectText(issuer)))
-	case edgeWeak:
-		d.add(WeakSignature, depth, "server: get a certificate that is signed with SHA-256 or better",
-			"%s is signed with %s, which is not accepted", quote(subjectText(cert)), cert.SignatureAlgorithm)
 	}
 }
 
@@ -188,41 +162,4 @@ func (d *diagnosis) checkTimes(depth int) {
 		d.add(CertificateExpired, depth, "server: renew the certificate; operator: check this clock",
 			"%s was valid until %s, and it is %s", quote(subjectText(cert)), instant(cert.NotAfter), instant(d.now))
 	}
-}
-
-// checkNameConstraints asks Verify about copies of the path on which everything else is in order: what it still refuses is
-// a constraint, judged exactly as the verdict judges it.
-func (d *diagnosis) checkNameConstraints() {
-	if !d.anchored || len(d.certs) < 2 || slices.ContainsFunc(d.edges, func(e edge) bool { return e != edgeGood }) {
-		return
-	}
-	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
-	for i, cert := range d.certs[1:] {
-		c := neutral(cert, d.now)
-		c.BasicConstraintsValid, c.IsCA, c.MaxPathLen, c.MaxPathLenZero = true, true, -1, false
-		c.KeyUsage = 0
-		if i == len(d.certs)-2 {
-			roots.AddCert(c)
-		} else {
-			intermediates.AddCert(c)
-		}
-	}
-	_, err := neutral(d.leaf, d.now).Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, CurrentTime: d.now,
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-	e, ok := errors.AsType[x509.CertificateInvalidError](err)
-	if ok && e.Reason == x509.CANotAuthorizedForThisName {
-		d.add(NameConstraintViolated, 0, "server: get a certificate from an authority that may issue for its names",
-			"an authority of the chain may not issue for a name of the certificate: %s", quote(e.Detail))
-	}
-}
-
-// weakKey is the one check that is stricter than Verify.
-func weakKey(cert *x509.Certificate, depth int) (Problem, bool) {
-	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok || key.N.BitLen() >= minRSABits {
-		return Problem{}, false
-	}
-	return Problem{Code: WeakKey, Depth: depth, Certificate: cert,
-		Message: fmt.Sprintf("the RSA key of %s has %d bits, at least %d are needed", quote(subjectText(cert)), key.N.BitLen(), minRSABits),
-		Hint:    "server: get a certificate for a stronger key"}, true
 }

@@ -3,9 +3,11 @@
 //
 // It speaks TLS 1.0 to 1.3 (RFC 2246, 4346, 5246, 8446) through crypto/tls and validates as RFC 5280 and RFC 6125
 // ask through crypto/x509. It adds what those two do not give: a report with every problem of every certificate
-// instead of the first error, the alert's number, and the true way in which a connection ended.
+// instead of the first error, revocation (package revocation), a decision by somebody else in mid-handshake, client
+// certificates whose key may be elsewhere (package identity), the alert's number, and the true way in which a connection
+// ended.
 //
-// It does not dial, resolve names, fetch issuers, ask for revocation, resume sessions or speak the server's role.
+// It does not dial, resolve names, fetch issuers or speak the server's role.
 //
 // # Trust
 //
@@ -19,6 +21,7 @@
 //
 // # Errors
 //
-// Every error says who is to blame: [ConfigError] the caller, [CertificateError] the peer's chain, [HandshakeError] the
-// peer's protocol or the pair of configurations, [AlertError] whoever sent the alert, [TransportError] the connection.
+// Every error says who is to blame: [ConfigError] the caller, [CertificateError] the peer's chain, [DecisionError] whoever
+// decided about it, identity.SignError the holder of a key, [HandshakeError] the peer's protocol or the pair of
+// configurations, [AlertError] whoever sent the alert, [TransportError] the connection.
 package tlsengine

@@ -44,7 +44,7 @@ func TestWithoutVerdictFailsClosed(t *testing.T) {
 			s, err := cfg.settings()
 			require.NoError(t, err)
 			v := new(verdict)
-			conf := clientTLSConfig(s, nil)
+			conf := clientTLSConfig(t.Context(), s, v, nil)
 			sabotage(conf, v)
 			raw, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 			require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -91,6 +92,9 @@ func mapHandshakeError(err error, t *tap, now time.Time) error {
 	return &HandshakeError{Kind: localKind(err, a, t), Err: err, Alert: a}
 }
 
+// oversized begins crypto/tls's error about a handshake message beyond its bound, which it answers with internal_error.
+const oversized = "tls: handshake message of length"
+
 func remoteAlertKind(alert uint8) (HandshakeKind, bool) {
 	switch alert {
 	case alertHandshakeFailure, alertProtocolVersion, alertInsufficientSecurity:
@@ -110,6 +114,8 @@ func localKind(err error, a *AlertError, t *tap) HandshakeKind {
 	case a == nil && t.firstLen == 0:
 		return Internal
 	case a == nil:
+		return Misbehaved
+	case a.Alert == alertInternalError && strings.HasPrefix(err.Error(), oversized):
 		return Misbehaved
 	case a.Alert == alertInternalError:
 		return Internal

@@ -3,9 +3,11 @@ package tlsengine
 import (
 	"crypto/x509"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
 )
 
 // verifyName is a name that the leaf must carry.
@@ -96,7 +98,7 @@ func isASCII(s string) bool {
 // carriedBy reports whether leaf carries the name. Only subject alternative names count (RFC 6125, section 6.4.4).
 func (n verifyName) carriedBy(leaf *x509.Certificate) bool {
 	if n.uri == "" {
-		return leaf.VerifyHostname(n.host) == nil
+		return leaf.VerifyHostname(n.host) == nil && !onlyByRegistry(leaf, n.host)
 	}
 	for _, u := range leaf.URIs {
 		if u.String() == n.uri {
@@ -104,4 +106,20 @@ func (n verifyName) carriedBy(leaf *x509.Certificate) bool {
 		}
 	}
 	return false
+}
+
+// onlyByRegistry reports whether host, which leaf carries, is there only by a wildcard for every domain of a registry, such
+// as "*.com" or "*.co.uk": no authority may issue those (CA/Browser Forum, Baseline Requirements, section 3.2.2.6), and
+// browsers match none. Suffixes of private domains, such as "s3.amazonaws.com", belong to somebody who may have them.
+func onlyByRegistry(leaf *x509.Certificate, host string) bool {
+	_, parent, ok := strings.Cut(host, ".")
+	if !ok {
+		return false
+	}
+	if suffix, icann := publicsuffix.PublicSuffix(parent); !icann || suffix != parent {
+		return false
+	}
+	return !slices.ContainsFunc(leaf.DNSNames, func(name string) bool {
+		return strings.EqualFold(strings.TrimSuffix(name, "."), host)
+	})
 }

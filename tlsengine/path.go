@@ -3,17 +3,17 @@ package tlsengine
 import (
 	"bytes"
 	"crypto/x509"
+	"slices"
 	"time"
 )
 
 // Bounds on the search; each alone stops it. Visits need one of their own: signatures are remembered, so that their
 // number alone does not bound the paths through many certificates of one name.
 const (
-	maxPathLength      = 20
-	maxPathTime        = 250 * time.Millisecond // explaining is not worth more of a caller-chosen chain
-	maxPathSignatures  = 100
-	maxPathVisits      = 1000
-	maxSubjectSiblings = 8
+	maxPathLength     = 20
+	maxPathSignatures = 100
+	maxPathVisits     = 1000
+	maxCompletePaths  = 8
 )
 
 // Scores of a path; the lowest wins.
@@ -23,53 +23,70 @@ const (
 	scoreDefect     = 100
 )
 
-// path is what a refused chain is judged by, leaf first.
+// path is what a chain is judged by, leaf first.
 type path struct {
 	certs    []*x509.Certificate
 	edges    []edge // edges[i] is the signature of certs[i] by certs[i+1]
 	anchored bool   // the last certificate is an anchor
+	verified bool   // it is a chain of Verify's
+	cut      bool   // the search that it comes from was not finished
 }
 
-// path returns the chain that Verify built, or else the path that comes closest to an anchor.
-func (q *inquiry) path(verified []*x509.Certificate) path {
-	if verified == nil {
+func verifiedPath(chain []*x509.Certificate) path {
+	return path{certs: chain, edges: make([]edge, len(chain)-1), anchored: true, verified: true}
+}
+
+// sound reports whether every signature is good, up to an anchor.
+func (p path) sound() bool {
+	return p.anchored && !slices.ContainsFunc(p.edges, func(e edge) bool { return e != edgeGood })
+}
+
+// path returns the path that comes closest to an anchor.
+func (q *inquiry) path() path {
+	if q.afford(q.verifyCost()) {
 		// Without the leaf's own faults Verify may still build it, and better than we do.
-		leaf := neutral(q.leaf, q.now)
-		chain, err := shortest(leaf.Verify(x509.VerifyOptions{
-			Roots:         q.roots,
-			Intermediates: q.intermediates,
-			CurrentTime:   q.now,
-			KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-		}))
-		if err == nil {
-			verified = append([]*x509.Certificate{q.leaf}, chain[1:]...)
+		opts := q.options(q.roots)
+		opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+		for _, certs := range q.bySubject {
+			for _, cert := range certs {
+				opts.Intermediates.AddCert(cert)
+			}
+		}
+		if chains, err := neutral(q.leaf, q.now).Verify(opts); err == nil {
+			p := verifiedPath(append([]*x509.Certificate{q.leaf}, slices.MinFunc(chains, byLength)[1:]...))
+			p.verified = false
+			return p
 		}
 	}
-	if verified != nil {
-		return path{certs: verified, edges: make([]edge, len(verified)-1), anchored: true}
+	return q.search().best
+}
+
+func (q *inquiry) search() *pathFinder {
+	if q.searched != nil {
+		return q.searched
 	}
-	f := &pathFinder{q: q, began: time.Now(), bestScore: 1 << 30, anchors: make(map[*x509.Certificate]issuance),
-		memo: make(map[[2]*x509.Certificate]edge), bySubject: make(map[string][]*x509.Certificate)}
-	for _, cert := range q.extra {
-		if same := f.bySubject[string(cert.RawSubject)]; len(same) < maxSubjectSiblings {
-			f.bySubject[string(cert.RawSubject)] = append(same, cert)
-		}
-	}
+	f := &pathFinder{q: q, bestScore: 1 << 30, left: min(maxSearchCost, q.left), anchors: make(map[*x509.Certificate]issuance),
+		memo: make(map[[2]*x509.Certificate]edge)}
+	had := f.left
 	f.walk(path{certs: []*x509.Certificate{q.leaf}}, 0)
-	return f.best
+	f.best.cut = f.cut
+	q.left -= had - f.left
+	q.searched = f
+	return f
 }
 
 // pathFinder searches depth first, good signatures before bad ones.
 type pathFinder struct {
 	q         *inquiry
-	bySubject map[string][]*x509.Certificate
 	anchors   map[*x509.Certificate]issuance
 	memo      map[[2]*x509.Certificate]edge // child, issuer
+	left      time.Duration                 // what may still be spent on signatures
 	checks    int
-	began     time.Time
 	visits    int
+	cut       bool // a bound ended the search
 	best      path
 	bestScore int
+	complete  []path // sound ones, as they were found
 }
 
 type issuance struct {
@@ -82,6 +99,7 @@ func (f *pathFinder) walk(p path, score int) {
 	child := p.certs[len(p.certs)-1]
 	score += 1
 	if f.visits > maxPathVisits || len(p.certs) >= maxPathLength {
+		f.cut = true
 		f.finish(p, score+scoreUnanchored)
 		return
 	}
@@ -131,6 +149,9 @@ func (f *pathFinder) finish(p path, score int) {
 	if score < f.bestScore {
 		f.best, f.bestScore = p, score
 	}
+	if p.sound() && len(f.complete) < maxCompletePaths {
+		f.complete = append(f.complete, p)
+	}
 }
 
 // extend copies: siblings share the head of a path.
@@ -148,7 +169,7 @@ func (f *pathFinder) cost(next issuance) int {
 	if next.edge != edgeGood {
 		cost += scoreBadEdge
 	}
-	if f.q.now.Before(next.issuer.NotBefore) || f.q.now.After(next.issuer.NotAfter) {
+	if outside(next.issuer, f.q.now) {
 		cost += scoreDefect
 	}
 	if !next.issuer.IsCA {
@@ -157,17 +178,22 @@ func (f *pathFinder) cost(next issuance) int {
 	return cost
 }
 
-// spent charges a check, and says that there is nothing left to spend.
-func (f *pathFinder) spent() bool {
+// spend charges a check, and reports whether there was enough left for it.
+func (f *pathFinder) spend(cost time.Duration) bool {
+	if f.checks >= maxPathSignatures || cost > f.left || f.q.stopped() {
+		f.cut = true
+		return false
+	}
 	f.checks++
-	return f.checks > maxPathSignatures || time.Since(f.began) > maxPathTime
+	f.left -= cost
+	return true
 }
 
 func (f *pathFinder) anchorOf(child *x509.Certificate) issuance {
 	if known, ok := f.anchors[child]; ok {
 		return known
 	}
-	if f.spent() {
+	if !f.spend(2 * f.q.anchorCost(child)) {
 		return issuance{}
 	}
 	issuer, how := f.q.anchorOf(child)
@@ -175,16 +201,21 @@ func (f *pathFinder) anchorOf(child *x509.Certificate) issuance {
 	return f.anchors[child]
 }
 
+// issuersOf asks those whose key identifier differs only when no other has signed: it is a hint, and a signature costs.
 func (f *pathFinder) issuersOf(child *x509.Certificate) (good, bad []issuance) {
-	for _, issuer := range f.bySubject[string(child.RawIssuer)] {
-		if issuer == child {
-			continue
+	for _, fits := range []bool{true, false} {
+		for _, issuer := range f.q.bySubject[string(child.RawIssuer)] {
+			if issuer == child || mayIssue(issuer, child) != fits {
+				continue
+			}
+			if how := f.edge(child, issuer); how == edgeGood {
+				good = append(good, issuance{issuer, how})
+			} else if fits {
+				bad = append(bad, issuance{issuer, how})
+			}
 		}
-		switch how := f.edge(child, issuer); {
-		case how == edgeGood:
-			good = append(good, issuance{issuer, how})
-		case mayIssue(issuer, child):
-			bad = append(bad, issuance{issuer, how})
+		if len(good) > 0 {
+			break
 		}
 	}
 	return good, bad
@@ -195,7 +226,7 @@ func (f *pathFinder) edge(child, issuer *x509.Certificate) edge {
 	if known, ok := f.memo[key]; ok {
 		return known
 	}
-	if f.spent() {
+	if !f.spend(checkCost(issuer)) {
 		return edgeBad
 	}
 	f.memo[key] = signatureEdge(child, issuer)

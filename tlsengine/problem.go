@@ -17,9 +17,11 @@ const (
 	SelfSignedCertificateInChain      ProblemCode = 10
 	UnableToGetLocalIssuerCertificate ProblemCode = 11
 	UnableToVerifyFirstCertificate    ProblemCode = 12
+	CertificateRevoked                ProblemCode = 13
 	InvalidCACertificate              ProblemCode = 14
 	PathLengthExceeded                ProblemCode = 15
 	InvalidPurpose                    ProblemCode = 16
+	NoPeerCertificate                 ProblemCode = 21
 	HostNameMismatch                  ProblemCode = 22
 	UnspecifiedError                  ProblemCode = 99
 	NameConstraintViolated            ProblemCode = 100
@@ -27,6 +29,9 @@ const (
 	WeakSignature                     ProblemCode = 102
 	WeakKey                           ProblemCode = 103
 	MalformedCertificate              ProblemCode = 104
+	RevocationUnknown                 ProblemCode = 105
+	StapleRequired                    ProblemCode = 106
+	PinMismatch                       ProblemCode = 107
 	ChainTooLarge                     ProblemCode = 108
 )
 
@@ -38,9 +43,11 @@ var problemNames = map[ProblemCode]string{
 	SelfSignedCertificateInChain:      "SELF_SIGNED_CERTIFICATE_IN_CHAIN",
 	UnableToGetLocalIssuerCertificate: "UNABLE_TO_GET_LOCAL_ISSUER_CERTIFICATE",
 	UnableToVerifyFirstCertificate:    "UNABLE_TO_VERIFY_FIRST_CERTIFICATE",
+	CertificateRevoked:                "CERTIFICATE_REVOKED",
 	InvalidCACertificate:              "INVALID_CA_CERTIFICATE",
 	PathLengthExceeded:                "PATH_LENGTH_EXCEEDED",
 	InvalidPurpose:                    "INVALID_PURPOSE",
+	NoPeerCertificate:                 "NO_PEER_CERTIFICATE",
 	HostNameMismatch:                  "HOST_NAME_MISMATCH",
 	UnspecifiedError:                  "UNSPECIFIED_ERROR",
 	NameConstraintViolated:            "NAME_CONSTRAINT_VIOLATED",
@@ -48,6 +55,9 @@ var problemNames = map[ProblemCode]string{
 	WeakSignature:                     "WEAK_SIGNATURE",
 	WeakKey:                           "WEAK_KEY",
 	MalformedCertificate:              "MALFORMED_CERTIFICATE",
+	RevocationUnknown:                 "REVOCATION_UNKNOWN",
+	StapleRequired:                    "STAPLE_REQUIRED",
+	PinMismatch:                       "PIN_MISMATCH",
 	ChainTooLarge:                     "CHAIN_TOO_LARGE",
 }
 
@@ -65,7 +75,7 @@ type Problem struct {
 	Depth int // in Report.JudgedPath, 0 = leaf; -1 = the chain as a whole
 	// Message says what is wrong, with the values. Whatever the peer chose in it is quoted, ASCII and bounded.
 	Message string
-	// Hint says what would mend it, and who would: "server", "caller" or "operator".
+	// Hint says what would mend it, and who would: "server", "client", "caller" or "operator".
 	Hint        string
 	Certificate *x509.Certificate // nil: none in particular
 }

@@ -9,7 +9,7 @@ type State struct {
 	Group       uint16 // a tls.CurveID; 0 when the key exchange had none (RSA)
 	ALPN        string // empty: none was agreed on
 	ServerName  string // as sent; empty: none was sent
-	Resumed     bool   // always false: sessions are not resumed
+	Resumed     bool   // a TLS session was resumed
 }
 
 func newState(cs tls.ConnectionState, serverName string) State {

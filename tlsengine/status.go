@@ -14,7 +14,7 @@ const (
 	StatusPrincipalMismatch                   // the leaf does not carry the name
 	StatusInvalidChain                        // an anchor is reached, but a certificate authority on the way fails
 	StatusUntrustedSigners                    // no anchor is reached
-	StatusRevoked                             // the leaf was revoked; not produced yet
+	StatusRevoked                             // the leaf was revoked
 	StatusInvalid                             // the leaf fails in another way
 )
 
@@ -56,12 +56,14 @@ func (p Problem) status() Status {
 		return StatusInvalidChain // the authority's limit, wherever the name stands
 	case HostNameMismatch:
 		return StatusPrincipalMismatch
-	case ChainTooLarge:
+	case ChainTooLarge, NoPeerCertificate, RevocationUnknown, StapleRequired:
 		return StatusUnknown
 	}
 	switch {
 	case p.Depth > 0:
 		return StatusInvalidChain
+	case p.Code == CertificateRevoked:
+		return StatusRevoked
 	case p.Code == CertificateExpired:
 		return StatusExpired
 	case p.Code == CertificateNotYetValid:

@@ -2,6 +2,9 @@ package tlsengine_test
 
 import (
 	"crypto/tls"
+	"fmt"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"securesocket/tlsengine"
@@ -22,9 +25,41 @@ func TestSuites(t *testing.T) {
 		require.Equal(t, s, byName)
 	}
 	s, _ := tlsengine.SuiteByName("TLS_AES_128_GCM_SHA256")
-	require.Equal(t, tlsengine.Suite{ID: 0x1301, Name: "TLS_AES_128_GCM_SHA256", TLS13: true}, s)
+	require.Equal(t, tlsengine.Suite{
+		ID: 0x1301, Name: "TLS_AES_128_GCM_SHA256", TLS13: true, OpenSSL: "TLS_AES_128_GCM_SHA256", Protocol: "TLSv1.3",
+		KeyExchange: "any", Authentication: "any", Encryption: "AESGCM(128)", UsedBits: 128, KeyBits: 128,
+	}, s)
 	s, _ = tlsengine.SuiteByID(tls.TLS_RSA_WITH_RC4_128_SHA)
 	require.True(t, s.Insecure)
 	_, ok := tlsengine.SuiteByID(0)
 	require.False(t, ok)
+}
+
+// TestSuitesAreOpenSSLs compares our words with those of openssl, for every suite that it still has.
+func TestSuitesAreOpenSSLs(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("openssl is not installed")
+	}
+	out, err := exec.CommandContext(t.Context(), "openssl", "ciphers", "-V", "ALL:@SECLEVEL=0").Output()
+	require.NoError(t, err)
+	known := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line) // 0xC0,0x2F - NAME VERSION Kx=.. Au=.. Enc=.. Mac=..
+		known[f[0]] = strings.Join(f[2:7], " ")
+	}
+	compared := 0
+	for _, s := range tlsengine.Suites() {
+		want, ok := known[fmt.Sprintf("0x%02X,0x%02X", s.ID>>8, s.ID&0xff)]
+		if !ok {
+			continue // RC4 and the like
+		}
+		compared++
+		protocol := s.Protocol
+		if strings.Contains(want, "SSLv3") {
+			protocol = "SSLv3" // which is what openssl says of suites that TLS 1.0 took over
+		}
+		require.Equal(t, want, fmt.Sprintf("%s %s Kx=%s Au=%s Enc=%s", s.OpenSSL, protocol, s.KeyExchange, s.Authentication, s.Encryption))
+	}
+	require.Greater(t, compared, 15)
 }

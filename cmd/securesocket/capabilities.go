@@ -6,6 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"securesocket/client"
+	"securesocket/cmd/securesocket/internal/terminal"
+	"securesocket/cmd/securesocket/internal/wording"
 	pb "securesocket/gen/securesocket/v1"
 )
 
@@ -38,24 +40,24 @@ func (p *program) capabilitiesCommand() *cobra.Command {
 }
 
 func capabilitiesText(can *pb.GetCapabilitiesResponse) []byte {
-	var out text
-	out.line("secure sockets  %t", can.GetSecureSockets())
-	out.line("server version  %s", can.GetServerVersion())
+	var out terminal.Text
+	out.Line("secure sockets  %t", can.GetSecureSockets())
+	out.Line("server version  %s", can.GetServerVersion())
 	var names []string
 	for _, v := range can.GetVersions() {
-		names = append(names, versionName(v))
+		names = append(names, wording.Version(v))
 	}
-	out.line("versions        %s", strings.Join(names, ", "))
-	out.line("groups          %s", strings.Join(can.GetGroups(), ", "))
-	out.line("cipher suites:")
+	out.Line("versions        %s", strings.Join(names, ", "))
+	out.Line("groups          %s", strings.Join(can.GetGroups(), ", "))
+	out.Line("cipher suites:")
 	for _, suite := range can.GetCipherSuites() {
-		out.line("  %-46s %s", suite.GetIanaName(), suite.GetProtocol())
+		out.Line("  %-46s %s", suite.GetIanaName(), suite.GetProtocol())
 	}
 	limits := can.GetLimits()
-	out.line("limits:")
-	out.line("  sessions of one caller          %d", limits.GetMaxSessionsPerCaller())
-	out.line("  bytes of one request            %d", limits.GetMaxMessageBytes())
-	out.line("  bytes buffered each direction   %d", limits.GetMaxBufferBytes())
-	out.line("  streams of one connection       %d", limits.GetMaxConcurrentStreams())
+	out.Line("limits:")
+	out.Line("  sessions of one caller          %d", limits.GetMaxSessionsPerCaller())
+	out.Line("  bytes of one request            %d", limits.GetMaxMessageBytes())
+	out.Line("  bytes buffered each direction   %d", limits.GetMaxBufferBytes())
+	out.Line("  streams of one connection       %d", limits.GetMaxConcurrentStreams())
 	return out.Bytes()
 }

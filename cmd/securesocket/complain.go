@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"securesocket/client"
+	"securesocket/cmd/securesocket/internal/terminal"
+	"securesocket/cmd/securesocket/internal/wording"
 	pb "securesocket/gen/securesocket/v1"
 )
 
@@ -26,40 +28,40 @@ func (p *program) complain(command string, err error) {
 	if e, ok := errors.AsType[*outputError](err); err == nil || ok && e.quiet() {
 		return
 	}
-	var out text
+	var out terminal.Text
 	if _, ok := errors.AsType[*usageError](err); ok {
-		out.line("securesocket: usage: %v", err)
-		out.line("  remedy: see %s --help", command)
+		out.Line("securesocket: usage: %v", err)
+		out.Line("  remedy: see %s --help", command)
 	} else if e, ok := errors.AsType[*client.Error](err); ok {
 		p.describe(&out, e)
 	} else {
-		out.line("securesocket: %v", err)
+		out.Line("securesocket: %v", err)
 	}
 	_, _ = p.stderr.Write(out.Bytes()) // there is nowhere else to complain
 }
 
 // describe words what the service, or the way to it, says.
-func (p *program) describe(out *text, e *client.Error) {
+func (p *program) describe(out *terminal.Text, e *client.Error) {
 	if unreachable(e) && !p.service.embedded {
-		out.line("securesocket: the service at %s cannot be reached: %s", p.service.address(), dialProblem(e.Message))
-		out.line("  side: %s", e.Side())
-		out.line("  remedy: start it (go run ./cmd/securesocketd), name another with --server, or use --embedded")
+		out.Line("securesocket: the service at %s cannot be reached: %s", p.service.address(), dialProblem(e.Message))
+		out.Line("  side: %s", e.Side())
+		out.Line("  remedy: start it (go run ./cmd/securesocketd), name another with --server, or use --embedded")
 		return
 	}
 	what, label := e.Message, e.Code.String()
 	if e.Reason != pb.ErrorReason_ERROR_REASON_UNSPECIFIED {
-		label = reasonName(e.Reason)
+		label = wording.Reason(e.Reason)
 	}
 	if problem := decidingProblem(e); problem != nil {
 		what = problem.GetMessage() // in its own words; the failure quotes them
 	}
 	// Some messages begin with the phase already.
-	if phase := word(e.Phase.String(), "PHASE_") + ": "; e.Phase != pb.Phase_PHASE_UNSPECIFIED && !strings.HasPrefix(what, phase) {
+	if phase := wording.Word(e.Phase.String(), "PHASE_") + ": "; e.Phase != pb.Phase_PHASE_UNSPECIFIED && !strings.HasPrefix(what, phase) {
 		what = phase + what
 	}
-	out.line("securesocket: %s (%s)", what, label)
-	out.line("  side: %s", e.Side())
-	out.line("  remedy: %s", p.remedy(e))
+	out.Line("securesocket: %s (%s)", what, label)
+	out.Line("  side: %s", e.Side())
+	out.Line("  remedy: %s", p.remedy(e))
 }
 
 // remedy is the most specific advice there is.
@@ -81,7 +83,7 @@ func unreachable(e *client.Error) bool {
 // decidingProblem is the problem in the report that the failure names; nil if there is none.
 func decidingProblem(e *client.Error) *pb.CertificateProblem {
 	for _, problem := range e.Report.GetProblems() {
-		if problemName(problem.GetCode()) == e.Metadata["problem"] {
+		if wording.Problem(problem.GetCode()) == e.Metadata["problem"] {
 			return problem
 		}
 	}
@@ -94,14 +96,6 @@ func dialProblem(message string) string {
 		return strings.TrimSuffix(cause, `"`)
 	}
 	return message
-}
-
-// reasonName is a reason as docs and ErrorInfo have it: "PEER_RESET".
-func reasonName(r pb.ErrorReason) string { return strings.TrimPrefix(r.String(), "ERROR_REASON_") }
-
-// word is an enum's value in a sentence: "host lookup".
-func word(name, prefix string) string {
-	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, prefix), "_", " "))
 }
 
 // lockedWriter lets events and complaints share stderr, line by line.

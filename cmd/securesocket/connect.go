@@ -21,6 +21,7 @@ const (
 func (p *program) connectCommand() *cobra.Command {
 	var flags tlsFlags
 	var verbose bool
+	var onProblem string
 	cmd := &cobra.Command{
 		Use:   "connect HOST:PORT",
 		Short: "Pipe stdin and stdout through a session",
@@ -31,6 +32,7 @@ with 0 after its close_notify, with 7 if its end came without one and what was r
 	}
 	flags.register(cmd)
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell every event on stderr, with the time since the start")
+	cmd.Flags().StringVar(&onProblem, "on-problem", "refuse", "`WHAT` a certificate with a problem leads to: refuse, ask (on the terminal) or accept (exactly what is found, with a warning)")
 	cmd.RunE = p.withService(func(cmd *cobra.Command, args []string, c *client.Client) error {
 		t, err := parseTarget(args[0])
 		if err != nil {
@@ -41,6 +43,9 @@ with 0 after its close_notify, with 7 if its end came without one and what was r
 			return err
 		}
 		dialer := &client.Dialer{Client: c, Settings: settings, RootCAs: anchors, Timeout: flags.timeout}
+		if err := p.onProblem(onProblem, dialer); err != nil {
+			return err
+		}
 		if verbose {
 			dialer.OnEvent = tellEvents(p.stderr)
 		}
@@ -73,9 +78,7 @@ func (p *program) pipe(ctx context.Context, conn *client.Conn) error {
 		case err := <-received:
 			// The reader of stdout or the peer has ended; what the peer is still to get is delivered.
 			if closed := conn.Close(); err == nil && (closed != nil || unsent) {
-				var warning text
-				warning.line("securesocket: warning: the peer ended before it had taken all of stdin")
-				_, _ = p.stderr.Write(warning.Bytes())
+				p.warn("the peer ended before it had taken all of stdin")
 			}
 			return err
 		case <-ctx.Done():

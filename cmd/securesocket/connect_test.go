@@ -141,12 +141,12 @@ func TestConnectInterrupted(t *testing.T) {
 
 func TestInterruptedWhileConnecting(t *testing.T) {
 	t.Parallel()
-	accepted := make(chan struct{}, 2)
+	accepted := make(chan struct{}, 3)
 	silent := tlstest.ServeRaw(t, func(conn net.Conn) {
 		accepted <- struct{}{}
 		_, _ = io.Copy(io.Discard, conn)
 	})
-	for _, command := range []string{"connect", "status"} {
+	for _, command := range []string{"connect", "status", "diagnose"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-accepted; cancel() }()
 		r := runWith(ctx, strings.NewReader(""), append([]string{command, silent}, local...)...)
@@ -157,7 +157,7 @@ func TestInterruptedWhileConnecting(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	silent := tlstest.ServeRaw(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
-	for _, command := range []string{"connect", "status"} {
+	for _, command := range []string{"connect", "status", "diagnose"} {
 		began := time.Now()
 		r := runLocal(t, command+" --timeout 300ms", silent)
 		require.Contains(t, []int{exitNetwork, exitHandshake}, r.code, r.stderr)

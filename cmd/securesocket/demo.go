@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"securesocket/client"
+	"securesocket/cmd/securesocket/internal/terminal"
+	"securesocket/cmd/securesocket/internal/wording"
 	pb "securesocket/gen/securesocket/v1"
 )
 
@@ -83,10 +85,10 @@ func (p *program) demo(ctx context.Context) error {
 		title string
 		ca    *demoCA
 		leaf  demoLeaf
-		show  func(context.Context, *text, string) error
+		show  func(context.Context, *terminal.Text, string) error
 	}{
 		{"A trusted peer: one line there and back, then close_notify from either side", known, demoLeaf{names: own},
-			func(ctx context.Context, out *text, peer string) error {
+			func(ctx context.Context, out *terminal.Text, peer string) error {
 				return demoEcho(ctx, out, trusting, peer, true)
 			}},
 		{"A peer whose certificate has expired", known, demoLeaf{names: own, expired: true},
@@ -96,13 +98,13 @@ func (p *program) demo(ctx context.Context) error {
 		{"A peer whose certificate is from an authority that nobody here trusts", unknown, demoLeaf{names: own},
 			demoRefused(trusting, pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS, pb.CertificateStatus_CERTIFICATE_STATUS_UNTRUSTED_SIGNERS)},
 		{"The same peer, after the caller has added that authority", nil, demoLeaf{},
-			func(ctx context.Context, out *text, peer string) error {
+			func(ctx context.Context, out *terminal.Text, peer string) error {
 				return demoEcho(ctx, out, alsoUnknown, peer, false)
 			}},
 	}
 
-	var out text
-	out.line("securesocket demo: peers, the service and a caller in this process, on 127.0.0.1 alone")
+	var out terminal.Text
+	out.Line("securesocket demo: peers, the service and a caller in this process, on 127.0.0.1 alone")
 	failed := 0
 	var peer *demoPeer
 	defer func() {
@@ -119,19 +121,19 @@ func (p *program) demo(ctx context.Context) error {
 				return err
 			}
 		}
-		out.line("")
-		out.line("%d. %s", i+1, step.title)
+		out.Line("")
+		out.Line("%d. %s", i+1, step.title)
 		if err := step.show(ctx, &out, target{demoHost, peer.port()}.String()); err != nil {
 			failed++
-			out.line("   WRONG     %v", err)
+			out.Line("   WRONG     %v", err)
 		}
 		if err := p.print(out.Bytes()); err != nil {
 			return err
 		}
 		out.Reset()
 	}
-	out.line("")
-	out.line("demo: %d of %d steps came out as they must, in %s", len(steps)-failed, len(steps), milliseconds(time.Since(began)))
+	out.Line("")
+	out.Line("demo: %d of %d steps came out as they must, in %s", len(steps)-failed, len(steps), wording.Milliseconds(time.Since(began)))
 	if err := p.print(out.Bytes()); err != nil {
 		return err
 	}
@@ -150,7 +152,7 @@ func newPeer(ca *demoCA, wanted demoLeaf) (*demoPeer, error) {
 }
 
 // demoEcho connects, sends a line, half-closes, and wants the line and a close_notify back.
-func demoEcho(ctx context.Context, out *text, dialer client.Dialer, peer string, showEvents bool) error {
+func demoEcho(ctx context.Context, out *terminal.Text, dialer client.Dialer, peer string, showEvents bool) error {
 	const line = "hello through the service"
 	var mu sync.Mutex
 	var events []string
@@ -188,14 +190,14 @@ func demoEcho(ctx context.Context, out *text, dialer client.Dialer, peer string,
 	defer mu.Unlock()
 	if showEvents {
 		for _, event := range events {
-			out.line(" %s", event)
+			out.Line(" %s", event)
 		}
 	}
 	state := conn.ConnectionState()
-	out.line("   peer      %s (%v)", peer, conn.RemoteAddr())
-	out.line("   verdict   %s, %s, %s", statusName(conn.CertificateStatus()), tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
-	out.line("   sent      %q", line+"\n")
-	out.line("   received  %q", answer)
+	out.Line("   peer      %s (%v)", peer, conn.RemoteAddr())
+	out.Line("   verdict   %s, %s, %s", wording.Status(conn.CertificateStatus()), tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
+	out.Line("   sent      %q", line+"\n")
+	out.Line("   received  %q", answer)
 	switch {
 	case string(answer) != line+"\n":
 		return errors.New("the echo is not what was sent")
@@ -211,8 +213,8 @@ func demoEcho(ctx context.Context, out *text, dialer client.Dialer, peer string,
 }
 
 // demoRefused wants the peer refused for a reason.
-func demoRefused(dialer client.Dialer, reason pb.ErrorReason, status pb.CertificateStatus) func(context.Context, *text, string) error {
-	return func(ctx context.Context, out *text, peer string) error {
+func demoRefused(dialer client.Dialer, reason pb.ErrorReason, status pb.CertificateStatus) func(context.Context, *terminal.Text, string) error {
+	return func(ctx context.Context, out *terminal.Text, peer string) error {
 		conn, err := dialer.Dial(ctx, "tcp", peer)
 		if err == nil {
 			conn.Abort()
@@ -222,15 +224,15 @@ func demoRefused(dialer client.Dialer, reason pb.ErrorReason, status pb.Certific
 		if !ok || e.Report == nil {
 			return fmt.Errorf("it was refused without a report: %w", err)
 		}
-		out.line("   refused   %s", statusName(e.Report.GetStatus()))
+		out.Line("   refused   %s", wording.Status(e.Report.GetStatus()))
 		problem := decidingProblem(e)
-		out.line("   problem   %s: %s", problemName(problem.GetCode()), problem.GetMessage())
-		out.line("   remedy    %s", problem.GetHint())
+		out.Line("   problem   %s: %s", wording.Problem(problem.GetCode()), problem.GetMessage())
+		out.Line("   remedy    %s", problem.GetHint())
 		switch {
 		case e.Reason != reason:
-			return fmt.Errorf("the reason is not %s but %s", reasonName(reason), reasonName(e.Reason))
+			return fmt.Errorf("the reason is not %s but %s", wording.Reason(reason), wording.Reason(e.Reason))
 		case e.Report.GetStatus() != status:
-			return fmt.Errorf("the status is not %s", statusName(status))
+			return fmt.Errorf("the status is not %s", wording.Status(status))
 		case problem == nil || problem.GetHint() == "":
 			return errors.New("the deciding problem is not named")
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"securesocket/client"
+	"securesocket/cmd/securesocket/internal/terminal"
 	pb "securesocket/gen/securesocket/v1"
 )
 
@@ -50,7 +51,7 @@ func TestDemoChecksItself(t *testing.T) {
 	require.NoError(t, err)
 	peer := target{demoHost, to.port}.String()
 	trusting := client.Dialer{Client: c, RootCAs: anchors}
-	var out text
+	var out terminal.Text
 	require.Error(t, demoEcho(t.Context(), &out, trusting, peer, false), "it echoes nothing")
 	expired := demoRefused(trusting, pb.ErrorReason_ERROR_REASON_CERTIFICATE_EXPIRED, pb.CertificateStatus_CERTIFICATE_STATUS_EXPIRED)
 	require.Error(t, expired(t.Context(), &out, peer), "it is accepted")

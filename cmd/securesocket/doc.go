@@ -4,6 +4,9 @@
 //	securesocket demo                                   the main job, with no service and no network
 //	securesocket connect HOST:PORT [-v]                 stdin and stdout through a session
 //	securesocket status HOST:PORT [-o text|json]        the verdict about the peer, and what was negotiated
+//	securesocket diagnose HOST:PORT [--svg FILE]        all that is wrong with a peer, who can mend it, where the time goes
+//	securesocket validate CHAIN --name NAME             the same about a chain in a file, without a connection
+//	securesocket trust list|add|set|reset               whom this user's sessions trust
 //	securesocket sessions [-o text|json]                this user's sessions
 //	securesocket capabilities [-o text|json]            what the service can do
 //
@@ -15,10 +18,10 @@
 //	0    done; connect: the peer ended with close_notify
 //	1    something else: a defect of the service, a file or a pipe that cannot be read or written, a failed demo
 //	2    usage: flags, files, HOST:PORT, and what the service says about them (INVALID_*, HOST_SYNTAX, UNSUPPORTED_*)
-//	3    refused by the service's operator: EGRESS_DENIED, UNAUTHENTICATED, LIMIT
+//	3    refused by the service's operator: EGRESS_DENIED, NOT_ALLOWED, UNAUTHENTICATED, LIMIT
 //	4    network: the service or the peer cannot be reached, DNS, timeouts, resets
 //	5    the TLS handshake failed
-//	6    the peer's certificate is refused
+//	6    the peer's certificate is refused, by the service or by whoever was asked
 //	7    truncated: the peer's end came without close_notify; what was written to stdout may be incomplete
 //	130  SIGINT or SIGTERM; connect resets the connection then. A second signal ends the process at once
 //
@@ -26,13 +29,20 @@
 //
 // # What it does not do
 //
-// It validates nothing itself: verdicts are the service's. It reads no files but those of --cafile, and sends of them
-// certificates alone.
+// It validates nothing itself: verdicts are the service's. It reads no files but those that it is told to, and sends of
+// them what they are named for: certificates, revocation lists, an OCSP response, and the key of --client-key alone. A
+// passphrase comes from a file, never from the command line.
+//
+// # Packages
+//
+// internal/picture draws a diagnosis, as text and as SVG; internal/wording has the contract's values in words;
+// internal/terminal makes output that is safe to look at.
 //
 // # Concurrency
 //
 // connect has two goroutines: one from stdin to the peer, one from the peer to stdout. A read of stdin and a write to
-// stdout cannot be interrupted, so one that is stuck ends with the process.
+// stdout cannot be interrupted, so one that is stuck ends with the process. --on-problem asks on a goroutine of package
+// client's, before the two begin.
 //
 // # Errors
 //

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"securesocket/client"
+	"securesocket/cmd/securesocket/internal/terminal"
+	"securesocket/cmd/securesocket/internal/wording"
 	pb "securesocket/gen/securesocket/v1"
 )
 
@@ -14,48 +16,45 @@ import (
 func tellEvents(w io.Writer) func(client.Event) {
 	began := time.Now()
 	return func(e client.Event) {
-		var out text
-		out.line("%s", eventLine(time.Since(began), e))
+		var out terminal.Text
+		out.Line("%s", eventLine(time.Since(began), e))
 		_, _ = w.Write(out.Bytes()) // events are a courtesy
 	}
 }
 
 func eventLine(at time.Duration, e client.Event) string {
-	return strings.TrimRight(fmt.Sprintf("%11s  %-18s %s", milliseconds(at), e.Name(), eventDetail(e)), " ")
+	return strings.TrimRight(fmt.Sprintf("%11s  %-18s %s", wording.Milliseconds(at), e.Name(), eventDetail(e)), " ")
 }
-
-// milliseconds is a duration with microseconds behind the point.
-func milliseconds(d time.Duration) string { return fmt.Sprintf("%.3f ms", float64(d)/1e6) }
 
 // eventDetail is what there is to say about an event beyond its name.
 func eventDetail(e client.Event) string {
 	switch kind := e.GetKind().(type) {
 	case *pb.Event_StateChanged:
-		return stateName(kind.StateChanged.GetOldState()) + " -> " + stateName(kind.StateChanged.GetNewState())
+		return wording.State(kind.StateChanged.GetOldState()) + " -> " + wording.State(kind.StateChanged.GetNewState())
 	case *pb.Event_HostFound:
 		return strings.Join(kind.HostFound.GetAddresses(), ", ")
 	case *pb.Event_TcpConnected:
-		return endpoint(kind.TcpConnected.GetLocal()) + " -> " + endpoint(kind.TcpConnected.GetRemote())
+		return wording.Endpoint(kind.TcpConnected.GetLocal()) + " -> " + wording.Endpoint(kind.TcpConnected.GetRemote())
 	case *pb.Event_SecureConnected:
 		tls := kind.SecureConnected.GetTls()
-		detail := versionName(tls.GetVersion()) + " " + tls.GetCipherSuite() + " " + tls.GetGroup()
+		detail := wording.Version(tls.GetVersion()) + " " + tls.GetCipherSuite() + " " + tls.GetGroup()
 		if alpn := tls.GetAlpnProtocol(); alpn != "" {
 			detail += " " + alpn
 		}
-		return detail + ", certificate " + statusName(kind.SecureConnected.GetStatus())
+		return detail + ", certificate " + wording.Status(kind.SecureConnected.GetStatus())
 	case *pb.Event_ModeChanged:
-		return word(kind.ModeChanged.GetMode().String(), "MODE_")
+		return wording.Word(kind.ModeChanged.GetMode().String(), "MODE_")
 	case *pb.Event_CertificateError:
-		return statusName(kind.CertificateError.GetReport().GetStatus())
+		return wording.Status(kind.CertificateError.GetReport().GetStatus())
 	case *pb.Event_SecurityError:
 		return kind.SecurityError.GetRuleId()
 	case *pb.Event_IoError:
 		failure := kind.IoError.GetFailure()
-		return word(kind.IoError.GetPhase().String(), "PHASE_") + ": " + reasonName(failure.GetReason()) + ": " + failure.GetMessage()
+		return wording.Word(kind.IoError.GetPhase().String(), "PHASE_") + ": " + wording.Reason(failure.GetReason()) + ": " + failure.GetMessage()
 	case *pb.Event_RemoteClosed:
-		return fmt.Sprintf("%s after %d bytes", causeName(kind.RemoteClosed.GetCause()), kind.RemoteClosed.GetFinalOffset())
+		return fmt.Sprintf("%s after %d bytes", wording.Cause(kind.RemoteClosed.GetCause()), kind.RemoteClosed.GetFinalOffset())
 	case *pb.Event_Closed:
-		return fmt.Sprintf("%s, received %d, sent %d bytes", causeName(kind.Closed.GetCause()),
+		return fmt.Sprintf("%s, received %d, sent %d bytes", wording.Cause(kind.Closed.GetCause()),
 			kind.Closed.GetReceivedBytes(), kind.Closed.GetSentBytes())
 	case *pb.Event_EventsDropped:
 		return fmt.Sprintf("%d events are no longer kept", kind.EventsDropped.GetCount())
@@ -64,16 +63,3 @@ func eventDetail(e client.Event) string {
 	}
 	return ""
 }
-
-func stateName(s pb.State) string { return word(s.String(), "STATE_") }
-
-// statusName is the verdict as the contract has it: "EXPIRED".
-func statusName(s pb.CertificateStatus) string {
-	return strings.TrimPrefix(s.String(), "CERTIFICATE_STATUS_")
-}
-
-// causeName is a cause as the contract has it: "PEER_CLOSE_NOTIFY".
-func causeName(c pb.CloseCause) string { return strings.TrimPrefix(c.String(), "CLOSE_CAUSE_") }
-
-// endpoint is address:port.
-func endpoint(e *pb.Endpoint) string { return target{e.GetAddress(), e.GetPort()}.String() }

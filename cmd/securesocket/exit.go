@@ -31,6 +31,7 @@ var exitCodes = map[pb.ErrorReason]int{
 	pb.ErrorReason_ERROR_REASON_PORT_OUT_OF_RANGE:    exitUsage,
 	pb.ErrorReason_ERROR_REASON_HOST_REQUIRED:        exitUsage,
 	pb.ErrorReason_ERROR_REASON_HOST_SYNTAX:          exitUsage,
+	pb.ErrorReason_ERROR_REASON_INVALID_PRIVATE_KEY:  exitUsage,
 	pb.ErrorReason_ERROR_REASON_UNSUPPORTED_PROTOCOL: exitUsage,
 	pb.ErrorReason_ERROR_REASON_UNSUPPORTED_CIPHER:   exitUsage,
 	pb.ErrorReason_ERROR_REASON_UNSUPPORTED:          exitUsage,
@@ -47,6 +48,7 @@ var exitCodes = map[pb.ErrorReason]int{
 	pb.ErrorReason_ERROR_REASON_INTERNAL:          exitOther,
 
 	pb.ErrorReason_ERROR_REASON_UNAUTHENTICATED: exitPolicy,
+	pb.ErrorReason_ERROR_REASON_NOT_ALLOWED:     exitPolicy,
 	pb.ErrorReason_ERROR_REASON_EGRESS_DENIED:   exitPolicy,
 	pb.ErrorReason_ERROR_REASON_LIMIT:           exitPolicy,
 
@@ -67,6 +69,7 @@ var exitCodes = map[pb.ErrorReason]int{
 	pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED:   exitHandshake,
 	pb.ErrorReason_ERROR_REASON_PEER_INCOMPATIBLE: exitHandshake,
 	pb.ErrorReason_ERROR_REASON_ALPN_MISMATCH:     exitHandshake,
+	pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED:  exitHandshake,
 
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_EXPIRED:            exitCertificate,
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_NOT_YET_VALID:      exitCertificate,
@@ -75,6 +78,10 @@ var exitCodes = map[pb.ErrorReason]int{
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS:  exitCertificate,
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_INVALID:            exitCertificate,
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_UNDETERMINED:       exitCertificate,
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_REVOKED:            exitCertificate,
+	pb.ErrorReason_ERROR_REASON_REVOCATION_UNAVAILABLE:         exitCertificate,
+	pb.ErrorReason_ERROR_REASON_DECISION_REFUSED:               exitCertificate,
+	pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT:               exitCertificate,
 
 	pb.ErrorReason_ERROR_REASON_PEER_TRUNCATED: exitTruncated,
 }

@@ -62,7 +62,7 @@ func TestExitCodeBeyondTheReason(t *testing.T) {
 	}
 }
 
-// Both commands that connect end with the same code for the same failure, and name reason, side and remedy.
+// All commands that connect end with the same code for the same failure, and name reason, side and remedy.
 func TestExitCodeOfEachClass(t *testing.T) {
 	t.Parallel()
 	echo := startPeer(t, tlstest.Echo)
@@ -93,7 +93,7 @@ func TestExitCodeOfEachClass(t *testing.T) {
 		{"only others", []string{echo.address, "--cafile", expired.cafile, "--no-system-roots"}, exitCertificate, "CERTIFICATE_UNTRUSTED_SIGNERS"},
 		{"name", []string{echo.address, "--cafile", echo.cafile, "--verify-name", "other.example"}, exitCertificate, "CERTIFICATE_PRINCIPAL_MISMATCH"},
 	} {
-		for _, command := range []string{"connect", "status", "status -o json"} {
+		for _, command := range []string{"connect", "status", "status -o json", "diagnose", "diagnose -o json"} {
 			t.Run(c.name+" "+command, func(t *testing.T) {
 				t.Parallel()
 				r := runLocal(t, command, c.args...)
@@ -111,7 +111,7 @@ func TestExitCodeOfEachClass(t *testing.T) {
 func TestNoServiceIsANetworkFailureWithARemedy(t *testing.T) {
 	t.Parallel()
 	nowhere := "unix://" + t.TempDir() + "/none"
-	for _, line := range []string{"connect example.com:443", "status example.com:443", "sessions", "capabilities"} {
+	for _, line := range []string{"connect example.com:443", "status example.com:443", "diagnose example.com:443", "trust list", "sessions", "capabilities"} {
 		r := runWith(t.Context(), strings.NewReader(""), append(strings.Fields(line), "--server", nowhere)...)
 		require.Equal(t, exitNetwork, r.code, r.stderr)
 		require.Empty(t, r.stdout)
@@ -144,6 +144,10 @@ func TestGarbageIsUsage(t *testing.T) {
 		{"connect", "example.com:443", "--egress-allow", "127.0.0.1"},
 		{"connect", "example.com:443", "--embedded", "--egress-allow", "127.0.0.1/99"},
 		{"status", "example.com:443", "-o", "xml"},
+		{"diagnose"},
+		{"diagnose", "example.com:443", "-o", "xml"},
+		{"diagnose", "example.com:443", "--color", "red"},
+		{"diagnose", "example.com:443", "--svg", "-", "-o", "json"},
 		{"sessions", "all"},
 		{"sessions", "-o", "xml"},
 		{"capabilities", "-o", "xml"},

@@ -30,6 +30,8 @@ type program struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+	// terminal opens the terminal that the user sits at, to ask on.
+	terminal func() (io.ReadCloser, error)
 
 	service serviceFlags
 	// started is set when a command has begun: errors before that are about the command line.
@@ -38,7 +40,12 @@ type program struct {
 
 // run is the whole program. It ends when the command has ended or ctx is done, and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &program{stdin: stdin, stdout: stdout, stderr: &lockedWriter{w: stderr}}
+	p := &program{stdin: stdin, stdout: stdout, stderr: &lockedWriter{w: stderr}, terminal: openTerminal}
+	return p.run(ctx, args)
+}
+
+// run runs the command that args name, once.
+func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -58,6 +65,7 @@ func (p *program) root() *cobra.Command {
 		Short: "Secure sockets that a service makes, validates and holds",
 		Long: `securesocket is the command line of the secure socket service.
 To see what it does, with no service and no network:  securesocket demo
+To see what is wrong with a peer:  securesocket diagnose HOST:PORT
 
 Exit codes: 0 done, 1 other, 2 usage, 3 refused by policy, 4 network,
 5 handshake, 6 certificate, 7 truncated, 130 interrupted.`,
@@ -73,7 +81,8 @@ Exit codes: 0 done, 1 other, 2 usage, 3 refused by policy, 4 network,
 	root.SetErr(p.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	p.service.register(root)
-	root.AddCommand(p.connectCommand(), p.statusCommand(), p.sessionsCommand(), p.capabilitiesCommand(), p.demoCommand())
+	root.AddCommand(p.connectCommand(), p.statusCommand(), p.diagnoseCommand(), p.validateCommand(), p.trustCommand(),
+		p.sessionsCommand(), p.capabilitiesCommand(), p.demoCommand())
 	return root
 }
 

@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"securesocket/cmd/securesocket/internal/terminal"
 )
 
 // outputFlag is -o: for people or for programs.
@@ -43,5 +45,5 @@ func indentJSON(content []byte) ([]byte, error) {
 		return nil, err
 	}
 	out.WriteByte('\n')
-	return escapeJSON(out.Bytes()), nil
+	return terminal.EscapeJSON(out.Bytes()), nil
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"securesocket/client"
+	"securesocket/cmd/securesocket/internal/terminal"
+	"securesocket/cmd/securesocket/internal/wording"
 	pb "securesocket/gen/securesocket/v1"
 )
 
@@ -57,7 +59,7 @@ func listSessions(ctx context.Context, service pb.SecureSocketServiceClient) (*p
 }
 
 func sessionTable(sessions []*pb.Session, now time.Time) []byte {
-	var out text
+	var out terminal.Text
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	row := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) }
 	row("ID\tSTATE\tGENERATION\tHOST:PORT\tLABEL\tRECEIVED\tSENT\tAGE")
@@ -67,8 +69,8 @@ func sessionTable(sessions []*pb.Session, now time.Time) []byte {
 			host = target{s.GetHost(), s.GetPort()}.String()
 		}
 		age := now.Sub(s.GetCreateTime().AsTime()).Truncate(time.Second)
-		row("%s\t%s\t%d\t%s\t%s\t%d\t%d\t%v", s.GetSessionId(), stateName(s.GetState()), s.GetGeneration(), escape(host),
-			cmp.Or(escape(s.GetSettings().GetLabel()), "-"), s.GetReceivedBytes(), s.GetSentBytes(), max(age, 0))
+		row("%s\t%s\t%d\t%s\t%s\t%d\t%d\t%v", s.GetSessionId(), wording.State(s.GetState()), s.GetGeneration(), terminal.Escape(host),
+			cmp.Or(terminal.Escape(s.GetSettings().GetLabel()), "-"), s.GetReceivedBytes(), s.GetSentBytes(), max(age, 0))
 	}
 	_ = table.Flush() // into memory
 	return out.Bytes()

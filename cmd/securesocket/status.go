@@ -113,15 +113,6 @@ func hangUp(ctx context.Context, service pb.SecureSocketServiceClient, id string
 	_, _ = service.DeleteSession(ctx, &pb.DeleteSessionRequest{SessionId: id})
 }
 
-// failure is err as the contract has it.
-func (i *inspection) failure() *pb.Failure {
-	e, ok := errors.AsType[*client.Error](i.err)
-	if !ok {
-		return nil
-	}
-	return &pb.Failure{Code: int32(e.Code), Reason: e.Reason, Message: e.Message, Metadata: e.Metadata} //nolint:gosec // a small enum
-}
-
 // json is the object that Long describes.
 func (i *inspection) json() ([]byte, error) {
 	var object struct {
@@ -136,7 +127,7 @@ func (i *inspection) json() ([]byte, error) {
 	if i.report != nil && err == nil {
 		object.Report, err = protojson.Marshal(i.report)
 	}
-	if failure := i.failure(); failure != nil && err == nil {
+	if failure := failureOf(i.err); failure != nil && err == nil {
 		object.Failure, err = protojson.Marshal(failure)
 	}
 	if err != nil {

@@ -3,29 +3,33 @@ package main
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"securesocket/cmd/securesocket/internal/terminal"
+	"securesocket/cmd/securesocket/internal/wording"
 	pb "securesocket/gen/securesocket/v1"
 )
 
 // text is what a person wants to know, the verdict first.
 func (i *inspection) text(t target) []byte {
-	var out text
+	var out terminal.Text
 	peer := t.String()
 	if remote := i.session.GetRemote(); remote != nil {
-		peer += " (" + endpoint(remote) + ")"
+		peer += " (" + wording.Endpoint(remote) + ")"
 	}
-	out.line("%s  %s", statusName(i.session.GetCertificateStatus()), peer)
-	if failure := i.failure(); failure != nil && i.report == nil {
-		out.line("  no certificate was judged: %s: %s", reasonName(failure.GetReason()), failure.GetMessage())
+	out.Line("%s  %s", wording.Status(i.session.GetCertificateStatus()), peer)
+	if failure := failureOf(i.err); failure != nil && i.report == nil {
+		out.Line("  no certificate was judged: %s: %s", wording.Reason(failure.GetReason()), failure.GetMessage())
 	}
 	for _, problem := range i.report.GetProblems() {
 		writeProblem(&out, problem)
 	}
 	for _, warning := range i.report.GetWarnings() {
-		out.line("  note: %s", warning)
+		out.Line("  note: %s", warning)
+	}
+	for _, known := range i.report.GetRevocation() {
+		out.Line("  revocation: %s: %s", wording.Depth(known.GetDepth()), wording.Revocation(known))
 	}
 	writeChain(&out, i.report)
 	writeConnection(&out, i.session)
@@ -33,29 +37,13 @@ func (i *inspection) text(t target) []byte {
 	return out.Bytes()
 }
 
-func writeProblem(out *text, problem *pb.CertificateProblem) {
-	where := "chain"
-	if depth := problem.GetDepth(); depth >= 0 {
-		where = depthName(int(depth))
-	}
-	out.line("  problem: %s (%s): %s", problemName(problem.GetCode()), where, problem.GetMessage())
-	out.line("    hint: %s", problem.GetHint())
-}
-
-// problemName is a code as the contract has it: "CERTIFICATE_EXPIRED".
-func problemName(code pb.CertificateProblemCode) string {
-	return strings.TrimPrefix(code.String(), "CERTIFICATE_PROBLEM_CODE_")
-}
-
-func depthName(depth int) string {
-	if depth == 0 {
-		return "depth 0, leaf"
-	}
-	return "depth " + strconv.Itoa(depth)
+func writeProblem(out *terminal.Text, problem *pb.CertificateProblem) {
+	out.Line("  problem: %s", problemLine(problem))
+	out.Line("    hint: %s", problem.GetHint())
 }
 
 // writeChain writes the path that the depths of the problems are about; where there is none, what the peer sent.
-func writeChain(out *text, report *pb.CertificateReport) {
+func writeChain(out *terminal.Text, report *pb.CertificateReport) {
 	chain, title := report.GetJudgedPath(), "chain, leaf first"
 	if len(chain) == 0 {
 		chain, title = report.GetPeerChain(), "chain as the peer sent it"
@@ -63,36 +51,36 @@ func writeChain(out *text, report *pb.CertificateReport) {
 	if len(chain) == 0 {
 		return
 	}
-	out.line("%s:", title)
+	out.Line("%s:", title)
 	for depth, certificate := range chain {
-		out.line("  %d  subject  %s", depth, certificate.GetSubject().GetText())
-		out.line("     issuer   %s", certificate.GetIssuer().GetText())
-		out.line("     valid    %s to %s", certificate.GetNotBeforeTime().AsTime().Format(time.RFC3339),
+		out.Line("  %d  subject  %s", depth, certificate.GetSubject().GetText())
+		out.Line("     issuer   %s", certificate.GetIssuer().GetText())
+		out.Line("     valid    %s to %s", certificate.GetNotBeforeTime().AsTime().Format(time.RFC3339),
 			certificate.GetNotAfterTime().AsTime().Format(time.RFC3339))
 		names := slices.Concat(certificate.GetDnsNames(), certificate.GetIpAddresses(), certificate.GetEmailAddresses(), certificate.GetUris())
 		if len(names) > 0 {
-			out.line("     names    %s", strings.Join(names, ", "))
+			out.Line("     names    %s", strings.Join(names, ", "))
 		}
 	}
 }
 
-func writeConnection(out *text, session *pb.Session) {
+func writeConnection(out *terminal.Text, session *pb.Session) {
 	tls := session.GetTls()
 	if tls == nil {
 		return
 	}
-	out.line("connection:")
-	out.line("  version  %s", versionName(tls.GetVersion()))
-	out.line("  suite    %s", tls.GetCipherSuite())
-	out.line("  group    %s", cmp.Or(tls.GetGroup(), "none"))
-	out.line("  alpn     %s", cmp.Or(tls.GetAlpnProtocol(), "none"))
+	out.Line("connection:")
+	out.Line("  version  %s", wording.Version(tls.GetVersion()))
+	out.Line("  suite    %s", tls.GetCipherSuite())
+	out.Line("  group    %s", cmp.Or(tls.GetGroup(), "none"))
+	out.Line("  alpn     %s", cmp.Or(tls.GetAlpnProtocol(), "none"))
 }
 
-func writeTimeline(out *text, timeline *pb.Timeline) {
+func writeTimeline(out *terminal.Text, timeline *pb.Timeline) {
 	if timeline == nil {
 		return
 	}
-	out.line("time, from the start of the attempt:")
+	out.Line("time, from the start of the attempt:")
 	for _, phase := range []struct {
 		name string
 		span *pb.Span
@@ -102,10 +90,12 @@ func writeTimeline(out *text, timeline *pb.Timeline) {
 		{"tcp", timeline.GetTcp()},
 		{"handshake", timeline.GetHandshake()},
 		{"validation", timeline.GetValidation()}, // lies inside the handshake
+		{"revocation", timeline.GetRevocation()}, // lies inside the validation
+		{"decision", timeline.GetDecision()},     // lies inside the handshake
 	} {
 		if phase.span != nil {
-			out.line("  %-10s  at %11s  took %11s", phase.name,
-				milliseconds(phase.span.GetStart().AsDuration()), milliseconds(phase.span.GetDuration().AsDuration()))
+			out.Line("  %-10s  at %11s  took %11s", phase.name,
+				wording.Milliseconds(phase.span.GetStart().AsDuration()), wording.Milliseconds(phase.span.GetDuration().AsDuration()))
 		}
 	}
 }

@@ -19,6 +19,11 @@ type tlsFlags struct {
 	minVersion    string
 	verifyNames   []string
 	timeout       time.Duration
+	revocation    string
+	pins          []string
+	groups        []string
+	noResumption  bool
+	identity      identityFlags
 }
 
 func (f *tlsFlags) register(cmd *cobra.Command) {
@@ -29,6 +34,11 @@ func (f *tlsFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.serverName, "server-name", "", "send `NAME` (SNI) instead of HOST; empty: send none")
 	flags.StringVar(&f.minVersion, "min-version", "", "the oldest TLS `VERSION`: tls1.0 to tls1.3 (default tls1.2)")
 	flags.StringArrayVar(&f.verifyNames, "verify-name", nil, "`NAME` that the certificate must carry instead of HOST; of several, one; repeatable")
+	flags.StringVar(&f.revocation, "revocation", "", "`MODE` in which revocation is checked: off, soft (what cannot be found out is accepted) or hard (it is refused) (default soft)")
+	flags.StringArrayVar(&f.pins, "pin", nil, "`SHA256` of a public key (SubjectPublicKeyInfo), in hex or base64, that the chain must have; of several, one; repeatable")
+	flags.StringArrayVar(&f.groups, "group", nil, "offer the key exchange group `NAME`, and only those named; repeatable")
+	flags.BoolVar(&f.noResumption, "no-resumption", false, "resume no TLS session")
+	f.identity.register(flags)
 	flags.DurationVar(&f.timeout, "timeout", 0, "how long connecting may take (default the service's, 20s)")
 }
 
@@ -44,7 +54,19 @@ func (f *tlsFlags) settings(cmd *cobra.Command) (*pb.SessionSettings, [][]byte, 
 	if f.noSystemRoots && len(f.cafiles) == 0 {
 		return nil, nil, usagef("--no-system-roots without --cafile trusts nobody")
 	}
+	revocation, err := parseRevocation(f.revocation)
+	if err != nil {
+		return nil, nil, err
+	}
+	pins, err := parsePins(f.pins)
+	if err != nil {
+		return nil, nil, err
+	}
 	anchors, err := readAnchors(f.cafiles)
+	if err != nil {
+		return nil, nil, err
+	}
+	identities, err := f.identity.identities()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,13 +74,19 @@ func (f *tlsFlags) settings(cmd *cobra.Command) (*pb.SessionSettings, [][]byte, 
 		AlpnProtocols: f.alpn,
 		MinVersion:    version,
 		VerifyNames:   f.verifyNames,
+		Revocation:    revocation,
+		Groups:        f.groups,
+		Identities:    identities,
+		// The user's defaults may say ASK; whom nobody would answer is not to be asked.
+		Override: pb.OverrideMode_OVERRIDE_MODE_STRICT,
 	}}
+	if f.noResumption {
+		settings.Tls.Resumption = new(false)
+	}
 	if cmd.Flags().Changed("server-name") {
 		settings.Tls.ServerName = &f.serverName
 	}
-	if f.noSystemRoots {
-		settings.Tls.Trust = &pb.TrustSettings{Base: pb.TrustSettings_BASE_NONE}
-	}
+	settings.Tls.Trust = trustSettings(f.noSystemRoots, pins)
 	if f.timeout > 0 {
 		settings.ConnectTimeout = durationpb.New(f.timeout)
 	}
@@ -85,8 +113,28 @@ func parseVersion(s string) (pb.ProtocolVersion, error) {
 	return version, nil
 }
 
-// versionName is a version for people: "TLS 1.3".
-func versionName(v pb.ProtocolVersion) string {
-	name := strings.TrimPrefix(v.String(), "PROTOCOL_VERSION_")
-	return strings.ReplaceAll(strings.Replace(name, "TLS", "TLS ", 1), "_", ".")
+// trustSettings are nil where everything is as by default.
+func trustSettings(noSystemRoots bool, pins [][]byte) *pb.TrustSettings {
+	trust := &pb.TrustSettings{SpkiSha256Pins: pins}
+	switch {
+	case noSystemRoots:
+		trust.Base = pb.TrustSettings_BASE_NONE
+	case len(pins) == 0:
+		return nil
+	}
+	return trust
+}
+
+func parseRevocation(s string) (pb.RevocationMode, error) {
+	switch s {
+	case "":
+		return pb.RevocationMode_REVOCATION_MODE_UNSPECIFIED, nil
+	case "off":
+		return pb.RevocationMode_REVOCATION_MODE_OFF, nil
+	case "soft":
+		return pb.RevocationMode_REVOCATION_MODE_SOFT, nil
+	case "hard":
+		return pb.RevocationMode_REVOCATION_MODE_HARD, nil
+	}
+	return 0, usagef("--revocation: %q is none of off, soft, hard", s)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -19,9 +20,19 @@ type flags struct {
 	legacyTLS    bool
 	drainTimeout time.Duration
 	logFormat    string
+
+	dataDir        string
+	bundles        []string
+	identities     []string
+	administrators []string
+	forbidOverride bool
+	crlMaxAge      time.Duration
 }
 
-const defaultDrainTimeout = 30 * time.Second
+const (
+	defaultDrainTimeout = 30 * time.Second
+	defaultCRLMaxAge    = 7 * 24 * time.Hour
+)
 
 func (f *flags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.listen, "listen", nil, "serve on `ADDRESS`, unix:///PATH or grpc://HOST:PORT; repeatable (default "+daemonaddr.Default()+")")
@@ -29,12 +40,24 @@ func (f *flags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.egressAllow, "egress-allow", nil, "allow callers to reach `TARGET`, a CIDR, HOST or HOST:PORT, and only what is allowed so; repeatable")
 	fs.BoolVar(&f.legacyTLS, "legacy-tls", false, "let callers ask for TLS 1.0, TLS 1.1 and insecure cipher suites")
 	fs.DurationVar(&f.drainTimeout, "drain-timeout", defaultDrainTimeout, "how long live connections may go on after SIGTERM")
+	fs.StringVar(&f.dataDir, "data-dir", os.Getenv("STATE_DIRECTORY"), "keep callers' defaults and trust over restarts in `DIR`; without it they are kept in memory")
+	fs.StringArrayVar(&f.bundles, "bundle", nil, "let callers name the certificates of a PEM file as `NAME=FILE`; repeatable")
+	fs.StringArrayVar(&f.identities, "identity", nil, "let callers show a client certificate that they never see the key of, as `NAME=CERT_FILE,KEY_FILE` (PEM); repeatable")
+	fs.StringArrayVar(&f.administrators, "administrator", []string{ownPrincipal()}, "let `PRINCIPAL`, as uid:1000, change the service's trust anchors; repeatable")
+	fs.BoolVar(&f.forbidOverride, "forbid-override", false, "let nobody accept a certificate with problems")
+	fs.DurationVar(&f.crlMaxAge, "crl-max-age", defaultCRLMaxAge, "how old a server certificate's CRL may be although it calls itself current; 0: as old as it says")
 	fs.StringVar(&f.logFormat, "log-format", "text", "text or json")
 }
 
 func (f *flags) check() error {
 	if f.drainTimeout < 0 {
 		return usagef("--drain-timeout: %v is negative", f.drainTimeout)
+	}
+	switch {
+	case f.crlMaxAge < 0:
+		return usagef("--crl-max-age: %v is negative", f.crlMaxAge)
+	case f.crlMaxAge == 0:
+		f.crlMaxAge = -1 // the engine's way to say it
 	}
 	if len(f.listen) == 0 {
 		f.listen = []string{daemonaddr.Default()}

@@ -56,6 +56,7 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		RunE:          func(*cobra.Command, []string) error { return serve(f, stdout, stderr, signals) },
 	}
 	f.register(cmd.Flags())
+	addGallery(cmd, stdout, signals)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)

@@ -6,9 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 
 	"securesocket/server"
 	"securesocket/session"
+	"securesocket/tlsengine/truststore"
 )
 
 // serve runs the service until a signal has ended it.
@@ -22,6 +24,19 @@ func serve(f flags, stdout, stderr io.Writer, signals <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
+	held, err := f.held()
+	if err != nil {
+		return err
+	}
+	store, err := f.store()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			log.Error("closing what is kept", "error", err)
+		}
+	}()
 	listeners, own, err := listenAll(f)
 	if err != nil {
 		return err
@@ -34,9 +49,16 @@ func serve(f flags, stdout, stderr io.Writer, signals <-chan os.Signal) error {
 		return err
 	}
 	s := server.New(server.Config{
-		Registry: session.NewRegistry(session.Config{Egress: server.Egress(policy), Logger: log, LegacyTLS: f.legacyTLS}),
-		Logger:   log,
-		Version:  version,
+		Registry: session.NewRegistry(session.Config{
+			Egress: server.Egress(policy), Logger: log, LegacyTLS: f.legacyTLS, ForbidOverride: f.forbidOverride,
+			Store: store, Identities: held.identities, Bundles: held.bundles, LeafCRLAge: f.crlMaxAge,
+			System: sync.OnceValues(func() (*truststore.Set, error) {
+				return truststore.LoadSystem(truststore.SystemConfig{CertFile: os.Getenv("SSL_CERT_FILE"), CertDirs: os.Getenv("SSL_CERT_DIR")})
+			}),
+		}),
+		Logger:         log,
+		Version:        version,
+		Administrators: f.administrators,
 	})
 	warn(f, log)
 	failed := make(chan error, len(listeners))
@@ -66,6 +88,9 @@ func warn(f flags, log *slog.Logger) {
 	}
 	if f.legacyTLS {
 		log.Warn("--legacy-tls: callers may ask for TLS 1.0, TLS 1.1 and insecure cipher suites")
+	}
+	if f.dataDir == "" {
+		log.Info("without --data-dir callers' defaults and trust last until the service ends")
 	}
 	if v := os.Getenv("GODEBUG"); v != "" {
 		log.Warn("GODEBUG is set, which can change verdicts about certificates", "value", v)

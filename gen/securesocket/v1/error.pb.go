@@ -36,6 +36,9 @@ const (
 	ErrorReason_ERROR_REASON_INVALID_FIELD ErrorReason = 1
 	// INVALID_ARGUMENT. The bytes are not exactly one DER certificate.
 	ErrorReason_ERROR_REASON_INVALID_CERTIFICATE ErrorReason = 2
+	// INVALID_ARGUMENT. A private key that cannot be read or decrypted, does not
+	// fit its certificate, or is weak. It is not echoed.
+	ErrorReason_ERROR_REASON_INVALID_PRIVATE_KEY ErrorReason = 3
 	// OUT_OF_RANGE. The port is not in 1..65535.
 	ErrorReason_ERROR_REASON_PORT_OUT_OF_RANGE ErrorReason = 4
 	// INVALID_ARGUMENT. The host is empty.
@@ -64,6 +67,9 @@ const (
 	ErrorReason_ERROR_REASON_RESUME_TOKEN ErrorReason = 14
 	// UNAUTHENTICATED. The service cannot tell who the caller is.
 	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 15
+	// PERMISSION_DENIED. The operator does not allow this caller, or anybody, to
+	// do that.
+	ErrorReason_ERROR_REASON_NOT_ALLOWED ErrorReason = 16
 	// FAILED_PRECONDITION. The request_id was used with other arguments.
 	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 18
 	// PERMISSION_DENIED. The operator's egress policy refuses the target;
@@ -126,12 +132,24 @@ const (
 	ErrorReason_ERROR_REASON_CERTIFICATE_INVALID_CHAIN ErrorReason = 53
 	// FAILED_PRECONDITION. The chain reaches no trust anchor.
 	ErrorReason_ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS ErrorReason = 54
+	// FAILED_PRECONDITION. The issuer has revoked the leaf.
+	ErrorReason_ERROR_REASON_CERTIFICATE_REVOKED ErrorReason = 55
 	// FAILED_PRECONDITION. The certificate is refused for another cause; the
 	// report's problems say which.
 	ErrorReason_ERROR_REASON_CERTIFICATE_INVALID ErrorReason = 56
+	// FAILED_PRECONDITION. It could not be found out whether a certificate is
+	// revoked, and revocation is HARD.
+	ErrorReason_ERROR_REASON_REVOCATION_UNAVAILABLE ErrorReason = 58
+	// FAILED_PRECONDITION. The caller did not accept the certificate's problems.
+	ErrorReason_ERROR_REASON_DECISION_REFUSED ErrorReason = 59
+	// FAILED_PRECONDITION. No decision came within decision_timeout.
+	ErrorReason_ERROR_REASON_DECISION_TIMEOUT ErrorReason = 60
 	// FAILED_PRECONDITION. The chain could not be judged: it is larger than
-	// the service looks at.
+	// the service looks at, or a staple that it promises is missing.
 	ErrorReason_ERROR_REASON_CERTIFICATE_UNDETERMINED ErrorReason = 61
+	// FAILED_PRECONDITION. The caller keeps the key of its identity, and gave no
+	// signature, or one that does not verify.
+	ErrorReason_ERROR_REASON_SIGNATURE_FAILED ErrorReason = 62
 	// INTERNAL. A defect of the service; metadata `id` finds it in its logs.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 90
 )
@@ -142,6 +160,7 @@ var (
 		0:  "ERROR_REASON_UNSPECIFIED",
 		1:  "ERROR_REASON_INVALID_FIELD",
 		2:  "ERROR_REASON_INVALID_CERTIFICATE",
+		3:  "ERROR_REASON_INVALID_PRIVATE_KEY",
 		4:  "ERROR_REASON_PORT_OUT_OF_RANGE",
 		5:  "ERROR_REASON_HOST_REQUIRED",
 		6:  "ERROR_REASON_HOST_SYNTAX",
@@ -154,6 +173,7 @@ var (
 		13: "ERROR_REASON_SUPERSEDED",
 		14: "ERROR_REASON_RESUME_TOKEN",
 		15: "ERROR_REASON_UNAUTHENTICATED",
+		16: "ERROR_REASON_NOT_ALLOWED",
 		18: "ERROR_REASON_REQUEST_ID_REUSED",
 		20: "ERROR_REASON_EGRESS_DENIED",
 		21: "ERROR_REASON_LIMIT",
@@ -181,14 +201,20 @@ var (
 		52: "ERROR_REASON_CERTIFICATE_PRINCIPAL_MISMATCH",
 		53: "ERROR_REASON_CERTIFICATE_INVALID_CHAIN",
 		54: "ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS",
+		55: "ERROR_REASON_CERTIFICATE_REVOKED",
 		56: "ERROR_REASON_CERTIFICATE_INVALID",
+		58: "ERROR_REASON_REVOCATION_UNAVAILABLE",
+		59: "ERROR_REASON_DECISION_REFUSED",
+		60: "ERROR_REASON_DECISION_TIMEOUT",
 		61: "ERROR_REASON_CERTIFICATE_UNDETERMINED",
+		62: "ERROR_REASON_SIGNATURE_FAILED",
 		90: "ERROR_REASON_INTERNAL",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                    0,
 		"ERROR_REASON_INVALID_FIELD":                  1,
 		"ERROR_REASON_INVALID_CERTIFICATE":            2,
+		"ERROR_REASON_INVALID_PRIVATE_KEY":            3,
 		"ERROR_REASON_PORT_OUT_OF_RANGE":              4,
 		"ERROR_REASON_HOST_REQUIRED":                  5,
 		"ERROR_REASON_HOST_SYNTAX":                    6,
@@ -201,6 +227,7 @@ var (
 		"ERROR_REASON_SUPERSEDED":                     13,
 		"ERROR_REASON_RESUME_TOKEN":                   14,
 		"ERROR_REASON_UNAUTHENTICATED":                15,
+		"ERROR_REASON_NOT_ALLOWED":                    16,
 		"ERROR_REASON_REQUEST_ID_REUSED":              18,
 		"ERROR_REASON_EGRESS_DENIED":                  20,
 		"ERROR_REASON_LIMIT":                          21,
@@ -228,8 +255,13 @@ var (
 		"ERROR_REASON_CERTIFICATE_PRINCIPAL_MISMATCH": 52,
 		"ERROR_REASON_CERTIFICATE_INVALID_CHAIN":      53,
 		"ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS":  54,
+		"ERROR_REASON_CERTIFICATE_REVOKED":            55,
 		"ERROR_REASON_CERTIFICATE_INVALID":            56,
+		"ERROR_REASON_REVOCATION_UNAVAILABLE":         58,
+		"ERROR_REASON_DECISION_REFUSED":               59,
+		"ERROR_REASON_DECISION_TIMEOUT":               60,
 		"ERROR_REASON_CERTIFICATE_UNDETERMINED":       61,
+		"ERROR_REASON_SIGNATURE_FAILED":               62,
 		"ERROR_REASON_INTERNAL":                       90,
 	}
 )
@@ -350,11 +382,12 @@ const file_securesocket_v1_error_proto_rawDesc = "" +
 	"\bmetadata\x18\x04 \x03(\v2&.securesocket.v1.Failure.MetadataEntryR\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\x92\f\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\x8e\x0e\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12$\n" +
-	" ERROR_REASON_INVALID_CERTIFICATE\x10\x02\x12\"\n" +
+	" ERROR_REASON_INVALID_CERTIFICATE\x10\x02\x12$\n" +
+	" ERROR_REASON_INVALID_PRIVATE_KEY\x10\x03\x12\"\n" +
 	"\x1eERROR_REASON_PORT_OUT_OF_RANGE\x10\x04\x12\x1e\n" +
 	"\x1aERROR_REASON_HOST_REQUIRED\x10\x05\x12\x1c\n" +
 	"\x18ERROR_REASON_HOST_SYNTAX\x10\x06\x12%\n" +
@@ -367,7 +400,8 @@ const file_securesocket_v1_error_proto_rawDesc = "" +
 	"\x1bERROR_REASON_STREAM_GRAMMAR\x10\f\x12\x1b\n" +
 	"\x17ERROR_REASON_SUPERSEDED\x10\r\x12\x1d\n" +
 	"\x19ERROR_REASON_RESUME_TOKEN\x10\x0e\x12 \n" +
-	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x0f\x12\"\n" +
+	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x0f\x12\x1c\n" +
+	"\x18ERROR_REASON_NOT_ALLOWED\x10\x10\x12\"\n" +
 	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\x12\x12\x1e\n" +
 	"\x1aERROR_REASON_EGRESS_DENIED\x10\x14\x12\x16\n" +
 	"\x12ERROR_REASON_LIMIT\x10\x15\x12\x19\n" +
@@ -395,8 +429,13 @@ const file_securesocket_v1_error_proto_rawDesc = "" +
 	"+ERROR_REASON_CERTIFICATE_PRINCIPAL_MISMATCH\x104\x12*\n" +
 	"&ERROR_REASON_CERTIFICATE_INVALID_CHAIN\x105\x12.\n" +
 	"*ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS\x106\x12$\n" +
-	" ERROR_REASON_CERTIFICATE_INVALID\x108\x12)\n" +
-	"%ERROR_REASON_CERTIFICATE_UNDETERMINED\x10=\x12\x19\n" +
+	" ERROR_REASON_CERTIFICATE_REVOKED\x107\x12$\n" +
+	" ERROR_REASON_CERTIFICATE_INVALID\x108\x12'\n" +
+	"#ERROR_REASON_REVOCATION_UNAVAILABLE\x10:\x12!\n" +
+	"\x1dERROR_REASON_DECISION_REFUSED\x10;\x12!\n" +
+	"\x1dERROR_REASON_DECISION_TIMEOUT\x10<\x12)\n" +
+	"%ERROR_REASON_CERTIFICATE_UNDETERMINED\x10=\x12!\n" +
+	"\x1dERROR_REASON_SIGNATURE_FAILED\x10>\x12\x19\n" +
 	"\x15ERROR_REASON_INTERNAL\x10ZBl\n" +
 	"\x12io.securesocket.v1P\x01Z/securesocket/gen/securesocket/v1;securesocketv1\xaa\x02\x0fSecureSocket.V1\xea\x02\x10SecureSocket::V1b\x06proto3"
 

@@ -46,7 +46,7 @@ const (
 	CertificateStatus_CERTIFICATE_STATUS_INVALID_CHAIN CertificateStatus = 6
 	// No path reaches a trust anchor.
 	CertificateStatus_CERTIFICATE_STATUS_UNTRUSTED_SIGNERS CertificateStatus = 7
-	// The leaf was revoked. Not given while revocation is OFF.
+	// The leaf was revoked.
 	CertificateStatus_CERTIFICATE_STATUS_REVOKED CertificateStatus = 8
 	// Refused for another cause: the leaf's signature, key, purpose or form.
 	CertificateStatus_CERTIFICATE_STATUS_INVALID CertificateStatus = 9
@@ -129,6 +129,8 @@ const (
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_UNABLE_TO_GET_LOCAL_ISSUER_CERTIFICATE CertificateProblemCode = 11
 	// Only the leaf is there, and nothing to verify it with.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_UNABLE_TO_VERIFY_FIRST_CERTIFICATE CertificateProblemCode = 12
+	// The issuer has revoked it.
+	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_CERTIFICATE_REVOKED CertificateProblemCode = 13
 	// A certificate above the leaf is not a CA.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_INVALID_CA_CERTIFICATE CertificateProblemCode = 14
 	// More CAs below this one than it allows.
@@ -149,6 +151,12 @@ const (
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_WEAK_KEY CertificateProblemCode = 103
 	// The certificate cannot be read.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_MALFORMED_CERTIFICATE CertificateProblemCode = 104
+	// It could not be found out whether it is revoked, and revocation is HARD.
+	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_REVOCATION_UNKNOWN CertificateProblemCode = 105
+	// The leaf promises an OCSP staple (RFC 7633), and no valid one came.
+	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_STAPLE_REQUIRED CertificateProblemCode = 106
+	// No public key of the chain is one of spki_sha256_pins.
+	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_PIN_MISMATCH CertificateProblemCode = 107
 	// More or larger certificates than the service looks at.
 	CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_CHAIN_TOO_LARGE CertificateProblemCode = 108
 )
@@ -164,6 +172,7 @@ var (
 		10:  "CERTIFICATE_PROBLEM_CODE_SELF_SIGNED_CERTIFICATE_IN_CHAIN",
 		11:  "CERTIFICATE_PROBLEM_CODE_UNABLE_TO_GET_LOCAL_ISSUER_CERTIFICATE",
 		12:  "CERTIFICATE_PROBLEM_CODE_UNABLE_TO_VERIFY_FIRST_CERTIFICATE",
+		13:  "CERTIFICATE_PROBLEM_CODE_CERTIFICATE_REVOKED",
 		14:  "CERTIFICATE_PROBLEM_CODE_INVALID_CA_CERTIFICATE",
 		15:  "CERTIFICATE_PROBLEM_CODE_PATH_LENGTH_EXCEEDED",
 		16:  "CERTIFICATE_PROBLEM_CODE_INVALID_PURPOSE",
@@ -174,6 +183,9 @@ var (
 		102: "CERTIFICATE_PROBLEM_CODE_WEAK_SIGNATURE",
 		103: "CERTIFICATE_PROBLEM_CODE_WEAK_KEY",
 		104: "CERTIFICATE_PROBLEM_CODE_MALFORMED_CERTIFICATE",
+		105: "CERTIFICATE_PROBLEM_CODE_REVOCATION_UNKNOWN",
+		106: "CERTIFICATE_PROBLEM_CODE_STAPLE_REQUIRED",
+		107: "CERTIFICATE_PROBLEM_CODE_PIN_MISMATCH",
 		108: "CERTIFICATE_PROBLEM_CODE_CHAIN_TOO_LARGE",
 	}
 	CertificateProblemCode_value = map[string]int32{
@@ -185,6 +197,7 @@ var (
 		"CERTIFICATE_PROBLEM_CODE_SELF_SIGNED_CERTIFICATE_IN_CHAIN":       10,
 		"CERTIFICATE_PROBLEM_CODE_UNABLE_TO_GET_LOCAL_ISSUER_CERTIFICATE": 11,
 		"CERTIFICATE_PROBLEM_CODE_UNABLE_TO_VERIFY_FIRST_CERTIFICATE":     12,
+		"CERTIFICATE_PROBLEM_CODE_CERTIFICATE_REVOKED":                    13,
 		"CERTIFICATE_PROBLEM_CODE_INVALID_CA_CERTIFICATE":                 14,
 		"CERTIFICATE_PROBLEM_CODE_PATH_LENGTH_EXCEEDED":                   15,
 		"CERTIFICATE_PROBLEM_CODE_INVALID_PURPOSE":                        16,
@@ -195,6 +208,9 @@ var (
 		"CERTIFICATE_PROBLEM_CODE_WEAK_SIGNATURE":                         102,
 		"CERTIFICATE_PROBLEM_CODE_WEAK_KEY":                               103,
 		"CERTIFICATE_PROBLEM_CODE_MALFORMED_CERTIFICATE":                  104,
+		"CERTIFICATE_PROBLEM_CODE_REVOCATION_UNKNOWN":                     105,
+		"CERTIFICATE_PROBLEM_CODE_STAPLE_REQUIRED":                        106,
+		"CERTIFICATE_PROBLEM_CODE_PIN_MISMATCH":                           107,
 		"CERTIFICATE_PROBLEM_CODE_CHAIN_TOO_LARGE":                        108,
 	}
 )
@@ -226,6 +242,124 @@ func (CertificateProblemCode) EnumDescriptor() ([]byte, []int) {
 	return file_securesocket_v1_report_proto_rawDescGZIP(), []int{1}
 }
 
+// The answer.
+type RevocationResult_Outcome int32
+
+const (
+	// Never sent.
+	RevocationResult_OUTCOME_UNSPECIFIED RevocationResult_Outcome = 0
+	// Its issuer says that it is not revoked.
+	RevocationResult_OUTCOME_GOOD RevocationResult_Outcome = 1
+	// Its issuer has revoked it.
+	RevocationResult_OUTCOME_REVOKED RevocationResult_Outcome = 2
+	// Not known; detail says why.
+	RevocationResult_OUTCOME_NOT_CHECKED RevocationResult_Outcome = 3
+)
+
+// Enum value maps for RevocationResult_Outcome.
+var (
+	RevocationResult_Outcome_name = map[int32]string{
+		0: "OUTCOME_UNSPECIFIED",
+		1: "OUTCOME_GOOD",
+		2: "OUTCOME_REVOKED",
+		3: "OUTCOME_NOT_CHECKED",
+	}
+	RevocationResult_Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED": 0,
+		"OUTCOME_GOOD":        1,
+		"OUTCOME_REVOKED":     2,
+		"OUTCOME_NOT_CHECKED": 3,
+	}
+)
+
+func (x RevocationResult_Outcome) Enum() *RevocationResult_Outcome {
+	p := new(RevocationResult_Outcome)
+	*p = x
+	return p
+}
+
+func (x RevocationResult_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RevocationResult_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_securesocket_v1_report_proto_enumTypes[2].Descriptor()
+}
+
+func (RevocationResult_Outcome) Type() protoreflect.EnumType {
+	return &file_securesocket_v1_report_proto_enumTypes[2]
+}
+
+func (x RevocationResult_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RevocationResult_Outcome.Descriptor instead.
+func (RevocationResult_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_securesocket_v1_report_proto_rawDescGZIP(), []int{4, 0}
+}
+
+// Where the answer comes from.
+type RevocationResult_Source int32
+
+const (
+	// Nowhere.
+	RevocationResult_SOURCE_UNSPECIFIED RevocationResult_Source = 0
+	// An OCSP response that the peer sent in the handshake.
+	RevocationResult_SOURCE_STAPLE RevocationResult_Source = 1
+	// An OCSP responder.
+	RevocationResult_SOURCE_OCSP RevocationResult_Source = 2
+	// A certificate revocation list.
+	RevocationResult_SOURCE_CRL RevocationResult_Source = 3
+	// An earlier answer, still valid.
+	RevocationResult_SOURCE_CACHE RevocationResult_Source = 4
+)
+
+// Enum value maps for RevocationResult_Source.
+var (
+	RevocationResult_Source_name = map[int32]string{
+		0: "SOURCE_UNSPECIFIED",
+		1: "SOURCE_STAPLE",
+		2: "SOURCE_OCSP",
+		3: "SOURCE_CRL",
+		4: "SOURCE_CACHE",
+	}
+	RevocationResult_Source_value = map[string]int32{
+		"SOURCE_UNSPECIFIED": 0,
+		"SOURCE_STAPLE":      1,
+		"SOURCE_OCSP":        2,
+		"SOURCE_CRL":         3,
+		"SOURCE_CACHE":       4,
+	}
+)
+
+func (x RevocationResult_Source) Enum() *RevocationResult_Source {
+	p := new(RevocationResult_Source)
+	*p = x
+	return p
+}
+
+func (x RevocationResult_Source) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RevocationResult_Source) Descriptor() protoreflect.EnumDescriptor {
+	return file_securesocket_v1_report_proto_enumTypes[3].Descriptor()
+}
+
+func (RevocationResult_Source) Type() protoreflect.EnumType {
+	return &file_securesocket_v1_report_proto_enumTypes[3]
+}
+
+func (x RevocationResult_Source) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RevocationResult_Source.Descriptor instead.
+func (RevocationResult_Source) EnumDescriptor() ([]byte, []int) {
+	return file_securesocket_v1_report_proto_rawDescGZIP(), []int{4, 1}
+}
+
 // What trust rests on.
 type CertificateReport_TrustBasis int32
 
@@ -236,6 +370,8 @@ const (
 	CertificateReport_TRUST_BASIS_NONE CertificateReport_TrustBasis = 1
 	// Validation succeeded.
 	CertificateReport_TRUST_BASIS_VALIDATED CertificateReport_TrustBasis = 2
+	// The chain has problems, and the caller accepted exactly these.
+	CertificateReport_TRUST_BASIS_OVERRIDE CertificateReport_TrustBasis = 3
 )
 
 // Enum value maps for CertificateReport_TrustBasis.
@@ -244,11 +380,13 @@ var (
 		0: "TRUST_BASIS_UNSPECIFIED",
 		1: "TRUST_BASIS_NONE",
 		2: "TRUST_BASIS_VALIDATED",
+		3: "TRUST_BASIS_OVERRIDE",
 	}
 	CertificateReport_TrustBasis_value = map[string]int32{
 		"TRUST_BASIS_UNSPECIFIED": 0,
 		"TRUST_BASIS_NONE":        1,
 		"TRUST_BASIS_VALIDATED":   2,
+		"TRUST_BASIS_OVERRIDE":    3,
 	}
 )
 
@@ -263,11 +401,11 @@ func (x CertificateReport_TrustBasis) String() string {
 }
 
 func (CertificateReport_TrustBasis) Descriptor() protoreflect.EnumDescriptor {
-	return file_securesocket_v1_report_proto_enumTypes[2].Descriptor()
+	return file_securesocket_v1_report_proto_enumTypes[4].Descriptor()
 }
 
 func (CertificateReport_TrustBasis) Type() protoreflect.EnumType {
-	return &file_securesocket_v1_report_proto_enumTypes[2]
+	return &file_securesocket_v1_report_proto_enumTypes[4]
 }
 
 func (x CertificateReport_TrustBasis) Number() protoreflect.EnumNumber {
@@ -276,7 +414,7 @@ func (x CertificateReport_TrustBasis) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CertificateReport_TrustBasis.Descriptor instead.
 func (CertificateReport_TrustBasis) EnumDescriptor() ([]byte, []int) {
-	return file_securesocket_v1_report_proto_rawDescGZIP(), []int{4, 0}
+	return file_securesocket_v1_report_proto_rawDescGZIP(), []int{5, 0}
 }
 
 // One problem of one certificate, or of the chain as a whole.
@@ -762,6 +900,106 @@ func (x *Certificate) GetIsCa() bool {
 	return false
 }
 
+// What is known about the revocation of one certificate.
+type RevocationResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where in CertificateReport.judged_path, 0 = leaf.
+	Depth *int32 `protobuf:"varint,1,opt,name=depth,proto3,oneof" json:"depth,omitempty"`
+	// The answer.
+	Outcome RevocationResult_Outcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=securesocket.v1.RevocationResult_Outcome" json:"outcome,omitempty"`
+	// Where it comes from.
+	Source RevocationResult_Source `protobuf:"varint,3,opt,name=source,proto3,enum=securesocket.v1.RevocationResult_Source" json:"source,omitempty"`
+	// Why it was not checked, or why it was revoked.
+	Detail string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	// When the answer was true.
+	ThisUpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=this_update_time,json=thisUpdateTime,proto3" json:"this_update_time,omitempty"`
+	// When a newer one is due.
+	NextUpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next_update_time,json=nextUpdateTime,proto3" json:"next_update_time,omitempty"`
+	// Since when the certificate is revoked.
+	RevokedTime   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=revoked_time,json=revokedTime,proto3" json:"revoked_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevocationResult) Reset() {
+	*x = RevocationResult{}
+	mi := &file_securesocket_v1_report_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevocationResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevocationResult) ProtoMessage() {}
+
+func (x *RevocationResult) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_report_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevocationResult.ProtoReflect.Descriptor instead.
+func (*RevocationResult) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_report_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RevocationResult) GetDepth() int32 {
+	if x != nil && x.Depth != nil {
+		return *x.Depth
+	}
+	return 0
+}
+
+func (x *RevocationResult) GetOutcome() RevocationResult_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return RevocationResult_OUTCOME_UNSPECIFIED
+}
+
+func (x *RevocationResult) GetSource() RevocationResult_Source {
+	if x != nil {
+		return x.Source
+	}
+	return RevocationResult_SOURCE_UNSPECIFIED
+}
+
+func (x *RevocationResult) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *RevocationResult) GetThisUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ThisUpdateTime
+	}
+	return nil
+}
+
+func (x *RevocationResult) GetNextUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextUpdateTime
+	}
+	return nil
+}
+
+func (x *RevocationResult) GetRevokedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedTime
+	}
+	return nil
+}
+
 // The whole judgement of a peer's chain.
 type CertificateReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -769,14 +1007,17 @@ type CertificateReport struct {
 	Status CertificateStatus `protobuf:"varint,1,opt,name=status,proto3,enum=securesocket.v1.CertificateStatus" json:"status,omitempty"`
 	// What trust rests on.
 	TrustBasis CertificateReport_TrustBasis `protobuf:"varint,2,opt,name=trust_basis,json=trustBasis,proto3,enum=securesocket.v1.CertificateReport_TrustBasis" json:"trust_basis,omitempty"`
-	// What is wrong, the deciding problem among them; empty if and only if the
-	// status is TRUSTED.
+	// What is wrong, every problem of every certificate, in the order of Qt's
+	// sslErrors; empty if and only if the chain was validated.
 	Problems []*CertificateProblem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
 	// The certificates as the peer sent them, leaf first; empty where they could
 	// not be read.
 	PeerChain []*Certificate `protobuf:"bytes,4,rep,name=peer_chain,json=peerChain,proto3" json:"peer_chain,omitempty"`
 	// Leaf to trust anchor; empty unless validated.
 	VerifiedChain []*Certificate `protobuf:"bytes,5,rep,name=verified_chain,json=verifiedChain,proto3" json:"verified_chain,omitempty"`
+	// What is known about revocation, per certificate below the anchor; empty
+	// where nothing was asked.
+	Revocation []*RevocationResult `protobuf:"bytes,6,rep,name=revocation,proto3" json:"revocation,omitempty"`
 	// The name that was verified; of several the one that was found, else the
 	// first.
 	VerifyName string `protobuf:"bytes,7,opt,name=verify_name,json=verifyName,proto3" json:"verify_name,omitempty"`
@@ -786,14 +1027,18 @@ type CertificateReport struct {
 	Warnings []string `protobuf:"bytes,9,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// What was judged, leaf first: from the peer, the session or the trust
 	// store.
-	JudgedPath    []*Certificate `protobuf:"bytes,10,rep,name=judged_path,json=judgedPath,proto3" json:"judged_path,omitempty"`
+	JudgedPath []*Certificate `protobuf:"bytes,10,rep,name=judged_path,json=judgedPath,proto3" json:"judged_path,omitempty"`
+	// Which anchors it was judged by: "system", "service", "defaults", "session".
+	StoreName string `protobuf:"bytes,11,opt,name=store_name,json=storeName,proto3" json:"store_name,omitempty"`
+	// SHA-256 over the sorted SHA-256 hashes of these anchors.
+	StoreSha256   []byte `protobuf:"bytes,12,opt,name=store_sha256,json=storeSha256,proto3" json:"store_sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CertificateReport) Reset() {
 	*x = CertificateReport{}
-	mi := &file_securesocket_v1_report_proto_msgTypes[4]
+	mi := &file_securesocket_v1_report_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +1050,7 @@ func (x *CertificateReport) String() string {
 func (*CertificateReport) ProtoMessage() {}
 
 func (x *CertificateReport) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_report_proto_msgTypes[4]
+	mi := &file_securesocket_v1_report_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +1063,7 @@ func (x *CertificateReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateReport.ProtoReflect.Descriptor instead.
 func (*CertificateReport) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_report_proto_rawDescGZIP(), []int{4}
+	return file_securesocket_v1_report_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CertificateReport) GetStatus() CertificateStatus {
@@ -856,6 +1101,13 @@ func (x *CertificateReport) GetVerifiedChain() []*Certificate {
 	return nil
 }
 
+func (x *CertificateReport) GetRevocation() []*RevocationResult {
+	if x != nil {
+		return x.Revocation
+	}
+	return nil
+}
+
 func (x *CertificateReport) GetVerifyName() string {
 	if x != nil {
 		return x.VerifyName
@@ -880,6 +1132,20 @@ func (x *CertificateReport) GetWarnings() []string {
 func (x *CertificateReport) GetJudgedPath() []*Certificate {
 	if x != nil {
 		return x.JudgedPath
+	}
+	return nil
+}
+
+func (x *CertificateReport) GetStoreName() string {
+	if x != nil {
+		return x.StoreName
+	}
+	return ""
+}
+
+func (x *CertificateReport) GetStoreSha256() []byte {
+	if x != nil {
+		return x.StoreSha256
 	}
 	return nil
 }
@@ -935,7 +1201,28 @@ const file_securesocket_v1_report_proto_rawDesc = "" +
 	"\fip_addresses\x18\x11 \x03(\tR\vipAddresses\x12'\n" +
 	"\x0femail_addresses\x18\x12 \x03(\tR\x0eemailAddresses\x12\x12\n" +
 	"\x04uris\x18\x13 \x03(\tR\x04uris\x12\x13\n" +
-	"\x05is_ca\x18\x14 \x01(\bR\x04isCa\"\xfb\x04\n" +
+	"\x05is_ca\x18\x14 \x01(\bR\x04isCa\"\xed\x04\n" +
+	"\x10RevocationResult\x12\x19\n" +
+	"\x05depth\x18\x01 \x01(\x05H\x00R\x05depth\x88\x01\x01\x12C\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2).securesocket.v1.RevocationResult.OutcomeR\aoutcome\x12@\n" +
+	"\x06source\x18\x03 \x01(\x0e2(.securesocket.v1.RevocationResult.SourceR\x06source\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\x12D\n" +
+	"\x10this_update_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0ethisUpdateTime\x12D\n" +
+	"\x10next_update_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0enextUpdateTime\x12=\n" +
+	"\frevoked_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vrevokedTime\"b\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fOUTCOME_GOOD\x10\x01\x12\x13\n" +
+	"\x0fOUTCOME_REVOKED\x10\x02\x12\x17\n" +
+	"\x13OUTCOME_NOT_CHECKED\x10\x03\"f\n" +
+	"\x06Source\x12\x16\n" +
+	"\x12SOURCE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSOURCE_STAPLE\x10\x01\x12\x0f\n" +
+	"\vSOURCE_OCSP\x10\x02\x12\x0e\n" +
+	"\n" +
+	"SOURCE_CRL\x10\x03\x12\x10\n" +
+	"\fSOURCE_CACHE\x10\x04B\b\n" +
+	"\x06_depth\"\x9a\x06\n" +
 	"\x11CertificateReport\x12:\n" +
 	"\x06status\x18\x01 \x01(\x0e2\".securesocket.v1.CertificateStatusR\x06status\x12N\n" +
 	"\vtrust_basis\x18\x02 \x01(\x0e2-.securesocket.v1.CertificateReport.TrustBasisR\n" +
@@ -943,19 +1230,26 @@ const file_securesocket_v1_report_proto_rawDesc = "" +
 	"\bproblems\x18\x03 \x03(\v2#.securesocket.v1.CertificateProblemR\bproblems\x12;\n" +
 	"\n" +
 	"peer_chain\x18\x04 \x03(\v2\x1c.securesocket.v1.CertificateR\tpeerChain\x12C\n" +
-	"\x0everified_chain\x18\x05 \x03(\v2\x1c.securesocket.v1.CertificateR\rverifiedChain\x12\x1f\n" +
+	"\x0everified_chain\x18\x05 \x03(\v2\x1c.securesocket.v1.CertificateR\rverifiedChain\x12A\n" +
+	"\n" +
+	"revocation\x18\x06 \x03(\v2!.securesocket.v1.RevocationResultR\n" +
+	"revocation\x12\x1f\n" +
 	"\vverify_name\x18\a \x01(\tR\n" +
 	"verifyName\x12?\n" +
 	"\rvalidate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fvalidateTime\x12\x1a\n" +
 	"\bwarnings\x18\t \x03(\tR\bwarnings\x12=\n" +
 	"\vjudged_path\x18\n" +
 	" \x03(\v2\x1c.securesocket.v1.CertificateR\n" +
-	"judgedPath\"Z\n" +
+	"judgedPath\x12\x1d\n" +
+	"\n" +
+	"store_name\x18\v \x01(\tR\tstoreName\x12!\n" +
+	"\fstore_sha256\x18\f \x01(\fR\vstoreSha256\"t\n" +
 	"\n" +
 	"TrustBasis\x12\x1b\n" +
 	"\x17TRUST_BASIS_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10TRUST_BASIS_NONE\x10\x01\x12\x19\n" +
-	"\x15TRUST_BASIS_VALIDATED\x10\x02*\xf8\x02\n" +
+	"\x15TRUST_BASIS_VALIDATED\x10\x02\x12\x18\n" +
+	"\x14TRUST_BASIS_OVERRIDE\x10\x03*\xf8\x02\n" +
 	"\x11CertificateStatus\x12\"\n" +
 	"\x1eCERTIFICATE_STATUS_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aCERTIFICATE_STATUS_UNKNOWN\x10\x01\x12\x1e\n" +
@@ -966,7 +1260,7 @@ const file_securesocket_v1_report_proto_rawDesc = "" +
 	" CERTIFICATE_STATUS_INVALID_CHAIN\x10\x06\x12(\n" +
 	"$CERTIFICATE_STATUS_UNTRUSTED_SIGNERS\x10\a\x12\x1e\n" +
 	"\x1aCERTIFICATE_STATUS_REVOKED\x10\b\x12\x1e\n" +
-	"\x1aCERTIFICATE_STATUS_INVALID\x10\t*\x81\b\n" +
+	"\x1aCERTIFICATE_STATUS_INVALID\x10\t*\xbd\t\n" +
 	"\x16CertificateProblemCode\x12(\n" +
 	"$CERTIFICATE_PROBLEM_CODE_UNSPECIFIED\x10\x00\x129\n" +
 	"5CERTIFICATE_PROBLEM_CODE_CERTIFICATE_SIGNATURE_FAILED\x10\x04\x126\n" +
@@ -976,7 +1270,8 @@ const file_securesocket_v1_report_proto_rawDesc = "" +
 	"9CERTIFICATE_PROBLEM_CODE_SELF_SIGNED_CERTIFICATE_IN_CHAIN\x10\n" +
 	"\x12C\n" +
 	"?CERTIFICATE_PROBLEM_CODE_UNABLE_TO_GET_LOCAL_ISSUER_CERTIFICATE\x10\v\x12?\n" +
-	";CERTIFICATE_PROBLEM_CODE_UNABLE_TO_VERIFY_FIRST_CERTIFICATE\x10\f\x123\n" +
+	";CERTIFICATE_PROBLEM_CODE_UNABLE_TO_VERIFY_FIRST_CERTIFICATE\x10\f\x120\n" +
+	",CERTIFICATE_PROBLEM_CODE_CERTIFICATE_REVOKED\x10\r\x123\n" +
 	"/CERTIFICATE_PROBLEM_CODE_INVALID_CA_CERTIFICATE\x10\x0e\x121\n" +
 	"-CERTIFICATE_PROBLEM_CODE_PATH_LENGTH_EXCEEDED\x10\x0f\x12,\n" +
 	"(CERTIFICATE_PROBLEM_CODE_INVALID_PURPOSE\x10\x10\x12/\n" +
@@ -986,7 +1281,10 @@ const file_securesocket_v1_report_proto_rawDesc = "" +
 	"5CERTIFICATE_PROBLEM_CODE_UNHANDLED_CRITICAL_EXTENSION\x10e\x12+\n" +
 	"'CERTIFICATE_PROBLEM_CODE_WEAK_SIGNATURE\x10f\x12%\n" +
 	"!CERTIFICATE_PROBLEM_CODE_WEAK_KEY\x10g\x122\n" +
-	".CERTIFICATE_PROBLEM_CODE_MALFORMED_CERTIFICATE\x10h\x12,\n" +
+	".CERTIFICATE_PROBLEM_CODE_MALFORMED_CERTIFICATE\x10h\x12/\n" +
+	"+CERTIFICATE_PROBLEM_CODE_REVOCATION_UNKNOWN\x10i\x12,\n" +
+	"(CERTIFICATE_PROBLEM_CODE_STAPLE_REQUIRED\x10j\x12)\n" +
+	"%CERTIFICATE_PROBLEM_CODE_PIN_MISMATCH\x10k\x12,\n" +
 	"(CERTIFICATE_PROBLEM_CODE_CHAIN_TOO_LARGE\x10lBl\n" +
 	"\x12io.securesocket.v1P\x01Z/securesocket/gen/securesocket/v1;securesocketv1\xaa\x02\x0fSecureSocket.V1\xea\x02\x10SecureSocket::V1b\x06proto3"
 
@@ -1002,38 +1300,47 @@ func file_securesocket_v1_report_proto_rawDescGZIP() []byte {
 	return file_securesocket_v1_report_proto_rawDescData
 }
 
-var file_securesocket_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_securesocket_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_securesocket_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_securesocket_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_securesocket_v1_report_proto_goTypes = []any{
 	(CertificateStatus)(0),            // 0: securesocket.v1.CertificateStatus
 	(CertificateProblemCode)(0),       // 1: securesocket.v1.CertificateProblemCode
-	(CertificateReport_TrustBasis)(0), // 2: securesocket.v1.CertificateReport.TrustBasis
-	(*CertificateProblem)(nil),        // 3: securesocket.v1.CertificateProblem
-	(*DistinguishedName)(nil),         // 4: securesocket.v1.DistinguishedName
-	(*Attribute)(nil),                 // 5: securesocket.v1.Attribute
-	(*Certificate)(nil),               // 6: securesocket.v1.Certificate
-	(*CertificateReport)(nil),         // 7: securesocket.v1.CertificateReport
-	(*timestamppb.Timestamp)(nil),     // 8: google.protobuf.Timestamp
+	(RevocationResult_Outcome)(0),     // 2: securesocket.v1.RevocationResult.Outcome
+	(RevocationResult_Source)(0),      // 3: securesocket.v1.RevocationResult.Source
+	(CertificateReport_TrustBasis)(0), // 4: securesocket.v1.CertificateReport.TrustBasis
+	(*CertificateProblem)(nil),        // 5: securesocket.v1.CertificateProblem
+	(*DistinguishedName)(nil),         // 6: securesocket.v1.DistinguishedName
+	(*Attribute)(nil),                 // 7: securesocket.v1.Attribute
+	(*Certificate)(nil),               // 8: securesocket.v1.Certificate
+	(*RevocationResult)(nil),          // 9: securesocket.v1.RevocationResult
+	(*CertificateReport)(nil),         // 10: securesocket.v1.CertificateReport
+	(*timestamppb.Timestamp)(nil),     // 11: google.protobuf.Timestamp
 }
 var file_securesocket_v1_report_proto_depIdxs = []int32{
 	1,  // 0: securesocket.v1.CertificateProblem.code:type_name -> securesocket.v1.CertificateProblemCode
-	5,  // 1: securesocket.v1.DistinguishedName.attributes:type_name -> securesocket.v1.Attribute
-	4,  // 2: securesocket.v1.Certificate.subject:type_name -> securesocket.v1.DistinguishedName
-	4,  // 3: securesocket.v1.Certificate.issuer:type_name -> securesocket.v1.DistinguishedName
-	8,  // 4: securesocket.v1.Certificate.not_before_time:type_name -> google.protobuf.Timestamp
-	8,  // 5: securesocket.v1.Certificate.not_after_time:type_name -> google.protobuf.Timestamp
-	0,  // 6: securesocket.v1.CertificateReport.status:type_name -> securesocket.v1.CertificateStatus
-	2,  // 7: securesocket.v1.CertificateReport.trust_basis:type_name -> securesocket.v1.CertificateReport.TrustBasis
-	3,  // 8: securesocket.v1.CertificateReport.problems:type_name -> securesocket.v1.CertificateProblem
-	6,  // 9: securesocket.v1.CertificateReport.peer_chain:type_name -> securesocket.v1.Certificate
-	6,  // 10: securesocket.v1.CertificateReport.verified_chain:type_name -> securesocket.v1.Certificate
-	8,  // 11: securesocket.v1.CertificateReport.validate_time:type_name -> google.protobuf.Timestamp
-	6,  // 12: securesocket.v1.CertificateReport.judged_path:type_name -> securesocket.v1.Certificate
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	7,  // 1: securesocket.v1.DistinguishedName.attributes:type_name -> securesocket.v1.Attribute
+	6,  // 2: securesocket.v1.Certificate.subject:type_name -> securesocket.v1.DistinguishedName
+	6,  // 3: securesocket.v1.Certificate.issuer:type_name -> securesocket.v1.DistinguishedName
+	11, // 4: securesocket.v1.Certificate.not_before_time:type_name -> google.protobuf.Timestamp
+	11, // 5: securesocket.v1.Certificate.not_after_time:type_name -> google.protobuf.Timestamp
+	2,  // 6: securesocket.v1.RevocationResult.outcome:type_name -> securesocket.v1.RevocationResult.Outcome
+	3,  // 7: securesocket.v1.RevocationResult.source:type_name -> securesocket.v1.RevocationResult.Source
+	11, // 8: securesocket.v1.RevocationResult.this_update_time:type_name -> google.protobuf.Timestamp
+	11, // 9: securesocket.v1.RevocationResult.next_update_time:type_name -> google.protobuf.Timestamp
+	11, // 10: securesocket.v1.RevocationResult.revoked_time:type_name -> google.protobuf.Timestamp
+	0,  // 11: securesocket.v1.CertificateReport.status:type_name -> securesocket.v1.CertificateStatus
+	4,  // 12: securesocket.v1.CertificateReport.trust_basis:type_name -> securesocket.v1.CertificateReport.TrustBasis
+	5,  // 13: securesocket.v1.CertificateReport.problems:type_name -> securesocket.v1.CertificateProblem
+	8,  // 14: securesocket.v1.CertificateReport.peer_chain:type_name -> securesocket.v1.Certificate
+	8,  // 15: securesocket.v1.CertificateReport.verified_chain:type_name -> securesocket.v1.Certificate
+	9,  // 16: securesocket.v1.CertificateReport.revocation:type_name -> securesocket.v1.RevocationResult
+	11, // 17: securesocket.v1.CertificateReport.validate_time:type_name -> google.protobuf.Timestamp
+	8,  // 18: securesocket.v1.CertificateReport.judged_path:type_name -> securesocket.v1.Certificate
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_report_proto_init() }
@@ -1042,13 +1349,14 @@ func file_securesocket_v1_report_proto_init() {
 		return
 	}
 	file_securesocket_v1_report_proto_msgTypes[0].OneofWrappers = []any{}
+	file_securesocket_v1_report_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_securesocket_v1_report_proto_rawDesc), len(file_securesocket_v1_report_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   5,
+			NumEnums:      5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

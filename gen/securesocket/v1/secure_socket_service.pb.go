@@ -88,6 +88,63 @@ func (WaitRequest_Condition) EnumDescriptor() ([]byte, []int) {
 	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{17, 0}
 }
 
+// A channel binding.
+type ExportKeyingMaterialRequest_ChannelBinding int32
+
+const (
+	// None: label and length say what is wanted.
+	ExportKeyingMaterialRequest_CHANNEL_BINDING_UNSPECIFIED ExportKeyingMaterialRequest_ChannelBinding = 0
+	// RFC 9266; 32 bytes.
+	ExportKeyingMaterialRequest_CHANNEL_BINDING_TLS_EXPORTER ExportKeyingMaterialRequest_ChannelBinding = 1
+	// RFC 5929, section 4: a hash of the peer's certificate.
+	ExportKeyingMaterialRequest_CHANNEL_BINDING_TLS_SERVER_END_POINT ExportKeyingMaterialRequest_ChannelBinding = 2
+	// RFC 5929, section 3: the first Finished message. TLS 1.2 and below.
+	ExportKeyingMaterialRequest_CHANNEL_BINDING_TLS_UNIQUE ExportKeyingMaterialRequest_ChannelBinding = 3
+)
+
+// Enum value maps for ExportKeyingMaterialRequest_ChannelBinding.
+var (
+	ExportKeyingMaterialRequest_ChannelBinding_name = map[int32]string{
+		0: "CHANNEL_BINDING_UNSPECIFIED",
+		1: "CHANNEL_BINDING_TLS_EXPORTER",
+		2: "CHANNEL_BINDING_TLS_SERVER_END_POINT",
+		3: "CHANNEL_BINDING_TLS_UNIQUE",
+	}
+	ExportKeyingMaterialRequest_ChannelBinding_value = map[string]int32{
+		"CHANNEL_BINDING_UNSPECIFIED":          0,
+		"CHANNEL_BINDING_TLS_EXPORTER":         1,
+		"CHANNEL_BINDING_TLS_SERVER_END_POINT": 2,
+		"CHANNEL_BINDING_TLS_UNIQUE":           3,
+	}
+)
+
+func (x ExportKeyingMaterialRequest_ChannelBinding) Enum() *ExportKeyingMaterialRequest_ChannelBinding {
+	p := new(ExportKeyingMaterialRequest_ChannelBinding)
+	*p = x
+	return p
+}
+
+func (x ExportKeyingMaterialRequest_ChannelBinding) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExportKeyingMaterialRequest_ChannelBinding) Descriptor() protoreflect.EnumDescriptor {
+	return file_securesocket_v1_secure_socket_service_proto_enumTypes[1].Descriptor()
+}
+
+func (ExportKeyingMaterialRequest_ChannelBinding) Type() protoreflect.EnumType {
+	return &file_securesocket_v1_secure_socket_service_proto_enumTypes[1]
+}
+
+func (x ExportKeyingMaterialRequest_ChannelBinding) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExportKeyingMaterialRequest_ChannelBinding.Descriptor instead.
+func (ExportKeyingMaterialRequest_ChannelBinding) EnumDescriptor() ([]byte, []int) {
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{23, 0}
+}
+
 // Nothing is asked.
 type GetCapabilitiesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1450,6 +1507,235 @@ func (x *GetCertificateStatusResponse) GetGeneration() int64 {
 	return 0
 }
 
+// Asks for keying material: either a channel binding, or label and length.
+type ExportKeyingMaterialRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Optional. Instead of label, context and length.
+	ChannelBinding ExportKeyingMaterialRequest_ChannelBinding `protobuf:"varint,2,opt,name=channel_binding,json=channelBinding,proto3,enum=securesocket.v1.ExportKeyingMaterialRequest_ChannelBinding" json:"channel_binding,omitempty"`
+	// An exporter label of 1 to 255 bytes.
+	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	// Optional. Absent and empty differ under TLS 1.2. At most 255 bytes.
+	Context []byte `protobuf:"bytes,4,opt,name=context,proto3,oneof" json:"context,omitempty"`
+	// 1 to 1,024 bytes.
+	Length int32 `protobuf:"varint,5,opt,name=length,proto3" json:"length,omitempty"`
+	// Optional. 0 = the current one.
+	Generation    int64 `protobuf:"varint,6,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportKeyingMaterialRequest) Reset() {
+	*x = ExportKeyingMaterialRequest{}
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportKeyingMaterialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportKeyingMaterialRequest) ProtoMessage() {}
+
+func (x *ExportKeyingMaterialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportKeyingMaterialRequest.ProtoReflect.Descriptor instead.
+func (*ExportKeyingMaterialRequest) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ExportKeyingMaterialRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *ExportKeyingMaterialRequest) GetChannelBinding() ExportKeyingMaterialRequest_ChannelBinding {
+	if x != nil {
+		return x.ChannelBinding
+	}
+	return ExportKeyingMaterialRequest_CHANNEL_BINDING_UNSPECIFIED
+}
+
+func (x *ExportKeyingMaterialRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ExportKeyingMaterialRequest) GetContext() []byte {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ExportKeyingMaterialRequest) GetLength() int32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *ExportKeyingMaterialRequest) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+// Keying material; as secret as the connection.
+type ExportKeyingMaterialResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bytes.
+	Material      []byte `protobuf:"bytes,1,opt,name=material,proto3" json:"material,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportKeyingMaterialResponse) Reset() {
+	*x = ExportKeyingMaterialResponse{}
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportKeyingMaterialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportKeyingMaterialResponse) ProtoMessage() {}
+
+func (x *ExportKeyingMaterialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportKeyingMaterialResponse.ProtoReflect.Descriptor instead.
+func (*ExportKeyingMaterialResponse) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ExportKeyingMaterialResponse) GetMaterial() []byte {
+	if x != nil {
+		return x.Material
+	}
+	return nil
+}
+
+// Answers a decision_request.
+type DecideRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Required.
+	Decision      *CertificateDecision `protobuf:"bytes,2,opt,name=decision,proto3" json:"decision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecideRequest) Reset() {
+	*x = DecideRequest{}
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecideRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecideRequest) ProtoMessage() {}
+
+func (x *DecideRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecideRequest.ProtoReflect.Descriptor instead.
+func (*DecideRequest) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *DecideRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *DecideRequest) GetDecision() *CertificateDecision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+// The answer was taken.
+type DecideResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecideResponse) Reset() {
+	*x = DecideResponse{}
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecideResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecideResponse) ProtoMessage() {}
+
+func (x *DecideResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecideResponse.ProtoReflect.Descriptor instead.
+func (*DecideResponse) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{26}
+}
+
 var File_securesocket_v1_secure_socket_service_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
@@ -1558,7 +1844,32 @@ const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\x06report\x18\x02 \x01(\v2\".securesocket.v1.CertificateReportR\x06report\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x03R\n" +
-	"generation2\xd1\b\n" +
+	"generation\"\xbb\x03\n" +
+	"\x1bExportKeyingMaterialRequest\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12d\n" +
+	"\x0fchannel_binding\x18\x02 \x01(\x0e2;.securesocket.v1.ExportKeyingMaterialRequest.ChannelBindingR\x0echannelBinding\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\x12\x1d\n" +
+	"\acontext\x18\x04 \x01(\fH\x00R\acontext\x88\x01\x01\x12\x16\n" +
+	"\x06length\x18\x05 \x01(\x05R\x06length\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x06 \x01(\x03R\n" +
+	"generation\"\x9d\x01\n" +
+	"\x0eChannelBinding\x12\x1f\n" +
+	"\x1bCHANNEL_BINDING_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cCHANNEL_BINDING_TLS_EXPORTER\x10\x01\x12(\n" +
+	"$CHANNEL_BINDING_TLS_SERVER_END_POINT\x10\x02\x12\x1e\n" +
+	"\x1aCHANNEL_BINDING_TLS_UNIQUE\x10\x03B\n" +
+	"\n" +
+	"\b_context\":\n" +
+	"\x1cExportKeyingMaterialResponse\x12\x1a\n" +
+	"\bmaterial\x18\x01 \x01(\fR\bmaterial\"p\n" +
+	"\rDecideRequest\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12@\n" +
+	"\bdecision\x18\x02 \x01(\v2$.securesocket.v1.CertificateDecisionR\bdecision\"\x10\n" +
+	"\x0eDecideResponse2\x91\n" +
+	"\n" +
 	"\x13SecureSocketService\x12d\n" +
 	"\x0fGetCapabilities\x12'.securesocket.v1.GetCapabilitiesRequest\x1a(.securesocket.v1.GetCapabilitiesResponse\x12^\n" +
 	"\rCreateSession\x12%.securesocket.v1.CreateSessionRequest\x1a&.securesocket.v1.CreateSessionResponse\x12U\n" +
@@ -1571,7 +1882,9 @@ const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\x05Close\x12\x1d.securesocket.v1.CloseRequest\x1a\x1e.securesocket.v1.CloseResponse\x12C\n" +
 	"\x04Wait\x12\x1c.securesocket.v1.WaitRequest\x1a\x1d.securesocket.v1.WaitResponse\x12a\n" +
 	"\x0eAddCertificate\x12&.securesocket.v1.AddCertificateRequest\x1a'.securesocket.v1.AddCertificateResponse\x12s\n" +
-	"\x14GetCertificateStatus\x12,.securesocket.v1.GetCertificateStatusRequest\x1a-.securesocket.v1.GetCertificateStatusResponse\x12M\n" +
+	"\x14GetCertificateStatus\x12,.securesocket.v1.GetCertificateStatusRequest\x1a-.securesocket.v1.GetCertificateStatusResponse\x12s\n" +
+	"\x14ExportKeyingMaterial\x12,.securesocket.v1.ExportKeyingMaterialRequest\x1a-.securesocket.v1.ExportKeyingMaterialResponse\x12I\n" +
+	"\x06Decide\x12\x1e.securesocket.v1.DecideRequest\x1a\x1f.securesocket.v1.DecideResponse\x12M\n" +
 	"\x06Attach\x12\x1e.securesocket.v1.AttachRequest\x1a\x1f.securesocket.v1.AttachResponse(\x010\x01Bl\n" +
 	"\x12io.securesocket.v1P\x01Z/securesocket/gen/securesocket/v1;securesocketv1\xaa\x02\x0fSecureSocket.V1\xea\x02\x10SecureSocket::V1b\x06proto3"
 
@@ -1587,97 +1900,109 @@ func file_securesocket_v1_secure_socket_service_proto_rawDescGZIP() []byte {
 	return file_securesocket_v1_secure_socket_service_proto_rawDescData
 }
 
-var file_securesocket_v1_secure_socket_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_securesocket_v1_secure_socket_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_securesocket_v1_secure_socket_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_securesocket_v1_secure_socket_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_securesocket_v1_secure_socket_service_proto_goTypes = []any{
-	(WaitRequest_Condition)(0),           // 0: securesocket.v1.WaitRequest.Condition
-	(*GetCapabilitiesRequest)(nil),       // 1: securesocket.v1.GetCapabilitiesRequest
-	(*GetCapabilitiesResponse)(nil),      // 2: securesocket.v1.GetCapabilitiesResponse
-	(*Limits)(nil),                       // 3: securesocket.v1.Limits
-	(*CreateSessionRequest)(nil),         // 4: securesocket.v1.CreateSessionRequest
-	(*CreateSessionResponse)(nil),        // 5: securesocket.v1.CreateSessionResponse
-	(*GetSessionRequest)(nil),            // 6: securesocket.v1.GetSessionRequest
-	(*GetSessionResponse)(nil),           // 7: securesocket.v1.GetSessionResponse
-	(*ListSessionsRequest)(nil),          // 8: securesocket.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 9: securesocket.v1.ListSessionsResponse
-	(*UpdateSessionRequest)(nil),         // 10: securesocket.v1.UpdateSessionRequest
-	(*UpdateSessionResponse)(nil),        // 11: securesocket.v1.UpdateSessionResponse
-	(*DeleteSessionRequest)(nil),         // 12: securesocket.v1.DeleteSessionRequest
-	(*DeleteSessionResponse)(nil),        // 13: securesocket.v1.DeleteSessionResponse
-	(*ConnectRequest)(nil),               // 14: securesocket.v1.ConnectRequest
-	(*ConnectResponse)(nil),              // 15: securesocket.v1.ConnectResponse
-	(*CloseRequest)(nil),                 // 16: securesocket.v1.CloseRequest
-	(*CloseResponse)(nil),                // 17: securesocket.v1.CloseResponse
-	(*WaitRequest)(nil),                  // 18: securesocket.v1.WaitRequest
-	(*WaitResponse)(nil),                 // 19: securesocket.v1.WaitResponse
-	(*AddCertificateRequest)(nil),        // 20: securesocket.v1.AddCertificateRequest
-	(*AddCertificateResponse)(nil),       // 21: securesocket.v1.AddCertificateResponse
-	(*GetCertificateStatusRequest)(nil),  // 22: securesocket.v1.GetCertificateStatusRequest
-	(*GetCertificateStatusResponse)(nil), // 23: securesocket.v1.GetCertificateStatusResponse
-	(ProtocolVersion)(0),                 // 24: securesocket.v1.ProtocolVersion
-	(*CipherInfo)(nil),                   // 25: securesocket.v1.CipherInfo
-	(*SessionSettings)(nil),              // 26: securesocket.v1.SessionSettings
-	(*Session)(nil),                      // 27: securesocket.v1.Session
-	(*fieldmaskpb.FieldMask)(nil),        // 28: google.protobuf.FieldMask
-	(*CloseSocket)(nil),                  // 29: securesocket.v1.CloseSocket
-	(*durationpb.Duration)(nil),          // 30: google.protobuf.Duration
-	(*Failure)(nil),                      // 31: securesocket.v1.Failure
-	(*Certificate)(nil),                  // 32: securesocket.v1.Certificate
-	(CertificateStatus)(0),               // 33: securesocket.v1.CertificateStatus
-	(*CertificateReport)(nil),            // 34: securesocket.v1.CertificateReport
-	(*AttachRequest)(nil),                // 35: securesocket.v1.AttachRequest
-	(*AttachResponse)(nil),               // 36: securesocket.v1.AttachResponse
+	(WaitRequest_Condition)(0),                      // 0: securesocket.v1.WaitRequest.Condition
+	(ExportKeyingMaterialRequest_ChannelBinding)(0), // 1: securesocket.v1.ExportKeyingMaterialRequest.ChannelBinding
+	(*GetCapabilitiesRequest)(nil),                  // 2: securesocket.v1.GetCapabilitiesRequest
+	(*GetCapabilitiesResponse)(nil),                 // 3: securesocket.v1.GetCapabilitiesResponse
+	(*Limits)(nil),                                  // 4: securesocket.v1.Limits
+	(*CreateSessionRequest)(nil),                    // 5: securesocket.v1.CreateSessionRequest
+	(*CreateSessionResponse)(nil),                   // 6: securesocket.v1.CreateSessionResponse
+	(*GetSessionRequest)(nil),                       // 7: securesocket.v1.GetSessionRequest
+	(*GetSessionResponse)(nil),                      // 8: securesocket.v1.GetSessionResponse
+	(*ListSessionsRequest)(nil),                     // 9: securesocket.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),                    // 10: securesocket.v1.ListSessionsResponse
+	(*UpdateSessionRequest)(nil),                    // 11: securesocket.v1.UpdateSessionRequest
+	(*UpdateSessionResponse)(nil),                   // 12: securesocket.v1.UpdateSessionResponse
+	(*DeleteSessionRequest)(nil),                    // 13: securesocket.v1.DeleteSessionRequest
+	(*DeleteSessionResponse)(nil),                   // 14: securesocket.v1.DeleteSessionResponse
+	(*ConnectRequest)(nil),                          // 15: securesocket.v1.ConnectRequest
+	(*ConnectResponse)(nil),                         // 16: securesocket.v1.ConnectResponse
+	(*CloseRequest)(nil),                            // 17: securesocket.v1.CloseRequest
+	(*CloseResponse)(nil),                           // 18: securesocket.v1.CloseResponse
+	(*WaitRequest)(nil),                             // 19: securesocket.v1.WaitRequest
+	(*WaitResponse)(nil),                            // 20: securesocket.v1.WaitResponse
+	(*AddCertificateRequest)(nil),                   // 21: securesocket.v1.AddCertificateRequest
+	(*AddCertificateResponse)(nil),                  // 22: securesocket.v1.AddCertificateResponse
+	(*GetCertificateStatusRequest)(nil),             // 23: securesocket.v1.GetCertificateStatusRequest
+	(*GetCertificateStatusResponse)(nil),            // 24: securesocket.v1.GetCertificateStatusResponse
+	(*ExportKeyingMaterialRequest)(nil),             // 25: securesocket.v1.ExportKeyingMaterialRequest
+	(*ExportKeyingMaterialResponse)(nil),            // 26: securesocket.v1.ExportKeyingMaterialResponse
+	(*DecideRequest)(nil),                           // 27: securesocket.v1.DecideRequest
+	(*DecideResponse)(nil),                          // 28: securesocket.v1.DecideResponse
+	(ProtocolVersion)(0),                            // 29: securesocket.v1.ProtocolVersion
+	(*CipherInfo)(nil),                              // 30: securesocket.v1.CipherInfo
+	(*SessionSettings)(nil),                         // 31: securesocket.v1.SessionSettings
+	(*Session)(nil),                                 // 32: securesocket.v1.Session
+	(*fieldmaskpb.FieldMask)(nil),                   // 33: google.protobuf.FieldMask
+	(*CloseSocket)(nil),                             // 34: securesocket.v1.CloseSocket
+	(*durationpb.Duration)(nil),                     // 35: google.protobuf.Duration
+	(*Failure)(nil),                                 // 36: securesocket.v1.Failure
+	(*Certificate)(nil),                             // 37: securesocket.v1.Certificate
+	(CertificateStatus)(0),                          // 38: securesocket.v1.CertificateStatus
+	(*CertificateReport)(nil),                       // 39: securesocket.v1.CertificateReport
+	(*CertificateDecision)(nil),                     // 40: securesocket.v1.CertificateDecision
+	(*AttachRequest)(nil),                           // 41: securesocket.v1.AttachRequest
+	(*AttachResponse)(nil),                          // 42: securesocket.v1.AttachResponse
 }
 var file_securesocket_v1_secure_socket_service_proto_depIdxs = []int32{
-	24, // 0: securesocket.v1.GetCapabilitiesResponse.versions:type_name -> securesocket.v1.ProtocolVersion
-	25, // 1: securesocket.v1.GetCapabilitiesResponse.cipher_suites:type_name -> securesocket.v1.CipherInfo
-	3,  // 2: securesocket.v1.GetCapabilitiesResponse.limits:type_name -> securesocket.v1.Limits
-	26, // 3: securesocket.v1.CreateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
-	27, // 4: securesocket.v1.CreateSessionResponse.session:type_name -> securesocket.v1.Session
-	27, // 5: securesocket.v1.GetSessionResponse.session:type_name -> securesocket.v1.Session
-	27, // 6: securesocket.v1.ListSessionsResponse.sessions:type_name -> securesocket.v1.Session
-	26, // 7: securesocket.v1.UpdateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
-	28, // 8: securesocket.v1.UpdateSessionRequest.update_mask:type_name -> google.protobuf.FieldMask
-	27, // 9: securesocket.v1.UpdateSessionResponse.session:type_name -> securesocket.v1.Session
-	27, // 10: securesocket.v1.ConnectResponse.session:type_name -> securesocket.v1.Session
-	29, // 11: securesocket.v1.CloseRequest.close:type_name -> securesocket.v1.CloseSocket
-	27, // 12: securesocket.v1.CloseResponse.session:type_name -> securesocket.v1.Session
+	29, // 0: securesocket.v1.GetCapabilitiesResponse.versions:type_name -> securesocket.v1.ProtocolVersion
+	30, // 1: securesocket.v1.GetCapabilitiesResponse.cipher_suites:type_name -> securesocket.v1.CipherInfo
+	4,  // 2: securesocket.v1.GetCapabilitiesResponse.limits:type_name -> securesocket.v1.Limits
+	31, // 3: securesocket.v1.CreateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
+	32, // 4: securesocket.v1.CreateSessionResponse.session:type_name -> securesocket.v1.Session
+	32, // 5: securesocket.v1.GetSessionResponse.session:type_name -> securesocket.v1.Session
+	32, // 6: securesocket.v1.ListSessionsResponse.sessions:type_name -> securesocket.v1.Session
+	31, // 7: securesocket.v1.UpdateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
+	33, // 8: securesocket.v1.UpdateSessionRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 9: securesocket.v1.UpdateSessionResponse.session:type_name -> securesocket.v1.Session
+	32, // 10: securesocket.v1.ConnectResponse.session:type_name -> securesocket.v1.Session
+	34, // 11: securesocket.v1.CloseRequest.close:type_name -> securesocket.v1.CloseSocket
+	32, // 12: securesocket.v1.CloseResponse.session:type_name -> securesocket.v1.Session
 	0,  // 13: securesocket.v1.WaitRequest.condition:type_name -> securesocket.v1.WaitRequest.Condition
-	30, // 14: securesocket.v1.WaitRequest.timeout:type_name -> google.protobuf.Duration
-	27, // 15: securesocket.v1.WaitResponse.session:type_name -> securesocket.v1.Session
-	31, // 16: securesocket.v1.WaitResponse.cause:type_name -> securesocket.v1.Failure
-	32, // 17: securesocket.v1.AddCertificateResponse.certificate:type_name -> securesocket.v1.Certificate
-	33, // 18: securesocket.v1.GetCertificateStatusResponse.status:type_name -> securesocket.v1.CertificateStatus
-	34, // 19: securesocket.v1.GetCertificateStatusResponse.report:type_name -> securesocket.v1.CertificateReport
-	1,  // 20: securesocket.v1.SecureSocketService.GetCapabilities:input_type -> securesocket.v1.GetCapabilitiesRequest
-	4,  // 21: securesocket.v1.SecureSocketService.CreateSession:input_type -> securesocket.v1.CreateSessionRequest
-	6,  // 22: securesocket.v1.SecureSocketService.GetSession:input_type -> securesocket.v1.GetSessionRequest
-	8,  // 23: securesocket.v1.SecureSocketService.ListSessions:input_type -> securesocket.v1.ListSessionsRequest
-	10, // 24: securesocket.v1.SecureSocketService.UpdateSession:input_type -> securesocket.v1.UpdateSessionRequest
-	12, // 25: securesocket.v1.SecureSocketService.DeleteSession:input_type -> securesocket.v1.DeleteSessionRequest
-	14, // 26: securesocket.v1.SecureSocketService.Connect:input_type -> securesocket.v1.ConnectRequest
-	16, // 27: securesocket.v1.SecureSocketService.Close:input_type -> securesocket.v1.CloseRequest
-	18, // 28: securesocket.v1.SecureSocketService.Wait:input_type -> securesocket.v1.WaitRequest
-	20, // 29: securesocket.v1.SecureSocketService.AddCertificate:input_type -> securesocket.v1.AddCertificateRequest
-	22, // 30: securesocket.v1.SecureSocketService.GetCertificateStatus:input_type -> securesocket.v1.GetCertificateStatusRequest
-	35, // 31: securesocket.v1.SecureSocketService.Attach:input_type -> securesocket.v1.AttachRequest
-	2,  // 32: securesocket.v1.SecureSocketService.GetCapabilities:output_type -> securesocket.v1.GetCapabilitiesResponse
-	5,  // 33: securesocket.v1.SecureSocketService.CreateSession:output_type -> securesocket.v1.CreateSessionResponse
-	7,  // 34: securesocket.v1.SecureSocketService.GetSession:output_type -> securesocket.v1.GetSessionResponse
-	9,  // 35: securesocket.v1.SecureSocketService.ListSessions:output_type -> securesocket.v1.ListSessionsResponse
-	11, // 36: securesocket.v1.SecureSocketService.UpdateSession:output_type -> securesocket.v1.UpdateSessionResponse
-	13, // 37: securesocket.v1.SecureSocketService.DeleteSession:output_type -> securesocket.v1.DeleteSessionResponse
-	15, // 38: securesocket.v1.SecureSocketService.Connect:output_type -> securesocket.v1.ConnectResponse
-	17, // 39: securesocket.v1.SecureSocketService.Close:output_type -> securesocket.v1.CloseResponse
-	19, // 40: securesocket.v1.SecureSocketService.Wait:output_type -> securesocket.v1.WaitResponse
-	21, // 41: securesocket.v1.SecureSocketService.AddCertificate:output_type -> securesocket.v1.AddCertificateResponse
-	23, // 42: securesocket.v1.SecureSocketService.GetCertificateStatus:output_type -> securesocket.v1.GetCertificateStatusResponse
-	36, // 43: securesocket.v1.SecureSocketService.Attach:output_type -> securesocket.v1.AttachResponse
-	32, // [32:44] is the sub-list for method output_type
-	20, // [20:32] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	35, // 14: securesocket.v1.WaitRequest.timeout:type_name -> google.protobuf.Duration
+	32, // 15: securesocket.v1.WaitResponse.session:type_name -> securesocket.v1.Session
+	36, // 16: securesocket.v1.WaitResponse.cause:type_name -> securesocket.v1.Failure
+	37, // 17: securesocket.v1.AddCertificateResponse.certificate:type_name -> securesocket.v1.Certificate
+	38, // 18: securesocket.v1.GetCertificateStatusResponse.status:type_name -> securesocket.v1.CertificateStatus
+	39, // 19: securesocket.v1.GetCertificateStatusResponse.report:type_name -> securesocket.v1.CertificateReport
+	1,  // 20: securesocket.v1.ExportKeyingMaterialRequest.channel_binding:type_name -> securesocket.v1.ExportKeyingMaterialRequest.ChannelBinding
+	40, // 21: securesocket.v1.DecideRequest.decision:type_name -> securesocket.v1.CertificateDecision
+	2,  // 22: securesocket.v1.SecureSocketService.GetCapabilities:input_type -> securesocket.v1.GetCapabilitiesRequest
+	5,  // 23: securesocket.v1.SecureSocketService.CreateSession:input_type -> securesocket.v1.CreateSessionRequest
+	7,  // 24: securesocket.v1.SecureSocketService.GetSession:input_type -> securesocket.v1.GetSessionRequest
+	9,  // 25: securesocket.v1.SecureSocketService.ListSessions:input_type -> securesocket.v1.ListSessionsRequest
+	11, // 26: securesocket.v1.SecureSocketService.UpdateSession:input_type -> securesocket.v1.UpdateSessionRequest
+	13, // 27: securesocket.v1.SecureSocketService.DeleteSession:input_type -> securesocket.v1.DeleteSessionRequest
+	15, // 28: securesocket.v1.SecureSocketService.Connect:input_type -> securesocket.v1.ConnectRequest
+	17, // 29: securesocket.v1.SecureSocketService.Close:input_type -> securesocket.v1.CloseRequest
+	19, // 30: securesocket.v1.SecureSocketService.Wait:input_type -> securesocket.v1.WaitRequest
+	21, // 31: securesocket.v1.SecureSocketService.AddCertificate:input_type -> securesocket.v1.AddCertificateRequest
+	23, // 32: securesocket.v1.SecureSocketService.GetCertificateStatus:input_type -> securesocket.v1.GetCertificateStatusRequest
+	25, // 33: securesocket.v1.SecureSocketService.ExportKeyingMaterial:input_type -> securesocket.v1.ExportKeyingMaterialRequest
+	27, // 34: securesocket.v1.SecureSocketService.Decide:input_type -> securesocket.v1.DecideRequest
+	41, // 35: securesocket.v1.SecureSocketService.Attach:input_type -> securesocket.v1.AttachRequest
+	3,  // 36: securesocket.v1.SecureSocketService.GetCapabilities:output_type -> securesocket.v1.GetCapabilitiesResponse
+	6,  // 37: securesocket.v1.SecureSocketService.CreateSession:output_type -> securesocket.v1.CreateSessionResponse
+	8,  // 38: securesocket.v1.SecureSocketService.GetSession:output_type -> securesocket.v1.GetSessionResponse
+	10, // 39: securesocket.v1.SecureSocketService.ListSessions:output_type -> securesocket.v1.ListSessionsResponse
+	12, // 40: securesocket.v1.SecureSocketService.UpdateSession:output_type -> securesocket.v1.UpdateSessionResponse
+	14, // 41: securesocket.v1.SecureSocketService.DeleteSession:output_type -> securesocket.v1.DeleteSessionResponse
+	16, // 42: securesocket.v1.SecureSocketService.Connect:output_type -> securesocket.v1.ConnectResponse
+	18, // 43: securesocket.v1.SecureSocketService.Close:output_type -> securesocket.v1.CloseResponse
+	20, // 44: securesocket.v1.SecureSocketService.Wait:output_type -> securesocket.v1.WaitResponse
+	22, // 45: securesocket.v1.SecureSocketService.AddCertificate:output_type -> securesocket.v1.AddCertificateResponse
+	24, // 46: securesocket.v1.SecureSocketService.GetCertificateStatus:output_type -> securesocket.v1.GetCertificateStatusResponse
+	26, // 47: securesocket.v1.SecureSocketService.ExportKeyingMaterial:output_type -> securesocket.v1.ExportKeyingMaterialResponse
+	28, // 48: securesocket.v1.SecureSocketService.Decide:output_type -> securesocket.v1.DecideResponse
+	42, // 49: securesocket.v1.SecureSocketService.Attach:output_type -> securesocket.v1.AttachResponse
+	36, // [36:50] is the sub-list for method output_type
+	22, // [22:36] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_secure_socket_service_proto_init() }
@@ -1690,13 +2015,14 @@ func file_securesocket_v1_secure_socket_service_proto_init() {
 	file_securesocket_v1_session_proto_init()
 	file_securesocket_v1_settings_proto_init()
 	file_securesocket_v1_stream_proto_init()
+	file_securesocket_v1_secure_socket_service_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_securesocket_v1_secure_socket_service_proto_rawDesc), len(file_securesocket_v1_secure_socket_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   23,
+			NumEnums:      2,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

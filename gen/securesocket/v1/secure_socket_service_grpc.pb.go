@@ -30,6 +30,8 @@ const (
 	SecureSocketService_Wait_FullMethodName                 = "/securesocket.v1.SecureSocketService/Wait"
 	SecureSocketService_AddCertificate_FullMethodName       = "/securesocket.v1.SecureSocketService/AddCertificate"
 	SecureSocketService_GetCertificateStatus_FullMethodName = "/securesocket.v1.SecureSocketService/GetCertificateStatus"
+	SecureSocketService_ExportKeyingMaterial_FullMethodName = "/securesocket.v1.SecureSocketService/ExportKeyingMaterial"
+	SecureSocketService_Decide_FullMethodName               = "/securesocket.v1.SecureSocketService/Decide"
 	SecureSocketService_Attach_FullMethodName               = "/securesocket.v1.SecureSocketService/Attach"
 )
 
@@ -68,7 +70,8 @@ type SecureSocketServiceClient interface {
 	//
 	// State: the service is not draining. Caller: anybody, who becomes the
 	// owner. Idempotent by request_id. Reasons: INVALID_FIELD, UNSUPPORTED,
-	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, LIMIT, DRAINING,
+	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED (the operator forbids ASK), LIMIT, DRAINING,
 	// REQUEST_ID_REUSED, SESSION_NOT_FOUND (the session of that request_id is
 	// gone).
 	CreateSession(ctx context.Context, in *CreateSessionRequest, opts ...grpc.CallOption) (*CreateSessionResponse, error)
@@ -86,7 +89,8 @@ type SecureSocketServiceClient interface {
 	// they take effect from. tcp.no_delay takes effect at once.
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
-	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, SESSION_NOT_FOUND.
+	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED, SESSION_NOT_FOUND.
 	UpdateSession(ctx context.Context, in *UpdateSessionRequest, opts ...grpc.CallOption) (*UpdateSessionResponse, error)
 	// Ends the connection, if there is one, and forgets the session.
 	//
@@ -110,7 +114,9 @@ type SecureSocketServiceClient interface {
 	// PEER_RESET, PEER_TRUNCATED, ALPN_MISMATCH, CERTIFICATE_EXPIRED,
 	// CERTIFICATE_NOT_YET_VALID, CERTIFICATE_PRINCIPAL_MISMATCH,
 	// CERTIFICATE_INVALID_CHAIN, CERTIFICATE_UNTRUSTED_SIGNERS,
-	// CERTIFICATE_INVALID, CERTIFICATE_UNDETERMINED, CANCELLED (also: another
+	// CERTIFICATE_REVOKED, CERTIFICATE_INVALID, CERTIFICATE_UNDETERMINED,
+	// REVOCATION_UNAVAILABLE, DECISION_REFUSED, DECISION_TIMEOUT,
+	// SIGNATURE_FAILED, CANCELLED (also: another
 	// Connect, Close or DeleteSession ended the attempt).
 	Connect(ctx context.Context, in *ConnectRequest, opts ...grpc.CallOption) (*ConnectResponse, error)
 	// Ends the connection or one half of it; the session stays. Returns when
@@ -142,6 +148,20 @@ type SecureSocketServiceClient interface {
 	// Caller: the owner. Idempotent. Reasons: INVALID_FIELD, SESSION_NOT_FOUND,
 	// SESSION_STATE (another generation is current).
 	GetCertificateStatus(ctx context.Context, in *GetCertificateStatusRequest, opts ...grpc.CallOption) (*GetCertificateStatusResponse, error)
+	// Returns keying material of the connection (RFC 5705, RFC 8446 section 7.5)
+	// or the data of a channel binding (RFC 5929, RFC 9266).
+	//
+	// State: encrypted. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
+	// SESSION_NOT_FOUND, SESSION_STATE (not encrypted, or another generation),
+	// UNSUPPORTED (this connection has none: tls-unique under TLS 1.3; an exporter
+	// under TLS 1.2 without the extended master secret).
+	ExportKeyingMaterial(ctx context.Context, in *ExportKeyingMaterialRequest, opts ...grpc.CallOption) (*ExportKeyingMaterialResponse, error)
+	// Answers an open decision_request, as the frame `decision` does.
+	//
+	// State: any. Caller: the owner. The answer to a question that is closed by
+	// now changes nothing. Reasons: INVALID_FIELD, SESSION_NOT_FOUND,
+	// SESSION_STATE (the question was never asked).
+	Decide(ctx context.Context, in *DecideRequest, opts ...grpc.CallOption) (*DecideResponse, error)
 	// The data stream: bytes both ways and lifecycle events. AttachRequest has
 	// the grammar.
 	//
@@ -273,6 +293,26 @@ func (c *secureSocketServiceClient) GetCertificateStatus(ctx context.Context, in
 	return out, nil
 }
 
+func (c *secureSocketServiceClient) ExportKeyingMaterial(ctx context.Context, in *ExportKeyingMaterialRequest, opts ...grpc.CallOption) (*ExportKeyingMaterialResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportKeyingMaterialResponse)
+	err := c.cc.Invoke(ctx, SecureSocketService_ExportKeyingMaterial_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secureSocketServiceClient) Decide(ctx context.Context, in *DecideRequest, opts ...grpc.CallOption) (*DecideResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DecideResponse)
+	err := c.cc.Invoke(ctx, SecureSocketService_Decide_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *secureSocketServiceClient) Attach(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AttachRequest, AttachResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &SecureSocketService_ServiceDesc.Streams[0], SecureSocketService_Attach_FullMethodName, cOpts...)
@@ -321,7 +361,8 @@ type SecureSocketServiceServer interface {
 	//
 	// State: the service is not draining. Caller: anybody, who becomes the
 	// owner. Idempotent by request_id. Reasons: INVALID_FIELD, UNSUPPORTED,
-	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, LIMIT, DRAINING,
+	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED (the operator forbids ASK), LIMIT, DRAINING,
 	// REQUEST_ID_REUSED, SESSION_NOT_FOUND (the session of that request_id is
 	// gone).
 	CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error)
@@ -339,7 +380,8 @@ type SecureSocketServiceServer interface {
 	// they take effect from. tcp.no_delay takes effect at once.
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
-	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, SESSION_NOT_FOUND.
+	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED, SESSION_NOT_FOUND.
 	UpdateSession(context.Context, *UpdateSessionRequest) (*UpdateSessionResponse, error)
 	// Ends the connection, if there is one, and forgets the session.
 	//
@@ -363,7 +405,9 @@ type SecureSocketServiceServer interface {
 	// PEER_RESET, PEER_TRUNCATED, ALPN_MISMATCH, CERTIFICATE_EXPIRED,
 	// CERTIFICATE_NOT_YET_VALID, CERTIFICATE_PRINCIPAL_MISMATCH,
 	// CERTIFICATE_INVALID_CHAIN, CERTIFICATE_UNTRUSTED_SIGNERS,
-	// CERTIFICATE_INVALID, CERTIFICATE_UNDETERMINED, CANCELLED (also: another
+	// CERTIFICATE_REVOKED, CERTIFICATE_INVALID, CERTIFICATE_UNDETERMINED,
+	// REVOCATION_UNAVAILABLE, DECISION_REFUSED, DECISION_TIMEOUT,
+	// SIGNATURE_FAILED, CANCELLED (also: another
 	// Connect, Close or DeleteSession ended the attempt).
 	Connect(context.Context, *ConnectRequest) (*ConnectResponse, error)
 	// Ends the connection or one half of it; the session stays. Returns when
@@ -395,6 +439,20 @@ type SecureSocketServiceServer interface {
 	// Caller: the owner. Idempotent. Reasons: INVALID_FIELD, SESSION_NOT_FOUND,
 	// SESSION_STATE (another generation is current).
 	GetCertificateStatus(context.Context, *GetCertificateStatusRequest) (*GetCertificateStatusResponse, error)
+	// Returns keying material of the connection (RFC 5705, RFC 8446 section 7.5)
+	// or the data of a channel binding (RFC 5929, RFC 9266).
+	//
+	// State: encrypted. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
+	// SESSION_NOT_FOUND, SESSION_STATE (not encrypted, or another generation),
+	// UNSUPPORTED (this connection has none: tls-unique under TLS 1.3; an exporter
+	// under TLS 1.2 without the extended master secret).
+	ExportKeyingMaterial(context.Context, *ExportKeyingMaterialRequest) (*ExportKeyingMaterialResponse, error)
+	// Answers an open decision_request, as the frame `decision` does.
+	//
+	// State: any. Caller: the owner. The answer to a question that is closed by
+	// now changes nothing. Reasons: INVALID_FIELD, SESSION_NOT_FOUND,
+	// SESSION_STATE (the question was never asked).
+	Decide(context.Context, *DecideRequest) (*DecideResponse, error)
 	// The data stream: bytes both ways and lifecycle events. AttachRequest has
 	// the grammar.
 	//
@@ -448,6 +506,12 @@ func (UnimplementedSecureSocketServiceServer) AddCertificate(context.Context, *A
 }
 func (UnimplementedSecureSocketServiceServer) GetCertificateStatus(context.Context, *GetCertificateStatusRequest) (*GetCertificateStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCertificateStatus not implemented")
+}
+func (UnimplementedSecureSocketServiceServer) ExportKeyingMaterial(context.Context, *ExportKeyingMaterialRequest) (*ExportKeyingMaterialResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportKeyingMaterial not implemented")
+}
+func (UnimplementedSecureSocketServiceServer) Decide(context.Context, *DecideRequest) (*DecideResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Decide not implemented")
 }
 func (UnimplementedSecureSocketServiceServer) Attach(grpc.BidiStreamingServer[AttachRequest, AttachResponse]) error {
 	return status.Error(codes.Unimplemented, "method Attach not implemented")
@@ -671,6 +735,42 @@ func _SecureSocketService_GetCertificateStatus_Handler(srv interface{}, ctx cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SecureSocketService_ExportKeyingMaterial_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportKeyingMaterialRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecureSocketServiceServer).ExportKeyingMaterial(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecureSocketService_ExportKeyingMaterial_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecureSocketServiceServer).ExportKeyingMaterial(ctx, req.(*ExportKeyingMaterialRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecureSocketService_Decide_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DecideRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecureSocketServiceServer).Decide(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecureSocketService_Decide_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecureSocketServiceServer).Decide(ctx, req.(*DecideRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SecureSocketService_Attach_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(SecureSocketServiceServer).Attach(&grpc.GenericServerStream[AttachRequest, AttachResponse]{ServerStream: stream})
 }
@@ -728,6 +828,14 @@ var SecureSocketService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCertificateStatus",
 			Handler:    _SecureSocketService_GetCertificateStatus_Handler,
+		},
+		{
+			MethodName: "ExportKeyingMaterial",
+			Handler:    _SecureSocketService_ExportKeyingMaterial_Handler,
+		},
+		{
+			MethodName: "Decide",
+			Handler:    _SecureSocketService_Decide_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -303,13 +303,25 @@ func (x *Endpoint) GetPort() int32 {
 	return 0
 }
 
-// A cipher suite.
+// A cipher suite (Qt: QSslCipher).
 type CipherInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenSSL's name for it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Its IANA name.
 	IanaName string `protobuf:"bytes,2,opt,name=iana_name,json=ianaName,proto3" json:"iana_name,omitempty"`
-	// The newest protocol version that has it, "TLSv1.3" or "TLSv1.2".
+	// The oldest protocol version that has it, "TLSv1.3", "TLSv1.2" or "TLSv1".
 	Protocol string `protobuf:"bytes,3,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// "ECDH" or "RSA"; "any" in TLS 1.3, where the group decides.
+	KeyExchangeMethod string `protobuf:"bytes,4,opt,name=key_exchange_method,json=keyExchangeMethod,proto3" json:"key_exchange_method,omitempty"`
+	// "ECDSA" or "RSA"; "any" in TLS 1.3, where the certificate decides.
+	AuthenticationMethod string `protobuf:"bytes,5,opt,name=authentication_method,json=authenticationMethod,proto3" json:"authentication_method,omitempty"`
+	// As "AESGCM(128)".
+	EncryptionMethod string `protobuf:"bytes,6,opt,name=encryption_method,json=encryptionMethod,proto3" json:"encryption_method,omitempty"`
+	// Key bits that the cipher is as strong as.
+	UsedBits int32 `protobuf:"varint,7,opt,name=used_bits,json=usedBits,proto3" json:"used_bits,omitempty"`
+	// Key bits that the cipher has.
+	SupportedBits int32 `protobuf:"varint,8,opt,name=supported_bits,json=supportedBits,proto3" json:"supported_bits,omitempty"`
 	// Its IANA number.
 	IanaId        int32 `protobuf:"varint,9,opt,name=iana_id,json=ianaId,proto3" json:"iana_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -346,6 +358,13 @@ func (*CipherInfo) Descriptor() ([]byte, []int) {
 	return file_securesocket_v1_session_proto_rawDescGZIP(), []int{1}
 }
 
+func (x *CipherInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 func (x *CipherInfo) GetIanaName() string {
 	if x != nil {
 		return x.IanaName
@@ -358,6 +377,41 @@ func (x *CipherInfo) GetProtocol() string {
 		return x.Protocol
 	}
 	return ""
+}
+
+func (x *CipherInfo) GetKeyExchangeMethod() string {
+	if x != nil {
+		return x.KeyExchangeMethod
+	}
+	return ""
+}
+
+func (x *CipherInfo) GetAuthenticationMethod() string {
+	if x != nil {
+		return x.AuthenticationMethod
+	}
+	return ""
+}
+
+func (x *CipherInfo) GetEncryptionMethod() string {
+	if x != nil {
+		return x.EncryptionMethod
+	}
+	return ""
+}
+
+func (x *CipherInfo) GetUsedBits() int32 {
+	if x != nil {
+		return x.UsedBits
+	}
+	return 0
+}
+
+func (x *CipherInfo) GetSupportedBits() int32 {
+	if x != nil {
+		return x.SupportedBits
+	}
+	return 0
 }
 
 func (x *CipherInfo) GetIanaId() int32 {
@@ -531,10 +585,14 @@ type Timeline struct {
 	Dns *Span `protobuf:"bytes,2,opt,name=dns,proto3" json:"dns,omitempty"`
 	// TCP, over all addresses tried.
 	Tcp *Span `protobuf:"bytes,3,opt,name=tcp,proto3" json:"tcp,omitempty"`
-	// The TLS handshake; validation lies inside it.
+	// The TLS handshake; validation and decision lie inside it.
 	Handshake *Span `protobuf:"bytes,4,opt,name=handshake,proto3" json:"handshake,omitempty"`
-	// The judgement of the peer's chain.
-	Validation    *Span `protobuf:"bytes,5,opt,name=validation,proto3" json:"validation,omitempty"`
+	// The judgement of the peer's chain; revocation lies inside it.
+	Validation *Span `protobuf:"bytes,5,opt,name=validation,proto3" json:"validation,omitempty"`
+	// The check for revocation.
+	Revocation *Span `protobuf:"bytes,6,opt,name=revocation,proto3" json:"revocation,omitempty"`
+	// The wait for the caller's decision.
+	Decision      *Span `protobuf:"bytes,7,opt,name=decision,proto3" json:"decision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -604,6 +662,20 @@ func (x *Timeline) GetValidation() *Span {
 	return nil
 }
 
+func (x *Timeline) GetRevocation() *Span {
+	if x != nil {
+		return x.Revocation
+	}
+	return nil
+}
+
+func (x *Timeline) GetDecision() *Span {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
 // A session as it is now.
 type Session struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -630,7 +702,7 @@ type Session struct {
 	// UNKNOWN until a verdict; it stays after the end, until the next Connect.
 	CertificateStatus CertificateStatus `protobuf:"varint,11,opt,name=certificate_status,json=certificateStatus,proto3,enum=securesocket.v1.CertificateStatus" json:"certificate_status,omitempty"`
 	// The settings as the caller gave them, without those that this version has
-	// no choice about.
+	// no choice about; identities in public form.
 	Settings *SessionSettings `protobuf:"bytes,12,opt,name=settings,proto3" json:"settings,omitempty"`
 	// Bytes received from the peer, this generation.
 	ReceivedBytes int64 `protobuf:"varint,13,opt,name=received_bytes,json=receivedBytes,proto3" json:"received_bytes,omitempty"`
@@ -659,7 +731,8 @@ type Session struct {
 	Owner string `protobuf:"bytes,23,opt,name=owner,proto3" json:"owner,omitempty"`
 	// The last attach_seq accepted; 0 before the first attach.
 	AttachSeq int64 `protobuf:"varint,24,opt,name=attach_seq,json=attachSeq,proto3" json:"attach_seq,omitempty"`
-	// The settings with every default filled in.
+	// The settings with every default filled in, the caller's first; identities
+	// in public form.
 	EffectiveSettings *SessionSettings `protobuf:"bytes,25,opt,name=effective_settings,json=effectiveSettings,proto3" json:"effective_settings,omitempty"`
 	// How the peer's direction ended; unset while it is open.
 	ReadCause CloseCause `protobuf:"varint,26,opt,name=read_cause,json=readCause,proto3,enum=securesocket.v1.CloseCause" json:"read_cause,omitempty"`
@@ -895,11 +968,17 @@ const file_securesocket_v1_session_proto_rawDesc = "" +
 	"\x1dsecuresocket/v1/session.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1esecuresocket/v1/settings.proto\"8\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\x05R\x04port\"^\n" +
+	"\x04port\x18\x02 \x01(\x05R\x04port\"\xc8\x02\n" +
 	"\n" +
-	"CipherInfo\x12\x1b\n" +
+	"CipherInfo\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\tiana_name\x18\x02 \x01(\tR\bianaName\x12\x1a\n" +
-	"\bprotocol\x18\x03 \x01(\tR\bprotocol\x12\x17\n" +
+	"\bprotocol\x18\x03 \x01(\tR\bprotocol\x12.\n" +
+	"\x13key_exchange_method\x18\x04 \x01(\tR\x11keyExchangeMethod\x123\n" +
+	"\x15authentication_method\x18\x05 \x01(\tR\x14authenticationMethod\x12+\n" +
+	"\x11encryption_method\x18\x06 \x01(\tR\x10encryptionMethod\x12\x1b\n" +
+	"\tused_bits\x18\a \x01(\x05R\busedBits\x12%\n" +
+	"\x0esupported_bits\x18\b \x01(\x05R\rsupportedBits\x12\x17\n" +
 	"\aiana_id\x18\t \x01(\x05R\x06ianaId\"\x94\x02\n" +
 	"\bTlsState\x12:\n" +
 	"\aversion\x18\x01 \x01(\x0e2 .securesocket.v1.ProtocolVersionR\aversion\x12!\n" +
@@ -912,7 +991,7 @@ const file_securesocket_v1_session_proto_rawDesc = "" +
 	"\x06cipher\x18\a \x01(\v2\x1b.securesocket.v1.CipherInfoR\x06cipher\"n\n" +
 	"\x04Span\x12/\n" +
 	"\x05start\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05start\x125\n" +
-	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\"\xf7\x01\n" +
+	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\"\xe1\x02\n" +
 	"\bTimeline\x12-\n" +
 	"\x06policy\x18\x01 \x01(\v2\x15.securesocket.v1.SpanR\x06policy\x12'\n" +
 	"\x03dns\x18\x02 \x01(\v2\x15.securesocket.v1.SpanR\x03dns\x12'\n" +
@@ -920,7 +999,11 @@ const file_securesocket_v1_session_proto_rawDesc = "" +
 	"\thandshake\x18\x04 \x01(\v2\x15.securesocket.v1.SpanR\thandshake\x125\n" +
 	"\n" +
 	"validation\x18\x05 \x01(\v2\x15.securesocket.v1.SpanR\n" +
-	"validation\"\x8a\n" +
+	"validation\x125\n" +
+	"\n" +
+	"revocation\x18\x06 \x01(\v2\x15.securesocket.v1.SpanR\n" +
+	"revocation\x121\n" +
+	"\bdecision\x18\a \x01(\v2\x15.securesocket.v1.SpanR\bdecision\"\x8a\n" +
 	"\n" +
 	"\aSession\x12\x1d\n" +
 	"\n" +
@@ -1037,27 +1120,29 @@ var file_securesocket_v1_session_proto_depIdxs = []int32{
 	6,  // 6: securesocket.v1.Timeline.tcp:type_name -> securesocket.v1.Span
 	6,  // 7: securesocket.v1.Timeline.handshake:type_name -> securesocket.v1.Span
 	6,  // 8: securesocket.v1.Timeline.validation:type_name -> securesocket.v1.Span
-	0,  // 9: securesocket.v1.Session.state:type_name -> securesocket.v1.State
-	1,  // 10: securesocket.v1.Session.mode:type_name -> securesocket.v1.Mode
-	3,  // 11: securesocket.v1.Session.local:type_name -> securesocket.v1.Endpoint
-	3,  // 12: securesocket.v1.Session.remote:type_name -> securesocket.v1.Endpoint
-	5,  // 13: securesocket.v1.Session.tls:type_name -> securesocket.v1.TlsState
-	11, // 14: securesocket.v1.Session.peer_certificate:type_name -> securesocket.v1.Certificate
-	12, // 15: securesocket.v1.Session.certificate_status:type_name -> securesocket.v1.CertificateStatus
-	13, // 16: securesocket.v1.Session.settings:type_name -> securesocket.v1.SessionSettings
-	14, // 17: securesocket.v1.Session.last_error:type_name -> securesocket.v1.Failure
-	2,  // 18: securesocket.v1.Session.close_cause:type_name -> securesocket.v1.CloseCause
-	7,  // 19: securesocket.v1.Session.timeline:type_name -> securesocket.v1.Timeline
-	15, // 20: securesocket.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	15, // 21: securesocket.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	13, // 22: securesocket.v1.Session.effective_settings:type_name -> securesocket.v1.SessionSettings
-	2,  // 23: securesocket.v1.Session.read_cause:type_name -> securesocket.v1.CloseCause
-	2,  // 24: securesocket.v1.Session.write_cause:type_name -> securesocket.v1.CloseCause
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	6,  // 9: securesocket.v1.Timeline.revocation:type_name -> securesocket.v1.Span
+	6,  // 10: securesocket.v1.Timeline.decision:type_name -> securesocket.v1.Span
+	0,  // 11: securesocket.v1.Session.state:type_name -> securesocket.v1.State
+	1,  // 12: securesocket.v1.Session.mode:type_name -> securesocket.v1.Mode
+	3,  // 13: securesocket.v1.Session.local:type_name -> securesocket.v1.Endpoint
+	3,  // 14: securesocket.v1.Session.remote:type_name -> securesocket.v1.Endpoint
+	5,  // 15: securesocket.v1.Session.tls:type_name -> securesocket.v1.TlsState
+	11, // 16: securesocket.v1.Session.peer_certificate:type_name -> securesocket.v1.Certificate
+	12, // 17: securesocket.v1.Session.certificate_status:type_name -> securesocket.v1.CertificateStatus
+	13, // 18: securesocket.v1.Session.settings:type_name -> securesocket.v1.SessionSettings
+	14, // 19: securesocket.v1.Session.last_error:type_name -> securesocket.v1.Failure
+	2,  // 20: securesocket.v1.Session.close_cause:type_name -> securesocket.v1.CloseCause
+	7,  // 21: securesocket.v1.Session.timeline:type_name -> securesocket.v1.Timeline
+	15, // 22: securesocket.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	15, // 23: securesocket.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	13, // 24: securesocket.v1.Session.effective_settings:type_name -> securesocket.v1.SessionSettings
+	2,  // 25: securesocket.v1.Session.read_cause:type_name -> securesocket.v1.CloseCause
+	2,  // 26: securesocket.v1.Session.write_cause:type_name -> securesocket.v1.CloseCause
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_session_proto_init() }

@@ -99,7 +99,10 @@ const (
 	OverrideMode_OVERRIDE_MODE_UNSPECIFIED OverrideMode = 0
 	// A certificate with a problem is refused, always.
 	OverrideMode_OVERRIDE_MODE_STRICT OverrideMode = 1
-	// Not supported by this version: UNSUPPORTED.
+	// The handshake waits for the caller's decision, whether or not a stream is
+	// attached: a decision_request, answered on the stream or by Decide. No
+	// answer within decision_timeout is a no. NOT_ALLOWED where the operator
+	// forbids it.
 	OverrideMode_OVERRIDE_MODE_ASK OverrideMode = 2
 )
 
@@ -148,13 +151,15 @@ func (OverrideMode) EnumDescriptor() ([]byte, []int) {
 type RevocationMode int32
 
 const (
-	// OFF, in this version.
+	// SOFT.
 	RevocationMode_REVOCATION_MODE_UNSPECIFIED RevocationMode = 0
 	// Revocation is not checked; a warning in the report says so.
 	RevocationMode_REVOCATION_MODE_OFF RevocationMode = 1
-	// Not supported by this version: UNSUPPORTED.
+	// Checked by the staple, CRLs and OCSP. What cannot be found out is accepted,
+	// and a warning in the report says why.
 	RevocationMode_REVOCATION_MODE_SOFT RevocationMode = 2
-	// Not supported by this version: UNSUPPORTED.
+	// The same, but what cannot be found out is refused, for every certificate
+	// below the trust anchor: REVOCATION_UNAVAILABLE.
 	RevocationMode_REVOCATION_MODE_HARD RevocationMode = 3
 )
 
@@ -260,11 +265,12 @@ type TrustSettings_Base int32
 const (
 	// DEFAULTS.
 	TrustSettings_BASE_UNSPECIFIED TrustSettings_Base = 0
-	// The service's defaults, which are the system's anchors.
+	// The caller's defaults, which follow the service's, which follow the
+	// system's, until others are set (TrustService).
 	TrustSettings_BASE_DEFAULTS TrustSettings_Base = 1
 	// The anchors of the service's operating system.
 	TrustSettings_BASE_SYSTEM TrustSettings_Base = 2
-	// Nothing: only what AddCertificate adds with trusted = true.
+	// Nothing: only the session's own anchors.
 	TrustSettings_BASE_NONE TrustSettings_Base = 3
 )
 
@@ -316,7 +322,9 @@ type TrustSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Optional. What the session's own anchors are added to.
 	Base TrustSettings_Base `protobuf:"varint,1,opt,name=base,proto3,enum=securesocket.v1.TrustSettings_Base" json:"base,omitempty"`
-	// Not supported by this version: UNSUPPORTED.
+	// Optional. SHA-256 of public keys (SubjectPublicKeyInfo), 32 bytes each, at
+	// most 32. When there are any, a certificate of the verified chain must have
+	// one of them, else PIN_MISMATCH.
 	SpkiSha256Pins [][]byte `protobuf:"bytes,2,rep,name=spki_sha256_pins,json=spkiSha256Pins,proto3" json:"spki_sha256_pins,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -390,20 +398,28 @@ type TlsSettings struct {
 	// the order of all cannot be chosen: the reply warns. Empty: the service's
 	// default.
 	CipherSuites []string `protobuf:"bytes,7,rep,name=cipher_suites,json=cipherSuites,proto3" json:"cipher_suites,omitempty"`
-	// Not supported by this version: UNSUPPORTED.
+	// Optional. Key exchange groups to offer, by IANA name. The order cannot be
+	// chosen. Empty: the service's default.
 	Groups []string `protobuf:"bytes,8,rep,name=groups,proto3" json:"groups,omitempty"`
 	// Optional. The trust anchors.
 	Trust *TrustSettings `protobuf:"bytes,9,opt,name=trust,proto3" json:"trust,omitempty"`
+	// Optional. What can be shown to a peer that asks for a certificate: the
+	// first that fits what it asks for, and none where none does. At most 8. In
+	// replies in public form; sent back like that, an identity stays as it is.
+	Identities []*Identity `protobuf:"bytes,10,rep,name=identities,proto3" json:"identities,omitempty"`
 	// Optional. Whether revocation is checked.
 	Revocation RevocationMode `protobuf:"varint,12,opt,name=revocation,proto3,enum=securesocket.v1.RevocationMode" json:"revocation,omitempty"`
 	// Optional. What a problem of the certificate leads to.
 	Override OverrideMode `protobuf:"varint,13,opt,name=override,proto3,enum=securesocket.v1.OverrideMode" json:"override,omitempty"`
-	// Not supported by this version: UNSUPPORTED.
+	// Optional. How long a decision_request waits for its answer; default 10 s.
+	// connect_timeout goes on meanwhile.
 	DecisionTimeout *durationpb.Duration `protobuf:"bytes,14,opt,name=decision_timeout,json=decisionTimeout,proto3" json:"decision_timeout,omitempty"`
-	// Optional. How long the TLS handshake may take; default 10 s.
+	// Optional. How long the TLS handshake may take; default 10 s. This clock
+	// stands still during a decision.
 	HandshakeTimeout *durationpb.Duration `protobuf:"bytes,15,opt,name=handshake_timeout,json=handshakeTimeout,proto3" json:"handshake_timeout,omitempty"`
-	// Optional. TLS session resumption. Only false is supported by this
-	// version, and the default.
+	// Optional. TLS session resumption; default true. A TLS session is resumed
+	// only for the same caller, target, trust settings and identities, and its
+	// chain is judged again.
 	Resumption    *bool `protobuf:"varint,16,opt,name=resumption,proto3,oneof" json:"resumption,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -498,6 +514,13 @@ func (x *TlsSettings) GetGroups() []string {
 func (x *TlsSettings) GetTrust() *TrustSettings {
 	if x != nil {
 		return x.Trust
+	}
+	return nil
+}
+
+func (x *TlsSettings) GetIdentities() []*Identity {
+	if x != nil {
+		return x.Identities
 	}
 	return nil
 }
@@ -632,15 +655,15 @@ func (x *TcpSettings) GetAddressFamily() AddressFamily {
 }
 
 // Everything a caller can set about a session. An absent field means its
-// default. A negative duration is INVALID_FIELD.
+// default: the caller's (UpdateDefaults), then the service's. A negative duration is INVALID_FIELD.
 type SessionSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Optional. TLS.
 	Tls *TlsSettings `protobuf:"bytes,1,opt,name=tls,proto3" json:"tls,omitempty"`
 	// Optional. TCP.
 	Tcp *TcpSettings `protobuf:"bytes,2,opt,name=tcp,proto3" json:"tcp,omitempty"`
-	// Optional. Covers policy, DNS (which has 5 s of it), TCP, TLS and
-	// validation; default 20 s; less than 250 ms counts as 250 ms.
+	// Optional. Covers policy, DNS (which has 5 s of it), TCP, TLS, validation
+	// and decision; default 20 s; less than 250 ms counts as 250 ms.
 	ConnectTimeout *durationpb.Duration `protobuf:"bytes,3,opt,name=connect_timeout,json=connectTimeout,proto3" json:"connect_timeout,omitempty"`
 	// Optional. A connection that moves no byte either way for so long is
 	// closed; default 15 min, 0 = never.
@@ -758,7 +781,7 @@ var File_securesocket_v1_settings_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"\x1esecuresocket/v1/settings.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\"\xc3\x01\n" +
+	"\x1esecuresocket/v1/settings.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1esecuresocket/v1/identity.proto\"\xc3\x01\n" +
 	"\rTrustSettings\x127\n" +
 	"\x04base\x18\x01 \x01(\x0e2#.securesocket.v1.TrustSettings.BaseR\x04base\x12(\n" +
 	"\x10spki_sha256_pins\x18\x02 \x03(\fR\x0espkiSha256Pins\"O\n" +
@@ -766,7 +789,7 @@ const file_securesocket_v1_settings_proto_rawDesc = "" +
 	"\x10BASE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rBASE_DEFAULTS\x10\x01\x12\x0f\n" +
 	"\vBASE_SYSTEM\x10\x02\x12\r\n" +
-	"\tBASE_NONE\x10\x03\"\xfd\x05\n" +
+	"\tBASE_NONE\x10\x03\"\xb8\x06\n" +
 	"\vTlsSettings\x12$\n" +
 	"\vserver_name\x18\x01 \x01(\tH\x00R\n" +
 	"serverName\x88\x01\x01\x12!\n" +
@@ -779,7 +802,11 @@ const file_securesocket_v1_settings_proto_rawDesc = "" +
 	"maxVersion\x12#\n" +
 	"\rcipher_suites\x18\a \x03(\tR\fcipherSuites\x12\x16\n" +
 	"\x06groups\x18\b \x03(\tR\x06groups\x124\n" +
-	"\x05trust\x18\t \x01(\v2\x1e.securesocket.v1.TrustSettingsR\x05trust\x12?\n" +
+	"\x05trust\x18\t \x01(\v2\x1e.securesocket.v1.TrustSettingsR\x05trust\x129\n" +
+	"\n" +
+	"identities\x18\n" +
+	" \x03(\v2\x19.securesocket.v1.IdentityR\n" +
+	"identities\x12?\n" +
 	"\n" +
 	"revocation\x18\f \x01(\x0e2\x1f.securesocket.v1.RevocationModeR\n" +
 	"revocation\x129\n" +
@@ -860,31 +887,33 @@ var file_securesocket_v1_settings_proto_goTypes = []any{
 	(*TlsSettings)(nil),         // 6: securesocket.v1.TlsSettings
 	(*TcpSettings)(nil),         // 7: securesocket.v1.TcpSettings
 	(*SessionSettings)(nil),     // 8: securesocket.v1.SessionSettings
-	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
+	(*Identity)(nil),            // 9: securesocket.v1.Identity
+	(*durationpb.Duration)(nil), // 10: google.protobuf.Duration
 }
 var file_securesocket_v1_settings_proto_depIdxs = []int32{
 	4,  // 0: securesocket.v1.TrustSettings.base:type_name -> securesocket.v1.TrustSettings.Base
 	0,  // 1: securesocket.v1.TlsSettings.min_version:type_name -> securesocket.v1.ProtocolVersion
 	0,  // 2: securesocket.v1.TlsSettings.max_version:type_name -> securesocket.v1.ProtocolVersion
 	5,  // 3: securesocket.v1.TlsSettings.trust:type_name -> securesocket.v1.TrustSettings
-	2,  // 4: securesocket.v1.TlsSettings.revocation:type_name -> securesocket.v1.RevocationMode
-	1,  // 5: securesocket.v1.TlsSettings.override:type_name -> securesocket.v1.OverrideMode
-	9,  // 6: securesocket.v1.TlsSettings.decision_timeout:type_name -> google.protobuf.Duration
-	9,  // 7: securesocket.v1.TlsSettings.handshake_timeout:type_name -> google.protobuf.Duration
-	9,  // 8: securesocket.v1.TcpSettings.keepalive:type_name -> google.protobuf.Duration
-	9,  // 9: securesocket.v1.TcpSettings.user_timeout:type_name -> google.protobuf.Duration
-	9,  // 10: securesocket.v1.TcpSettings.tcp_timeout:type_name -> google.protobuf.Duration
-	3,  // 11: securesocket.v1.TcpSettings.address_family:type_name -> securesocket.v1.AddressFamily
-	6,  // 12: securesocket.v1.SessionSettings.tls:type_name -> securesocket.v1.TlsSettings
-	7,  // 13: securesocket.v1.SessionSettings.tcp:type_name -> securesocket.v1.TcpSettings
-	9,  // 14: securesocket.v1.SessionSettings.connect_timeout:type_name -> google.protobuf.Duration
-	9,  // 15: securesocket.v1.SessionSettings.idle_timeout:type_name -> google.protobuf.Duration
-	9,  // 16: securesocket.v1.SessionSettings.detach_grace:type_name -> google.protobuf.Duration
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	9,  // 4: securesocket.v1.TlsSettings.identities:type_name -> securesocket.v1.Identity
+	2,  // 5: securesocket.v1.TlsSettings.revocation:type_name -> securesocket.v1.RevocationMode
+	1,  // 6: securesocket.v1.TlsSettings.override:type_name -> securesocket.v1.OverrideMode
+	10, // 7: securesocket.v1.TlsSettings.decision_timeout:type_name -> google.protobuf.Duration
+	10, // 8: securesocket.v1.TlsSettings.handshake_timeout:type_name -> google.protobuf.Duration
+	10, // 9: securesocket.v1.TcpSettings.keepalive:type_name -> google.protobuf.Duration
+	10, // 10: securesocket.v1.TcpSettings.user_timeout:type_name -> google.protobuf.Duration
+	10, // 11: securesocket.v1.TcpSettings.tcp_timeout:type_name -> google.protobuf.Duration
+	3,  // 12: securesocket.v1.TcpSettings.address_family:type_name -> securesocket.v1.AddressFamily
+	6,  // 13: securesocket.v1.SessionSettings.tls:type_name -> securesocket.v1.TlsSettings
+	7,  // 14: securesocket.v1.SessionSettings.tcp:type_name -> securesocket.v1.TcpSettings
+	10, // 15: securesocket.v1.SessionSettings.connect_timeout:type_name -> google.protobuf.Duration
+	10, // 16: securesocket.v1.SessionSettings.idle_timeout:type_name -> google.protobuf.Duration
+	10, // 17: securesocket.v1.SessionSettings.detach_grace:type_name -> google.protobuf.Duration
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_settings_proto_init() }
@@ -892,6 +921,7 @@ func file_securesocket_v1_settings_proto_init() {
 	if File_securesocket_v1_settings_proto != nil {
 		return
 	}
+	file_securesocket_v1_identity_proto_init()
 	file_securesocket_v1_settings_proto_msgTypes[1].OneofWrappers = []any{}
 	file_securesocket_v1_settings_proto_msgTypes[2].OneofWrappers = []any{}
 	file_securesocket_v1_settings_proto_msgTypes[3].OneofWrappers = []any{}

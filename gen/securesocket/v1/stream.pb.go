@@ -151,14 +151,14 @@ func (x CloseSocket_How) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloseSocket_How.Descriptor instead.
 func (CloseSocket_How) EnumDescriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{6, 0}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // What a caller sends on a stream.
 //
 // The first frame is `open` or `attach`, exactly once; its answer, `attached`,
-// comes before anything is dialled. Then `data`, `finish` and `close` in any
-// order. A wrong first frame, a second `open` or `attach`, an unknown or empty
+// comes before anything is dialled. Then `data`, `finish`, `decision`,
+// `signature` and `close` in any order. A wrong first frame, a second `open` or `attach`, an unknown or empty
 // frame, an unknown field and a gap in the offsets end the stream; the session
 // and its connection stay, to be attached again. Anything else that cannot be
 // done is answered by `refused` and does no harm.
@@ -183,6 +183,8 @@ type AttachRequest struct {
 	//	*AttachRequest_Attach
 	//	*AttachRequest_Data
 	//	*AttachRequest_Finish
+	//	*AttachRequest_Decision
+	//	*AttachRequest_Signature
 	//	*AttachRequest_Close
 	Frame         isAttachRequest_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
@@ -262,6 +264,24 @@ func (x *AttachRequest) GetFinish() *Finish {
 	return nil
 }
 
+func (x *AttachRequest) GetDecision() *CertificateDecision {
+	if x != nil {
+		if x, ok := x.Frame.(*AttachRequest_Decision); ok {
+			return x.Decision
+		}
+	}
+	return nil
+}
+
+func (x *AttachRequest) GetSignature() *Signature {
+	if x != nil {
+		if x, ok := x.Frame.(*AttachRequest_Signature); ok {
+			return x.Signature
+		}
+	}
+	return nil
+}
+
 func (x *AttachRequest) GetClose() *CloseSocket {
 	if x != nil {
 		if x, ok := x.Frame.(*AttachRequest_Close); ok {
@@ -295,6 +315,16 @@ type AttachRequest_Finish struct {
 	Finish *Finish `protobuf:"bytes,5,opt,name=finish,proto3,oneof"`
 }
 
+type AttachRequest_Decision struct {
+	// The answer to a decision_request.
+	Decision *CertificateDecision `protobuf:"bytes,7,opt,name=decision,proto3,oneof"`
+}
+
+type AttachRequest_Signature struct {
+	// The answer to a sign_request.
+	Signature *Signature `protobuf:"bytes,8,opt,name=signature,proto3,oneof"`
+}
+
 type AttachRequest_Close struct {
 	// Ends the socket, or its writing half.
 	Close *CloseSocket `protobuf:"bytes,9,opt,name=close,proto3,oneof"`
@@ -307,6 +337,10 @@ func (*AttachRequest_Attach) isAttachRequest_Frame() {}
 func (*AttachRequest_Data) isAttachRequest_Frame() {}
 
 func (*AttachRequest_Finish) isAttachRequest_Frame() {}
+
+func (*AttachRequest_Decision) isAttachRequest_Frame() {}
+
+func (*AttachRequest_Signature) isAttachRequest_Frame() {}
 
 func (*AttachRequest_Close) isAttachRequest_Frame() {}
 
@@ -688,6 +722,193 @@ func (x *Finish) GetGeneration() int64 {
 	return 0
 }
 
+// The answer to a decision_request. It accepts the chain if it accepts all, or
+// names exactly the problems of the report, each with its certificate: one that
+// is missing, one that is not there or another certificate refuses. An answer to
+// a question that is closed by now is ignored; to one that was never asked it is
+// refused.
+type CertificateDecision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. From the decision_request.
+	DecisionId int64 `protobuf:"varint,1,opt,name=decision_id,json=decisionId,proto3" json:"decision_id,omitempty"`
+	// The problems that are accepted; none, without accept_all: refuses.
+	Accept []*CertificateProblemAcceptance `protobuf:"bytes,2,rep,name=accept,proto3" json:"accept,omitempty"`
+	// Accepts whatever the report has (Qt: ignoreSslErrors).
+	AcceptAll     bool `protobuf:"varint,3,opt,name=accept_all,json=acceptAll,proto3" json:"accept_all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificateDecision) Reset() {
+	*x = CertificateDecision{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificateDecision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificateDecision) ProtoMessage() {}
+
+func (x *CertificateDecision) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificateDecision.ProtoReflect.Descriptor instead.
+func (*CertificateDecision) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CertificateDecision) GetDecisionId() int64 {
+	if x != nil {
+		return x.DecisionId
+	}
+	return 0
+}
+
+func (x *CertificateDecision) GetAccept() []*CertificateProblemAcceptance {
+	if x != nil {
+		return x.Accept
+	}
+	return nil
+}
+
+func (x *CertificateDecision) GetAcceptAll() bool {
+	if x != nil {
+		return x.AcceptAll
+	}
+	return false
+}
+
+// A problem that is accepted.
+type CertificateProblemAcceptance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. CertificateProblem.code.
+	Code CertificateProblemCode `protobuf:"varint,1,opt,name=code,proto3,enum=securesocket.v1.CertificateProblemCode" json:"code,omitempty"`
+	// CertificateProblem.certificate_sha256; empty where that is empty.
+	CertificateSha256 []byte `protobuf:"bytes,2,opt,name=certificate_sha256,json=certificateSha256,proto3" json:"certificate_sha256,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *CertificateProblemAcceptance) Reset() {
+	*x = CertificateProblemAcceptance{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificateProblemAcceptance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificateProblemAcceptance) ProtoMessage() {}
+
+func (x *CertificateProblemAcceptance) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificateProblemAcceptance.ProtoReflect.Descriptor instead.
+func (*CertificateProblemAcceptance) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CertificateProblemAcceptance) GetCode() CertificateProblemCode {
+	if x != nil {
+		return x.Code
+	}
+	return CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_UNSPECIFIED
+}
+
+func (x *CertificateProblemAcceptance) GetCertificateSha256() []byte {
+	if x != nil {
+		return x.CertificateSha256
+	}
+	return nil
+}
+
+// The answer to a sign_request.
+type Signature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. From the sign_request.
+	SignId int64 `protobuf:"varint,1,opt,name=sign_id,json=signId,proto3" json:"sign_id,omitempty"`
+	// The signature; verified before it is sent on. Empty: the caller declines.
+	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Optional. Why the caller declines; at most 256 bytes.
+	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Signature) Reset() {
+	*x = Signature{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Signature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Signature) ProtoMessage() {}
+
+func (x *Signature) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Signature.ProtoReflect.Descriptor instead.
+func (*Signature) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Signature) GetSignId() int64 {
+	if x != nil {
+		return x.SignId
+	}
+	return 0
+}
+
+func (x *Signature) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+func (x *Signature) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // Ends the connection or one half of it.
 type CloseSocket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -705,7 +926,7 @@ type CloseSocket struct {
 
 func (x *CloseSocket) Reset() {
 	*x = CloseSocket{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[6]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +938,7 @@ func (x *CloseSocket) String() string {
 func (*CloseSocket) ProtoMessage() {}
 
 func (x *CloseSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[6]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +951,7 @@ func (x *CloseSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSocket.ProtoReflect.Descriptor instead.
 func (*CloseSocket) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{6}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CloseSocket) GetHow() CloseSocket_How {
@@ -766,6 +987,8 @@ type AttachResponse struct {
 	//	*AttachResponse_SocketData
 	//	*AttachResponse_OutputProgress
 	//	*AttachResponse_Event
+	//	*AttachResponse_DecisionRequest
+	//	*AttachResponse_SignRequest
 	//	*AttachResponse_Detached
 	//	*AttachResponse_Refused
 	Frame         isAttachResponse_Frame `protobuf_oneof:"frame"`
@@ -775,7 +998,7 @@ type AttachResponse struct {
 
 func (x *AttachResponse) Reset() {
 	*x = AttachResponse{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +1010,7 @@ func (x *AttachResponse) String() string {
 func (*AttachResponse) ProtoMessage() {}
 
 func (x *AttachResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +1023,7 @@ func (x *AttachResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachResponse.ProtoReflect.Descriptor instead.
 func (*AttachResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{7}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AttachResponse) GetFrame() isAttachResponse_Frame {
@@ -841,6 +1064,24 @@ func (x *AttachResponse) GetEvent() *Event {
 	if x != nil {
 		if x, ok := x.Frame.(*AttachResponse_Event); ok {
 			return x.Event
+		}
+	}
+	return nil
+}
+
+func (x *AttachResponse) GetDecisionRequest() *DecisionRequest {
+	if x != nil {
+		if x, ok := x.Frame.(*AttachResponse_DecisionRequest); ok {
+			return x.DecisionRequest
+		}
+	}
+	return nil
+}
+
+func (x *AttachResponse) GetSignRequest() *SignRequest {
+	if x != nil {
+		if x, ok := x.Frame.(*AttachResponse_SignRequest); ok {
+			return x.SignRequest
 		}
 	}
 	return nil
@@ -888,6 +1129,16 @@ type AttachResponse_Event struct {
 	Event *Event `protobuf:"bytes,4,opt,name=event,proto3,oneof"`
 }
 
+type AttachResponse_DecisionRequest struct {
+	// The peer's certificate has problems: the caller decides.
+	DecisionRequest *DecisionRequest `protobuf:"bytes,5,opt,name=decision_request,json=decisionRequest,proto3,oneof"`
+}
+
+type AttachResponse_SignRequest struct {
+	// A key that the caller keeps is needed.
+	SignRequest *SignRequest `protobuf:"bytes,6,opt,name=sign_request,json=signRequest,proto3,oneof"`
+}
+
 type AttachResponse_Detached struct {
 	// Why the stream is about to end.
 	Detached *Detached `protobuf:"bytes,7,opt,name=detached,proto3,oneof"`
@@ -905,6 +1156,10 @@ func (*AttachResponse_SocketData) isAttachResponse_Frame() {}
 func (*AttachResponse_OutputProgress) isAttachResponse_Frame() {}
 
 func (*AttachResponse_Event) isAttachResponse_Frame() {}
+
+func (*AttachResponse_DecisionRequest) isAttachResponse_Frame() {}
+
+func (*AttachResponse_SignRequest) isAttachResponse_Frame() {}
 
 func (*AttachResponse_Detached) isAttachResponse_Frame() {}
 
@@ -931,7 +1186,7 @@ type Attached struct {
 
 func (x *Attached) Reset() {
 	*x = Attached{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1198,7 @@ func (x *Attached) String() string {
 func (*Attached) ProtoMessage() {}
 
 func (x *Attached) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1211,7 @@ func (x *Attached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attached.ProtoReflect.Descriptor instead.
 func (*Attached) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{8}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Attached) GetSession() *Session {
@@ -1020,7 +1275,7 @@ type OutputProgress struct {
 
 func (x *OutputProgress) Reset() {
 	*x = OutputProgress{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1287,7 @@ func (x *OutputProgress) String() string {
 func (*OutputProgress) ProtoMessage() {}
 
 func (x *OutputProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1300,7 @@ func (x *OutputProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputProgress.ProtoReflect.Descriptor instead.
 func (*OutputProgress) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{9}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OutputProgress) GetAcceptedOffset() int64 {
@@ -1076,6 +1331,167 @@ func (x *OutputProgress) GetGeneration() int64 {
 	return 0
 }
 
+// A question: the peer's certificate has problems, and the session's override
+// is ASK. The handshake waits, before anything secret is sent. Every stream that
+// attaches is asked again, under the same id. The chain is claimed, not proven:
+// the peer has not yet shown that it holds the key.
+type DecisionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the question, in this session.
+	DecisionId int64 `protobuf:"varint,1,opt,name=decision_id,json=decisionId,proto3" json:"decision_id,omitempty"`
+	// What is wrong.
+	Report *CertificateReport `protobuf:"bytes,2,opt,name=report,proto3" json:"report,omitempty"`
+	// When no answer is a no.
+	DeadlineTime  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionRequest) Reset() {
+	*x = DecisionRequest{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionRequest) ProtoMessage() {}
+
+func (x *DecisionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionRequest.ProtoReflect.Descriptor instead.
+func (*DecisionRequest) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DecisionRequest) GetDecisionId() int64 {
+	if x != nil {
+		return x.DecisionId
+	}
+	return 0
+}
+
+func (x *DecisionRequest) GetReport() *CertificateReport {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *DecisionRequest) GetDeadlineTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeadlineTime
+	}
+	return nil
+}
+
+// A question: sign this with the key that belongs to caller_signer. Every
+// stream that attaches is asked again, under the same id.
+type SignRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the question, in this session.
+	SignId int64 `protobuf:"varint,1,opt,name=sign_id,json=signId,proto3" json:"sign_id,omitempty"`
+	// The IANA TLS SignatureScheme to sign by.
+	SignatureScheme int32 `protobuf:"varint,2,opt,name=signature_scheme,json=signatureScheme,proto3" json:"signature_scheme,omitempty"`
+	// What to sign.
+	Input []byte `protobuf:"bytes,3,opt,name=input,proto3" json:"input,omitempty"`
+	// true: input is the digest already, by the scheme's hash. false (Ed25519):
+	// the message.
+	Prehashed bool `protobuf:"varint,4,opt,name=prehashed,proto3" json:"prehashed,omitempty"`
+	// SHA-256 of the public key (SubjectPublicKeyInfo) that the signature must
+	// verify with.
+	SpkiSha256 []byte `protobuf:"bytes,6,opt,name=spki_sha256,json=spkiSha256,proto3" json:"spki_sha256,omitempty"`
+	// When the handshake gives up.
+	DeadlineTime  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline_time,json=deadlineTime,proto3" json:"deadline_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignRequest) Reset() {
+	*x = SignRequest{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignRequest) ProtoMessage() {}
+
+func (x *SignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignRequest.ProtoReflect.Descriptor instead.
+func (*SignRequest) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SignRequest) GetSignId() int64 {
+	if x != nil {
+		return x.SignId
+	}
+	return 0
+}
+
+func (x *SignRequest) GetSignatureScheme() int32 {
+	if x != nil {
+		return x.SignatureScheme
+	}
+	return 0
+}
+
+func (x *SignRequest) GetInput() []byte {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *SignRequest) GetPrehashed() bool {
+	if x != nil {
+		return x.Prehashed
+	}
+	return false
+}
+
+func (x *SignRequest) GetSpkiSha256() []byte {
+	if x != nil {
+		return x.SpkiSha256
+	}
+	return nil
+}
+
+func (x *SignRequest) GetDeadlineTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeadlineTime
+	}
+	return nil
+}
+
 // The stream is about to end with an error. Best effort: a stream that is not
 // read may end without it.
 type Detached struct {
@@ -1088,7 +1504,7 @@ type Detached struct {
 
 func (x *Detached) Reset() {
 	*x = Detached{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1516,7 @@ func (x *Detached) String() string {
 func (*Detached) ProtoMessage() {}
 
 func (x *Detached) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1529,7 @@ func (x *Detached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Detached.ProtoReflect.Descriptor instead.
 func (*Detached) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{10}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Detached) GetFailure() *Failure {
@@ -1136,7 +1552,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1564,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1577,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{11}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Refused) GetFrameNumber() int64 {
@@ -1216,7 +1632,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1644,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1657,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{12}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Event) GetSeq() int64 {
@@ -1407,7 +1823,7 @@ type Event_TcpConnected struct {
 }
 
 type Event_SecureConnected struct {
-	// TLS is up, the certificate is trusted, and the peer has proved that it
+	// TLS is up, the certificate is trusted (or accepted), and the peer has proved that it
 	// holds the key (AIR: connect; Qt: encrypted).
 	SecureConnected *SecureConnected `protobuf:"bytes,13,opt,name=secure_connected,json=secureConnected,proto3,oneof"`
 }
@@ -1418,8 +1834,8 @@ type Event_ModeChanged struct {
 }
 
 type Event_CertificateError struct {
-	// The peer's certificate is refused (AIR: certificateError; Qt:
-	// sslErrors).
+	// The peer's certificate has problems (AIR: certificateError; Qt:
+	// sslErrors). Refused, unless a decision_request follows and is accepted.
 	CertificateError *CertificateError `protobuf:"bytes,15,opt,name=certificate_error,json=certificateError,proto3,oneof"`
 }
 
@@ -1490,7 +1906,7 @@ type StateChanged struct {
 
 func (x *StateChanged) Reset() {
 	*x = StateChanged{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +1918,7 @@ func (x *StateChanged) String() string {
 func (*StateChanged) ProtoMessage() {}
 
 func (x *StateChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +1931,7 @@ func (x *StateChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateChanged.ProtoReflect.Descriptor instead.
 func (*StateChanged) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{13}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StateChanged) GetOldState() State {
@@ -1543,7 +1959,7 @@ type HostFound struct {
 
 func (x *HostFound) Reset() {
 	*x = HostFound{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1971,7 @@ func (x *HostFound) String() string {
 func (*HostFound) ProtoMessage() {}
 
 func (x *HostFound) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +1984,7 @@ func (x *HostFound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostFound.ProtoReflect.Descriptor instead.
 func (*HostFound) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{14}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HostFound) GetAddresses() []string {
@@ -1591,7 +2007,7 @@ type TcpConnected struct {
 
 func (x *TcpConnected) Reset() {
 	*x = TcpConnected{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +2019,7 @@ func (x *TcpConnected) String() string {
 func (*TcpConnected) ProtoMessage() {}
 
 func (x *TcpConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +2032,7 @@ func (x *TcpConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnected.ProtoReflect.Descriptor instead.
 func (*TcpConnected) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{15}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TcpConnected) GetLocal() *Endpoint {
@@ -1650,7 +2066,7 @@ type SecureConnected struct {
 
 func (x *SecureConnected) Reset() {
 	*x = SecureConnected{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +2078,7 @@ func (x *SecureConnected) String() string {
 func (*SecureConnected) ProtoMessage() {}
 
 func (x *SecureConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +2091,7 @@ func (x *SecureConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecureConnected.ProtoReflect.Descriptor instead.
 func (*SecureConnected) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{16}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SecureConnected) GetTls() *TlsState {
@@ -1717,7 +2133,7 @@ type ModeChanged struct {
 
 func (x *ModeChanged) Reset() {
 	*x = ModeChanged{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +2145,7 @@ func (x *ModeChanged) String() string {
 func (*ModeChanged) ProtoMessage() {}
 
 func (x *ModeChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +2158,7 @@ func (x *ModeChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModeChanged.ProtoReflect.Descriptor instead.
 func (*ModeChanged) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{17}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ModeChanged) GetMode() Mode {
@@ -1752,12 +2168,13 @@ func (x *ModeChanged) GetMode() Mode {
 	return Mode_MODE_UNSPECIFIED
 }
 
-// The peer's certificate is refused.
+// The peer's certificate has problems.
 type CertificateError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why: the one event that carries the report.
 	Report *CertificateReport `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
-	// The caller may decide otherwise. false in STRICT.
+	// A decision_request follows. false: the chain is refused, because the
+	// override is STRICT or the chain could not be judged completely.
 	Overridable   bool `protobuf:"varint,2,opt,name=overridable,proto3" json:"overridable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1765,7 +2182,7 @@ type CertificateError struct {
 
 func (x *CertificateError) Reset() {
 	*x = CertificateError{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +2194,7 @@ func (x *CertificateError) String() string {
 func (*CertificateError) ProtoMessage() {}
 
 func (x *CertificateError) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +2207,7 @@ func (x *CertificateError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateError.ProtoReflect.Descriptor instead.
 func (*CertificateError) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{18}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CertificateError) GetReport() *CertificateReport {
@@ -1820,7 +2237,7 @@ type SecurityError struct {
 
 func (x *SecurityError) Reset() {
 	*x = SecurityError{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +2249,7 @@ func (x *SecurityError) String() string {
 func (*SecurityError) ProtoMessage() {}
 
 func (x *SecurityError) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +2262,7 @@ func (x *SecurityError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecurityError.ProtoReflect.Descriptor instead.
 func (*SecurityError) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{19}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SecurityError) GetRuleId() string {
@@ -1875,7 +2292,7 @@ type IoError struct {
 
 func (x *IoError) Reset() {
 	*x = IoError{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2304,7 @@ func (x *IoError) String() string {
 func (*IoError) ProtoMessage() {}
 
 func (x *IoError) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2317,7 @@ func (x *IoError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoError.ProtoReflect.Descriptor instead.
 func (*IoError) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{20}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *IoError) GetFailure() *Failure {
@@ -1931,7 +2348,7 @@ type RemoteClosed struct {
 
 func (x *RemoteClosed) Reset() {
 	*x = RemoteClosed{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2360,7 @@ func (x *RemoteClosed) String() string {
 func (*RemoteClosed) ProtoMessage() {}
 
 func (x *RemoteClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2373,7 @@ func (x *RemoteClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoteClosed.ProtoReflect.Descriptor instead.
 func (*RemoteClosed) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{21}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RemoteClosed) GetCause() CloseCause {
@@ -1994,7 +2411,7 @@ type Closed struct {
 
 func (x *Closed) Reset() {
 	*x = Closed{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2006,7 +2423,7 @@ func (x *Closed) String() string {
 func (*Closed) ProtoMessage() {}
 
 func (x *Closed) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2019,7 +2436,7 @@ func (x *Closed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closed.ProtoReflect.Descriptor instead.
 func (*Closed) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{22}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Closed) GetCause() CloseCause {
@@ -2079,7 +2496,7 @@ type EventsDropped struct {
 
 func (x *EventsDropped) Reset() {
 	*x = EventsDropped{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2508,7 @@ func (x *EventsDropped) String() string {
 func (*EventsDropped) ProtoMessage() {}
 
 func (x *EventsDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2521,7 @@ func (x *EventsDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsDropped.ProtoReflect.Descriptor instead.
 func (*EventsDropped) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{23}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EventsDropped) GetCount() int64 {
@@ -2139,7 +2556,7 @@ type Draining struct {
 
 func (x *Draining) Reset() {
 	*x = Draining{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2568,7 @@ func (x *Draining) String() string {
 func (*Draining) ProtoMessage() {}
 
 func (x *Draining) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2581,7 @@ func (x *Draining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Draining.ProtoReflect.Descriptor instead.
 func (*Draining) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{24}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Draining) GetDeadlineTime() *timestamppb.Timestamp {
@@ -2178,12 +2595,14 @@ var File_securesocket_v1_stream_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x1csecuresocket/v1/stream.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\"\x95\x02\n" +
+	"\x1csecuresocket/v1/stream.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\"\x95\x03\n" +
 	"\rAttachRequest\x12+\n" +
 	"\x04open\x18\x01 \x01(\v2\x15.securesocket.v1.OpenH\x00R\x04open\x128\n" +
 	"\x06attach\x18\x02 \x01(\v2\x1e.securesocket.v1.AttachSessionH\x00R\x06attach\x12+\n" +
 	"\x04data\x18\x03 \x01(\v2\x15.securesocket.v1.DataH\x00R\x04data\x121\n" +
-	"\x06finish\x18\x05 \x01(\v2\x17.securesocket.v1.FinishH\x00R\x06finish\x124\n" +
+	"\x06finish\x18\x05 \x01(\v2\x17.securesocket.v1.FinishH\x00R\x06finish\x12B\n" +
+	"\bdecision\x18\a \x01(\v2$.securesocket.v1.CertificateDecisionH\x00R\bdecision\x12:\n" +
+	"\tsignature\x18\b \x01(\v2\x1a.securesocket.v1.SignatureH\x00R\tsignature\x124\n" +
 	"\x05close\x18\t \x01(\v2\x1c.securesocket.v1.CloseSocketH\x00R\x05closeB\a\n" +
 	"\x05frame\"\x94\x02\n" +
 	"\x04Open\x12<\n" +
@@ -2220,7 +2639,20 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x03R\n" +
-	"generation\"\xe8\x01\n" +
+	"generation\"\x9c\x01\n" +
+	"\x13CertificateDecision\x12\x1f\n" +
+	"\vdecision_id\x18\x01 \x01(\x03R\n" +
+	"decisionId\x12E\n" +
+	"\x06accept\x18\x02 \x03(\v2-.securesocket.v1.CertificateProblemAcceptanceR\x06accept\x12\x1d\n" +
+	"\n" +
+	"accept_all\x18\x03 \x01(\bR\tacceptAll\"\x8a\x01\n" +
+	"\x1cCertificateProblemAcceptance\x12;\n" +
+	"\x04code\x18\x01 \x01(\x0e2'.securesocket.v1.CertificateProblemCodeR\x04code\x12-\n" +
+	"\x12certificate_sha256\x18\x02 \x01(\fR\x11certificateSha256\"X\n" +
+	"\tSignature\x12\x17\n" +
+	"\asign_id\x18\x01 \x01(\x03R\x06signId\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\xe8\x01\n" +
 	"\vCloseSocket\x122\n" +
 	"\x03how\x18\x01 \x01(\x0e2 .securesocket.v1.CloseSocket.HowR\x03how\x12$\n" +
 	"\vsend_offset\x18\x02 \x01(\x03H\x00R\n" +
@@ -2233,13 +2665,15 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\fHOW_GRACEFUL\x10\x01\x12\x12\n" +
 	"\x0eHOW_WRITE_HALF\x10\x02\x12\r\n" +
 	"\tHOW_ABORT\x10\x03B\x0e\n" +
-	"\f_send_offset\"\xf7\x02\n" +
+	"\f_send_offset\"\x89\x04\n" +
 	"\x0eAttachResponse\x127\n" +
 	"\battached\x18\x01 \x01(\v2\x19.securesocket.v1.AttachedH\x00R\battached\x128\n" +
 	"\vsocket_data\x18\x02 \x01(\v2\x15.securesocket.v1.DataH\x00R\n" +
 	"socketData\x12J\n" +
 	"\x0foutput_progress\x18\x03 \x01(\v2\x1f.securesocket.v1.OutputProgressH\x00R\x0eoutputProgress\x12.\n" +
-	"\x05event\x18\x04 \x01(\v2\x16.securesocket.v1.EventH\x00R\x05event\x127\n" +
+	"\x05event\x18\x04 \x01(\v2\x16.securesocket.v1.EventH\x00R\x05event\x12M\n" +
+	"\x10decision_request\x18\x05 \x01(\v2 .securesocket.v1.DecisionRequestH\x00R\x0fdecisionRequest\x12A\n" +
+	"\fsign_request\x18\x06 \x01(\v2\x1c.securesocket.v1.SignRequestH\x00R\vsignRequest\x127\n" +
 	"\bdetached\x18\a \x01(\v2\x19.securesocket.v1.DetachedH\x00R\bdetached\x124\n" +
 	"\arefused\x18\b \x01(\v2\x18.securesocket.v1.RefusedH\x00R\arefusedB\a\n" +
 	"\x05frame\"\x95\x02\n" +
@@ -2258,7 +2692,20 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"send_limit\x18\x03 \x01(\x03R\tsendLimit\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x04 \x01(\x03R\n" +
-	"generation\">\n" +
+	"generation\"\xaf\x01\n" +
+	"\x0fDecisionRequest\x12\x1f\n" +
+	"\vdecision_id\x18\x01 \x01(\x03R\n" +
+	"decisionId\x12:\n" +
+	"\x06report\x18\x02 \x01(\v2\".securesocket.v1.CertificateReportR\x06report\x12?\n" +
+	"\rdeadline_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fdeadlineTime\"\xe7\x01\n" +
+	"\vSignRequest\x12\x17\n" +
+	"\asign_id\x18\x01 \x01(\x03R\x06signId\x12)\n" +
+	"\x10signature_scheme\x18\x02 \x01(\x05R\x0fsignatureScheme\x12\x14\n" +
+	"\x05input\x18\x03 \x01(\fR\x05input\x12\x1c\n" +
+	"\tprehashed\x18\x04 \x01(\bR\tprehashed\x12\x1f\n" +
+	"\vspki_sha256\x18\x06 \x01(\fR\n" +
+	"spkiSha256\x12?\n" +
+	"\rdeadline_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fdeadlineTime\">\n" +
 	"\bDetached\x122\n" +
 	"\afailure\x18\x01 \x01(\v2\x18.securesocket.v1.FailureR\afailure\"`\n" +
 	"\aRefused\x12!\n" +
@@ -2356,106 +2803,121 @@ func file_securesocket_v1_stream_proto_rawDescGZIP() []byte {
 }
 
 var file_securesocket_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_securesocket_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_securesocket_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_securesocket_v1_stream_proto_goTypes = []any{
-	(Phase)(0),                        // 0: securesocket.v1.Phase
-	(CloseSocket_How)(0),              // 1: securesocket.v1.CloseSocket.How
-	(*AttachRequest)(nil),             // 2: securesocket.v1.AttachRequest
-	(*Open)(nil),                      // 3: securesocket.v1.Open
-	(*ExtraCertificate)(nil),          // 4: securesocket.v1.ExtraCertificate
-	(*AttachSession)(nil),             // 5: securesocket.v1.AttachSession
-	(*Data)(nil),                      // 6: securesocket.v1.Data
-	(*Finish)(nil),                    // 7: securesocket.v1.Finish
-	(*CloseSocket)(nil),               // 8: securesocket.v1.CloseSocket
-	(*AttachResponse)(nil),            // 9: securesocket.v1.AttachResponse
-	(*Attached)(nil),                  // 10: securesocket.v1.Attached
-	(*OutputProgress)(nil),            // 11: securesocket.v1.OutputProgress
-	(*Detached)(nil),                  // 12: securesocket.v1.Detached
-	(*Refused)(nil),                   // 13: securesocket.v1.Refused
-	(*Event)(nil),                     // 14: securesocket.v1.Event
-	(*StateChanged)(nil),              // 15: securesocket.v1.StateChanged
-	(*HostFound)(nil),                 // 16: securesocket.v1.HostFound
-	(*TcpConnected)(nil),              // 17: securesocket.v1.TcpConnected
-	(*SecureConnected)(nil),           // 18: securesocket.v1.SecureConnected
-	(*ModeChanged)(nil),               // 19: securesocket.v1.ModeChanged
-	(*CertificateError)(nil),          // 20: securesocket.v1.CertificateError
-	(*SecurityError)(nil),             // 21: securesocket.v1.SecurityError
-	(*IoError)(nil),                   // 22: securesocket.v1.IoError
-	(*RemoteClosed)(nil),              // 23: securesocket.v1.RemoteClosed
-	(*Closed)(nil),                    // 24: securesocket.v1.Closed
-	(*EventsDropped)(nil),             // 25: securesocket.v1.EventsDropped
-	(*Draining)(nil),                  // 26: securesocket.v1.Draining
-	(*SessionSettings)(nil),           // 27: securesocket.v1.SessionSettings
-	(*Session)(nil),                   // 28: securesocket.v1.Session
-	(*durationpb.Duration)(nil),       // 29: google.protobuf.Duration
-	(*Failure)(nil),                   // 30: securesocket.v1.Failure
-	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
-	(State)(0),                        // 32: securesocket.v1.State
-	(*Endpoint)(nil),                  // 33: securesocket.v1.Endpoint
-	(*TlsState)(nil),                  // 34: securesocket.v1.TlsState
-	(CertificateStatus)(0),            // 35: securesocket.v1.CertificateStatus
-	(CertificateReport_TrustBasis)(0), // 36: securesocket.v1.CertificateReport.TrustBasis
-	(*Certificate)(nil),               // 37: securesocket.v1.Certificate
-	(Mode)(0),                         // 38: securesocket.v1.Mode
-	(*CertificateReport)(nil),         // 39: securesocket.v1.CertificateReport
-	(CloseCause)(0),                   // 40: securesocket.v1.CloseCause
+	(Phase)(0),                           // 0: securesocket.v1.Phase
+	(CloseSocket_How)(0),                 // 1: securesocket.v1.CloseSocket.How
+	(*AttachRequest)(nil),                // 2: securesocket.v1.AttachRequest
+	(*Open)(nil),                         // 3: securesocket.v1.Open
+	(*ExtraCertificate)(nil),             // 4: securesocket.v1.ExtraCertificate
+	(*AttachSession)(nil),                // 5: securesocket.v1.AttachSession
+	(*Data)(nil),                         // 6: securesocket.v1.Data
+	(*Finish)(nil),                       // 7: securesocket.v1.Finish
+	(*CertificateDecision)(nil),          // 8: securesocket.v1.CertificateDecision
+	(*CertificateProblemAcceptance)(nil), // 9: securesocket.v1.CertificateProblemAcceptance
+	(*Signature)(nil),                    // 10: securesocket.v1.Signature
+	(*CloseSocket)(nil),                  // 11: securesocket.v1.CloseSocket
+	(*AttachResponse)(nil),               // 12: securesocket.v1.AttachResponse
+	(*Attached)(nil),                     // 13: securesocket.v1.Attached
+	(*OutputProgress)(nil),               // 14: securesocket.v1.OutputProgress
+	(*DecisionRequest)(nil),              // 15: securesocket.v1.DecisionRequest
+	(*SignRequest)(nil),                  // 16: securesocket.v1.SignRequest
+	(*Detached)(nil),                     // 17: securesocket.v1.Detached
+	(*Refused)(nil),                      // 18: securesocket.v1.Refused
+	(*Event)(nil),                        // 19: securesocket.v1.Event
+	(*StateChanged)(nil),                 // 20: securesocket.v1.StateChanged
+	(*HostFound)(nil),                    // 21: securesocket.v1.HostFound
+	(*TcpConnected)(nil),                 // 22: securesocket.v1.TcpConnected
+	(*SecureConnected)(nil),              // 23: securesocket.v1.SecureConnected
+	(*ModeChanged)(nil),                  // 24: securesocket.v1.ModeChanged
+	(*CertificateError)(nil),             // 25: securesocket.v1.CertificateError
+	(*SecurityError)(nil),                // 26: securesocket.v1.SecurityError
+	(*IoError)(nil),                      // 27: securesocket.v1.IoError
+	(*RemoteClosed)(nil),                 // 28: securesocket.v1.RemoteClosed
+	(*Closed)(nil),                       // 29: securesocket.v1.Closed
+	(*EventsDropped)(nil),                // 30: securesocket.v1.EventsDropped
+	(*Draining)(nil),                     // 31: securesocket.v1.Draining
+	(*SessionSettings)(nil),              // 32: securesocket.v1.SessionSettings
+	(CertificateProblemCode)(0),          // 33: securesocket.v1.CertificateProblemCode
+	(*Session)(nil),                      // 34: securesocket.v1.Session
+	(*durationpb.Duration)(nil),          // 35: google.protobuf.Duration
+	(*CertificateReport)(nil),            // 36: securesocket.v1.CertificateReport
+	(*timestamppb.Timestamp)(nil),        // 37: google.protobuf.Timestamp
+	(*Failure)(nil),                      // 38: securesocket.v1.Failure
+	(State)(0),                           // 39: securesocket.v1.State
+	(*Endpoint)(nil),                     // 40: securesocket.v1.Endpoint
+	(*TlsState)(nil),                     // 41: securesocket.v1.TlsState
+	(CertificateStatus)(0),               // 42: securesocket.v1.CertificateStatus
+	(CertificateReport_TrustBasis)(0),    // 43: securesocket.v1.CertificateReport.TrustBasis
+	(*Certificate)(nil),                  // 44: securesocket.v1.Certificate
+	(Mode)(0),                            // 45: securesocket.v1.Mode
+	(CloseCause)(0),                      // 46: securesocket.v1.CloseCause
 }
 var file_securesocket_v1_stream_proto_depIdxs = []int32{
 	3,  // 0: securesocket.v1.AttachRequest.open:type_name -> securesocket.v1.Open
 	5,  // 1: securesocket.v1.AttachRequest.attach:type_name -> securesocket.v1.AttachSession
 	6,  // 2: securesocket.v1.AttachRequest.data:type_name -> securesocket.v1.Data
 	7,  // 3: securesocket.v1.AttachRequest.finish:type_name -> securesocket.v1.Finish
-	8,  // 4: securesocket.v1.AttachRequest.close:type_name -> securesocket.v1.CloseSocket
-	27, // 5: securesocket.v1.Open.settings:type_name -> securesocket.v1.SessionSettings
-	4,  // 6: securesocket.v1.Open.certificates:type_name -> securesocket.v1.ExtraCertificate
-	1,  // 7: securesocket.v1.CloseSocket.how:type_name -> securesocket.v1.CloseSocket.How
-	10, // 8: securesocket.v1.AttachResponse.attached:type_name -> securesocket.v1.Attached
-	6,  // 9: securesocket.v1.AttachResponse.socket_data:type_name -> securesocket.v1.Data
-	11, // 10: securesocket.v1.AttachResponse.output_progress:type_name -> securesocket.v1.OutputProgress
-	14, // 11: securesocket.v1.AttachResponse.event:type_name -> securesocket.v1.Event
-	12, // 12: securesocket.v1.AttachResponse.detached:type_name -> securesocket.v1.Detached
-	13, // 13: securesocket.v1.AttachResponse.refused:type_name -> securesocket.v1.Refused
-	28, // 14: securesocket.v1.Attached.session:type_name -> securesocket.v1.Session
-	29, // 15: securesocket.v1.Attached.detach_grace:type_name -> google.protobuf.Duration
-	30, // 16: securesocket.v1.Detached.failure:type_name -> securesocket.v1.Failure
-	30, // 17: securesocket.v1.Refused.failure:type_name -> securesocket.v1.Failure
-	31, // 18: securesocket.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	15, // 19: securesocket.v1.Event.state_changed:type_name -> securesocket.v1.StateChanged
-	16, // 20: securesocket.v1.Event.host_found:type_name -> securesocket.v1.HostFound
-	17, // 21: securesocket.v1.Event.tcp_connected:type_name -> securesocket.v1.TcpConnected
-	18, // 22: securesocket.v1.Event.secure_connected:type_name -> securesocket.v1.SecureConnected
-	19, // 23: securesocket.v1.Event.mode_changed:type_name -> securesocket.v1.ModeChanged
-	20, // 24: securesocket.v1.Event.certificate_error:type_name -> securesocket.v1.CertificateError
-	21, // 25: securesocket.v1.Event.security_error:type_name -> securesocket.v1.SecurityError
-	22, // 26: securesocket.v1.Event.io_error:type_name -> securesocket.v1.IoError
-	23, // 27: securesocket.v1.Event.remote_closed:type_name -> securesocket.v1.RemoteClosed
-	24, // 28: securesocket.v1.Event.closed:type_name -> securesocket.v1.Closed
-	25, // 29: securesocket.v1.Event.events_dropped:type_name -> securesocket.v1.EventsDropped
-	26, // 30: securesocket.v1.Event.draining:type_name -> securesocket.v1.Draining
-	32, // 31: securesocket.v1.StateChanged.old_state:type_name -> securesocket.v1.State
-	32, // 32: securesocket.v1.StateChanged.new_state:type_name -> securesocket.v1.State
-	33, // 33: securesocket.v1.TcpConnected.local:type_name -> securesocket.v1.Endpoint
-	33, // 34: securesocket.v1.TcpConnected.remote:type_name -> securesocket.v1.Endpoint
-	34, // 35: securesocket.v1.SecureConnected.tls:type_name -> securesocket.v1.TlsState
-	35, // 36: securesocket.v1.SecureConnected.status:type_name -> securesocket.v1.CertificateStatus
-	36, // 37: securesocket.v1.SecureConnected.trust_basis:type_name -> securesocket.v1.CertificateReport.TrustBasis
-	37, // 38: securesocket.v1.SecureConnected.peer_certificate:type_name -> securesocket.v1.Certificate
-	38, // 39: securesocket.v1.ModeChanged.mode:type_name -> securesocket.v1.Mode
-	39, // 40: securesocket.v1.CertificateError.report:type_name -> securesocket.v1.CertificateReport
-	30, // 41: securesocket.v1.SecurityError.failure:type_name -> securesocket.v1.Failure
-	30, // 42: securesocket.v1.IoError.failure:type_name -> securesocket.v1.Failure
-	0,  // 43: securesocket.v1.IoError.phase:type_name -> securesocket.v1.Phase
-	40, // 44: securesocket.v1.RemoteClosed.cause:type_name -> securesocket.v1.CloseCause
-	40, // 45: securesocket.v1.Closed.cause:type_name -> securesocket.v1.CloseCause
-	30, // 46: securesocket.v1.Closed.failure:type_name -> securesocket.v1.Failure
-	40, // 47: securesocket.v1.Closed.read_cause:type_name -> securesocket.v1.CloseCause
-	40, // 48: securesocket.v1.Closed.write_cause:type_name -> securesocket.v1.CloseCause
-	31, // 49: securesocket.v1.Draining.deadline_time:type_name -> google.protobuf.Timestamp
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	8,  // 4: securesocket.v1.AttachRequest.decision:type_name -> securesocket.v1.CertificateDecision
+	10, // 5: securesocket.v1.AttachRequest.signature:type_name -> securesocket.v1.Signature
+	11, // 6: securesocket.v1.AttachRequest.close:type_name -> securesocket.v1.CloseSocket
+	32, // 7: securesocket.v1.Open.settings:type_name -> securesocket.v1.SessionSettings
+	4,  // 8: securesocket.v1.Open.certificates:type_name -> securesocket.v1.ExtraCertificate
+	9,  // 9: securesocket.v1.CertificateDecision.accept:type_name -> securesocket.v1.CertificateProblemAcceptance
+	33, // 10: securesocket.v1.CertificateProblemAcceptance.code:type_name -> securesocket.v1.CertificateProblemCode
+	1,  // 11: securesocket.v1.CloseSocket.how:type_name -> securesocket.v1.CloseSocket.How
+	13, // 12: securesocket.v1.AttachResponse.attached:type_name -> securesocket.v1.Attached
+	6,  // 13: securesocket.v1.AttachResponse.socket_data:type_name -> securesocket.v1.Data
+	14, // 14: securesocket.v1.AttachResponse.output_progress:type_name -> securesocket.v1.OutputProgress
+	19, // 15: securesocket.v1.AttachResponse.event:type_name -> securesocket.v1.Event
+	15, // 16: securesocket.v1.AttachResponse.decision_request:type_name -> securesocket.v1.DecisionRequest
+	16, // 17: securesocket.v1.AttachResponse.sign_request:type_name -> securesocket.v1.SignRequest
+	17, // 18: securesocket.v1.AttachResponse.detached:type_name -> securesocket.v1.Detached
+	18, // 19: securesocket.v1.AttachResponse.refused:type_name -> securesocket.v1.Refused
+	34, // 20: securesocket.v1.Attached.session:type_name -> securesocket.v1.Session
+	35, // 21: securesocket.v1.Attached.detach_grace:type_name -> google.protobuf.Duration
+	36, // 22: securesocket.v1.DecisionRequest.report:type_name -> securesocket.v1.CertificateReport
+	37, // 23: securesocket.v1.DecisionRequest.deadline_time:type_name -> google.protobuf.Timestamp
+	37, // 24: securesocket.v1.SignRequest.deadline_time:type_name -> google.protobuf.Timestamp
+	38, // 25: securesocket.v1.Detached.failure:type_name -> securesocket.v1.Failure
+	38, // 26: securesocket.v1.Refused.failure:type_name -> securesocket.v1.Failure
+	37, // 27: securesocket.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	20, // 28: securesocket.v1.Event.state_changed:type_name -> securesocket.v1.StateChanged
+	21, // 29: securesocket.v1.Event.host_found:type_name -> securesocket.v1.HostFound
+	22, // 30: securesocket.v1.Event.tcp_connected:type_name -> securesocket.v1.TcpConnected
+	23, // 31: securesocket.v1.Event.secure_connected:type_name -> securesocket.v1.SecureConnected
+	24, // 32: securesocket.v1.Event.mode_changed:type_name -> securesocket.v1.ModeChanged
+	25, // 33: securesocket.v1.Event.certificate_error:type_name -> securesocket.v1.CertificateError
+	26, // 34: securesocket.v1.Event.security_error:type_name -> securesocket.v1.SecurityError
+	27, // 35: securesocket.v1.Event.io_error:type_name -> securesocket.v1.IoError
+	28, // 36: securesocket.v1.Event.remote_closed:type_name -> securesocket.v1.RemoteClosed
+	29, // 37: securesocket.v1.Event.closed:type_name -> securesocket.v1.Closed
+	30, // 38: securesocket.v1.Event.events_dropped:type_name -> securesocket.v1.EventsDropped
+	31, // 39: securesocket.v1.Event.draining:type_name -> securesocket.v1.Draining
+	39, // 40: securesocket.v1.StateChanged.old_state:type_name -> securesocket.v1.State
+	39, // 41: securesocket.v1.StateChanged.new_state:type_name -> securesocket.v1.State
+	40, // 42: securesocket.v1.TcpConnected.local:type_name -> securesocket.v1.Endpoint
+	40, // 43: securesocket.v1.TcpConnected.remote:type_name -> securesocket.v1.Endpoint
+	41, // 44: securesocket.v1.SecureConnected.tls:type_name -> securesocket.v1.TlsState
+	42, // 45: securesocket.v1.SecureConnected.status:type_name -> securesocket.v1.CertificateStatus
+	43, // 46: securesocket.v1.SecureConnected.trust_basis:type_name -> securesocket.v1.CertificateReport.TrustBasis
+	44, // 47: securesocket.v1.SecureConnected.peer_certificate:type_name -> securesocket.v1.Certificate
+	45, // 48: securesocket.v1.ModeChanged.mode:type_name -> securesocket.v1.Mode
+	36, // 49: securesocket.v1.CertificateError.report:type_name -> securesocket.v1.CertificateReport
+	38, // 50: securesocket.v1.SecurityError.failure:type_name -> securesocket.v1.Failure
+	38, // 51: securesocket.v1.IoError.failure:type_name -> securesocket.v1.Failure
+	0,  // 52: securesocket.v1.IoError.phase:type_name -> securesocket.v1.Phase
+	46, // 53: securesocket.v1.RemoteClosed.cause:type_name -> securesocket.v1.CloseCause
+	46, // 54: securesocket.v1.Closed.cause:type_name -> securesocket.v1.CloseCause
+	38, // 55: securesocket.v1.Closed.failure:type_name -> securesocket.v1.Failure
+	46, // 56: securesocket.v1.Closed.read_cause:type_name -> securesocket.v1.CloseCause
+	46, // 57: securesocket.v1.Closed.write_cause:type_name -> securesocket.v1.CloseCause
+	37, // 58: securesocket.v1.Draining.deadline_time:type_name -> google.protobuf.Timestamp
+	59, // [59:59] is the sub-list for method output_type
+	59, // [59:59] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_stream_proto_init() }
@@ -2472,18 +2934,22 @@ func file_securesocket_v1_stream_proto_init() {
 		(*AttachRequest_Attach)(nil),
 		(*AttachRequest_Data)(nil),
 		(*AttachRequest_Finish)(nil),
+		(*AttachRequest_Decision)(nil),
+		(*AttachRequest_Signature)(nil),
 		(*AttachRequest_Close)(nil),
 	}
-	file_securesocket_v1_stream_proto_msgTypes[6].OneofWrappers = []any{}
-	file_securesocket_v1_stream_proto_msgTypes[7].OneofWrappers = []any{
+	file_securesocket_v1_stream_proto_msgTypes[9].OneofWrappers = []any{}
+	file_securesocket_v1_stream_proto_msgTypes[10].OneofWrappers = []any{
 		(*AttachResponse_Attached)(nil),
 		(*AttachResponse_SocketData)(nil),
 		(*AttachResponse_OutputProgress)(nil),
 		(*AttachResponse_Event)(nil),
+		(*AttachResponse_DecisionRequest)(nil),
+		(*AttachResponse_SignRequest)(nil),
 		(*AttachResponse_Detached)(nil),
 		(*AttachResponse_Refused)(nil),
 	}
-	file_securesocket_v1_stream_proto_msgTypes[12].OneofWrappers = []any{
+	file_securesocket_v1_stream_proto_msgTypes[17].OneofWrappers = []any{
 		(*Event_StateChanged)(nil),
 		(*Event_HostFound)(nil),
 		(*Event_TcpConnected)(nil),
@@ -2503,7 +2969,7 @@ func file_securesocket_v1_stream_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_securesocket_v1_stream_proto_rawDesc), len(file_securesocket_v1_stream_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   25,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// escape makes a line that may quote a peer safe for a terminal: what strconv.Quote would escape is escaped, quotes and
+// Escape makes a line that may quote a peer safe for a terminal: what strconv.Quote would escape is escaped, quotes and
 // backslashes aside. Beyond the control characters these are the invisible ones and those that change the direction of
 // the text.
-func escape(line string) string {
+func Escape(line string) string {
 	var out strings.Builder
 	for len(line) > 0 {
 		r, size := utf8.DecodeRuneInString(line)
@@ -30,8 +30,8 @@ func escape(line string) string {
 	return out.String()
 }
 
-// escapeJSON does the same to JSON, by JSON's own escapes: encoders leave most of Unicode as it is.
-func escapeJSON(text []byte) []byte {
+// EscapeJSON does the same to JSON, by JSON's own escapes: encoders leave most of Unicode as it is.
+func EscapeJSON(text []byte) []byte {
 	var out bytes.Buffer
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
@@ -47,13 +47,4 @@ func escapeJSON(text []byte) []byte {
 		text = text[size:]
 	}
 	return out.Bytes()
-}
-
-// text is output for people. Its lines are escaped, whatever they quote.
-type text struct{ bytes.Buffer }
-
-// line adds a line.
-func (t *text) line(format string, args ...any) {
-	t.WriteString(escape(fmt.Sprintf(format, args...)))
-	t.WriteByte('\n')
 }

@@ -1,0 +1,123 @@
+package session
+
+import (
+	"crypto/x509"
+
+	"securesocket/tlsengine/truststore"
+)
+
+// CertificateChange changes the certificates of a level.
+type CertificateChange func(truststore.Level) (truststore.Level, error)
+
+// ListCertificates returns what counts at a scope: for ScopeSession that of the
+// session with the ID. The error is ErrNotFound, or of the store.
+func (r *Registry) ListCertificates(owner string, scope Scope, id string) ([]TrustedCertificate, error) {
+	if scope == ScopeSession {
+		s, err := r.Get(owner, id)
+		if err != nil {
+			return nil, err
+		}
+		levels, err := s.levels(s.Snapshot().Effective.TrustBase)
+		return listed(levels), r.storeError(err)
+	}
+	levels, err := r.trust.above(scope, owner)
+	if err != nil {
+		return nil, r.storeError(err)
+	}
+	switch scope {
+	case ScopeService:
+		l, err := r.trust.level(serviceKey)
+		return listed(follow(levels, scoped{l, scope})), r.storeError(err)
+	case ScopeDefaults:
+		l, err := r.trust.level(callerKey(owner))
+		return listed(follow(levels, scoped{l, scope})), r.storeError(err)
+	}
+	return listed(levels), nil
+}
+
+// ChangeCertificates changes a level. The error is ErrNotFound, a LimitError, a
+// NotAllowedError for the system's, or of the store. Sessions see the change at
+// their next handshake.
+func (r *Registry) ChangeCertificates(owner string, scope Scope, id string, change CertificateChange) error {
+	bounded := func(l truststore.Level) (truststore.Level, error) {
+		l, err := change(l)
+		if err != nil {
+			return l, err
+		}
+		return l, checkLevel(l)
+	}
+	switch scope {
+	case ScopeSession:
+		s, err := r.Get(owner, id)
+		if err != nil {
+			return err
+		}
+		return s.changeCertificates(change)
+	case ScopeDefaults:
+		return r.storeError(r.trust.change(callerKey(owner), bounded))
+	case ScopeService:
+		return r.storeError(r.trust.change(serviceKey, bounded))
+	}
+	return &NotAllowedError{What: "the system's certificates", Why: "they are changed on the service's machine, not here"}
+}
+
+// AddCertificates extends a level; count is how many are new or newly trusted.
+func AddCertificates(certs []*x509.Certificate, trusted bool, count *int) CertificateChange {
+	return func(l truststore.Level) (truststore.Level, error) {
+		entries := make([]truststore.Entry, len(certs))
+		for i, c := range certs {
+			entries[i] = truststore.Entry{Cert: c, Trusted: trusted}
+		}
+		l, *count = l.Add(entries...)
+		return l, nil
+	}
+}
+
+// SetCertificates replaces the anchors of a level.
+func SetCertificates(certs []*x509.Certificate) CertificateChange {
+	return func(l truststore.Level) (truststore.Level, error) { return l.Replace(certs), nil }
+}
+
+// ResetCertificates lets a level follow again.
+func ResetCertificates(l truststore.Level) (truststore.Level, error) { return l.Reset(), nil }
+
+// AddCertificate adds a certificate for the next handshakes. The same one
+// again changes nothing, but trusted makes it an anchor.
+func (s *Session) AddCertificate(cert *x509.Certificate, trusted bool) error {
+	var count int
+	return s.changeCertificates(AddCertificates([]*x509.Certificate{cert}, trusted, &count))
+}
+
+func (s *Session) changeCertificates(change CertificateChange) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deleted {
+		return ErrNotFound
+	}
+	next, err := change(s.certificates)
+	if err != nil {
+		return err
+	}
+	if next.Own.Len() > maxCertificates {
+		return &LimitError{What: "certificates of a session", Limit: maxCertificates}
+	}
+	total := 0
+	for _, e := range next.Own.Entries() {
+		total += len(e.Cert.Raw)
+	}
+	if total > maxCertificateTotalBytes {
+		return &LimitError{What: "bytes of a session's certificates", Limit: maxCertificateTotalBytes}
+	}
+	s.certificates = next
+	return nil
+}
+
+// storeError makes what the store cannot do an InternalError, which says no more
+// to a caller; the log has it.
+func (r *Registry) storeError(err error) error {
+	switch err.(type) { //nolint:errorlint // as this package made it
+	case nil, *LimitError, *InternalError, *NotAllowedError, *FieldError:
+		return err
+	}
+	return Internal(r.cfg.Logger, "what is kept cannot be read or written", "error", err.Error())
+}

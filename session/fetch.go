@@ -1,0 +1,50 @@
+package session
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// dialFetch connects to a server of CRLs or OCSP. The URL comes from a
+// certificate, so the policy judges it as if a caller had asked for it: the
+// name, each of its addresses, and the socket.
+func (r *Registry) dialFetch(ctx context.Context, _, addr string) (net.Conn, error) {
+	host, portText, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	target := Target{Port: int(port)}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		target.Addr = ip.WithZone("").Unmap()
+	} else {
+		target.Name = strings.ToLower(strings.TrimSuffix(host, "."))
+	}
+	if err := r.cfg.Egress.CheckName(target); err != nil {
+		return nil, &PolicyError{err}
+	}
+	addrs, err := r.resolve(ctx, target, 0)
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{
+		KeepAlive: -1,
+		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			return r.checkSocket(target, address)
+		},
+	}
+	for _, a := range addrs {
+		var conn net.Conn
+		if conn, err = r.cfg.Dial(ctx, &dialer, a.String()); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}

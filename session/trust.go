@@ -1,0 +1,261 @@
+package session
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"sync"
+
+	"securesocket/session/durable"
+	"securesocket/tlsengine"
+	"securesocket/tlsengine/truststore"
+)
+
+// Scope is a level of trust. The numbers are the wire's.
+type Scope int32
+
+// The scopes, from the nearest to the farthest.
+const (
+	ScopeSession  Scope = 1 // one session
+	ScopeDefaults Scope = 2 // a caller's sessions
+	ScopeService  Scope = 3 // everybody's
+	ScopeSystem   Scope = 4 // the machine's; it cannot be changed
+)
+
+func (s Scope) String() string {
+	switch s {
+	case ScopeSession:
+		return "session"
+	case ScopeDefaults:
+		return "defaults"
+	case ScopeService:
+		return "service"
+	case ScopeSystem:
+		return "system"
+	}
+	return "unknown"
+}
+
+// What a level of trust takes.
+const (
+	maxLevelCertificates = 2000
+	maxLevelBytes        = 3 << 20
+)
+
+// TrustedCertificate is a certificate in effect at some level.
+type TrustedCertificate struct {
+	Cert    *x509.Certificate
+	Trusted bool
+	Scope   Scope // the level that it comes from
+}
+
+// trust holds the levels above the sessions'. Each follows the one above it, as
+// truststore.Level says.
+type trust struct {
+	system func() (*truststore.Set, error)
+	store  durable.Store
+
+	mu     sync.Mutex
+	levels map[string]truststore.Level // by key; only those that have something of their own
+}
+
+// serviceKey and callerKey name levels in the store.
+const serviceKey = "service"
+
+func callerKey(owner string) string {
+	if len(owner) > 256 {
+		sum := sha256.Sum256([]byte(owner))
+		return "hash:" + hex.EncodeToString(sum[:])
+	}
+	return "caller:" + owner
+}
+
+const trustBucket = "trust"
+
+// level returns a level that is kept; mu is held.
+func (t *trust) levelLocked(key string) (truststore.Level, error) {
+	if l, ok := t.levels[key]; ok {
+		return l, nil
+	}
+	var l truststore.Level
+	b, err := t.store.Get(trustBucket, key)
+	switch {
+	case errors.Is(err, durable.ErrNotFound):
+		return l, nil
+	case err != nil:
+		return l, err
+	}
+	if err := l.UnmarshalBinary(b); err != nil {
+		return l, err
+	}
+	t.levels[key] = l
+	return l, nil
+}
+
+func (t *trust) level(key string) (truststore.Level, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.levelLocked(key)
+}
+
+// change replaces a level by what f makes of it, and keeps it.
+func (t *trust) change(key string, f func(truststore.Level) (truststore.Level, error)) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l, err := t.levelLocked(key)
+	if err != nil {
+		return err
+	}
+	if l, err = f(l); err != nil {
+		return err
+	}
+	if l.Own == nil && !l.Replaces {
+		delete(t.levels, key)
+		return t.store.Delete(trustBucket, key)
+	}
+	b, err := l.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	if err := t.store.Put(trustBucket, key, b); err != nil {
+		return err
+	}
+	t.levels[key] = l
+	return nil
+}
+
+// checkLevel bounds what a caller may keep.
+func checkLevel(l truststore.Level) error {
+	if l.Own.Len() > maxLevelCertificates {
+		return &LimitError{What: "certificates of a level of trust", Limit: maxLevelCertificates}
+	}
+	total := 0
+	for _, e := range l.Own.Entries() {
+		total += len(e.Cert.Raw)
+	}
+	if total > maxLevelBytes {
+		return &LimitError{What: "bytes of a level's certificates", Limit: maxLevelBytes}
+	}
+	return nil
+}
+
+// scoped is a level and where it stands.
+type scoped struct {
+	truststore.Level
+	scope Scope
+}
+
+// above returns the levels above a scope of an owner's, the farthest first: those
+// that count, as none before one that replaces does.
+func (t *trust) above(scope Scope, owner string) ([]scoped, error) {
+	system, err := t.system()
+	if err != nil {
+		return nil, err
+	}
+	levels := []scoped{{truststore.Level{Own: system}, ScopeSystem}}
+	for _, next := range []struct {
+		scope Scope
+		key   string
+	}{{ScopeService, serviceKey}, {ScopeDefaults, callerKey(owner)}} {
+		if next.scope <= scope {
+			break
+		}
+		l, err := t.level(next.key)
+		if err != nil {
+			return nil, err
+		}
+		levels = follow(levels, scoped{l, next.scope})
+	}
+	return levels, nil
+}
+
+// follow puts a level below others, which end to count if it replaces them.
+func follow(levels []scoped, l scoped) []scoped {
+	if l.Replaces {
+		levels = nil
+	}
+	return append(levels, l)
+}
+
+// effective is what counts below all of the levels, and the nearest one that has
+// anchors of its own, or none on purpose.
+func effective(levels []scoped) (*truststore.Set, Scope) {
+	var set *truststore.Set
+	scope := ScopeSystem
+	for _, l := range levels {
+		set = l.Over(set)
+		if l.Replaces || slices.ContainsFunc(l.Own.Entries(), func(e truststore.Entry) bool { return e.Trusted }) {
+			scope = l.scope
+		}
+	}
+	return set, scope
+}
+
+// listed is every certificate that counts, each at the level that makes it what
+// it is, the farthest level's first.
+func listed(levels []scoped) []TrustedCertificate {
+	var out []TrustedCertificate
+	at := make(map[[sha256.Size]byte]int)
+	for _, l := range levels {
+		for _, e := range l.Own.Entries() {
+			sum := sha256.Sum256(e.Cert.Raw)
+			if i, have := at[sum]; have {
+				if out[i].Trusted || !e.Trusted {
+					continue
+				}
+				out[i].Cert = nil // newly trusted by a nearer level
+			}
+			at[sum] = len(out)
+			out = append(out, TrustedCertificate{e.Cert, e.Trusted, l.scope})
+		}
+	}
+	return slices.DeleteFunc(out, func(c TrustedCertificate) bool { return c.Cert == nil })
+}
+
+// below returns the levels that count below a base of an owner's.
+func (t *trust) below(base TrustBase, owner string) ([]scoped, error) {
+	switch base {
+	case TrustNone:
+		return nil, nil
+	case TrustSystem:
+		system, err := t.system()
+		return []scoped{{truststore.Level{Own: system}, ScopeSystem}}, err
+	}
+	return t.above(ScopeSession, owner)
+}
+
+// levels returns those that count for the session, itself included.
+func (s *Session) levels(base TrustBase) ([]scoped, error) {
+	levels, err := s.reg.trust.below(base, s.owner)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	own := s.certificates
+	s.mu.Unlock()
+	if base == TrustNone && own.Own == nil {
+		own.Replaces = true // it follows nothing, and says so by its name
+	}
+	return follow(levels, scoped{own, ScopeSession}), nil
+}
+
+// trust is what the session's next chain is judged by.
+func (s *Session) trust(base TrustBase) (tlsengine.Trust, error) {
+	levels, err := s.levels(base)
+	if err != nil {
+		return tlsengine.Trust{}, err
+	}
+	return trustOf(levels), nil
+}
+
+func trustOf(levels []scoped) tlsengine.Trust {
+	set, scope := effective(levels)
+	return tlsengine.Trust{
+		Roots:         set.Pool(),
+		Intermediates: set.Intermediates(),
+		Name:          scope.String(),
+		SHA256:        set.SHA256(),
+	}
+}

@@ -1,0 +1,60 @@
+package tlsengine
+
+import (
+	"bytes"
+	"crypto/x509"
+	"strings"
+)
+
+// checkBuilding says why the path reaches no anchor.
+func (d *diagnosis) checkBuilding() {
+	top := len(d.certs) - 1
+	last := d.certs[top]
+	const trust = "caller: add the issuing root as a trust anchor if it is to be trusted"
+	if bytes.Equal(last.RawSubject, last.RawIssuer) && mayIssue(last, last) && signatureEdge(last, last) != edgeBad {
+		if top == 0 {
+			d.add(SelfSignedCertificate, 0, "server: get a certificate from an authority; caller: or add this one as a trust anchor",
+				"the certificate %s is self-signed and not a trust anchor", quote(subjectText(last)))
+			return
+		}
+		d.add(SelfSignedCertificateInChain, top, trust,
+			"the chain ends in %s, which is self-signed and not a trust anchor", quote(subjectText(last)))
+		return
+	}
+	if d.cut {
+		d.add(UnableToGetLocalIssuerCertificate, top, trust, "no trust anchor was found within %d certificates, and no more were tried",
+			len(d.certs))
+		return
+	}
+	hint := trust
+	if top == 0 {
+		hint = sendIssuerOf(last) + "; " + trust
+	} else if where := issuerAddress(last); where != "" {
+		hint = trust + "; or server: send it, if it is an intermediate; it is at " + where
+	}
+	d.add(UnableToGetLocalIssuerCertificate, top, hint, "the issuer %s of %s was neither sent nor is it a trust anchor",
+		quote(last.Issuer.String()), quote(subjectText(last)))
+	if top == 0 {
+		d.add(UnableToVerifyFirstCertificate, 0, hint, "the chain is only the certificate itself, and its issuer is unknown")
+	}
+}
+
+// sendIssuerOf names the certificate that the server leaves out, and says where the issuer of cert keeps it.
+func sendIssuerOf(cert *x509.Certificate) string {
+	hint := "server: send the intermediate certificate " + quote(cert.Issuer.String())
+	if where := issuerAddress(cert); where != "" {
+		hint += ", which is at " + where
+	}
+	return hint
+}
+
+// issuerAddress is where cert says that its issuer's certificate is (RFC 5280, section 4.2.2.1); quoted, or "". It is told,
+// never fetched.
+func issuerAddress(cert *x509.Certificate) string {
+	for _, url := range cert.IssuingCertificateURL {
+		if strings.HasPrefix(url, "http://") || strings.HasPrefix(url, "https://") {
+			return quote(url)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,24 @@
+// Package identity holds what one side of a TLS handshake shows of itself: a certificate chain (RFC 5280) with its
+// private key, or with somebody elsewhere who has the key and signs.
+//
+// It reads keys in PKCS #8 (RFC 5958), PKCS #1 (RFC 8017) and SEC 1 (RFC 5915), DER or PEM, encrypted by PBES2 (RFC 8018)
+// or in the old way of PEM (RFC 1423), and PKCS #12 (RFC 7292). It does not validate the chain, does not know whether a
+// peer will like it, and never gives a key out.
+//
+// # Bounds
+//
+// An encrypted key names its own cost. The cost is read and refused before it is paid, as is every size.
+//
+// # Secrets
+//
+// No error and no printed form has bytes of a key or a passphrase in it, nor a text of a library that was given them. What
+// Go leaves in memory is said at [Identity.Forget].
+//
+// # Concurrency
+//
+// An [Identity] may be used by any number of handshakes at once. All functions may run at the same time.
+//
+// # Errors
+//
+// An [InputError] is about what was handed over. A [SignError] is about the holder of a key, in a handshake.
+package identity

@@ -1,0 +1,66 @@
+package identity
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"slices"
+	"sync/atomic"
+)
+
+// Identity is a certificate chain with a private key, or with somebody who has it. It is immutable, but for [Identity.Forget],
+// and never prints its key. The zero value is of no use.
+type Identity struct {
+	chain      []*x509.Certificate
+	raw        [][]byte // of chain, as crypto/tls wants it
+	ref        string
+	callerHeld bool
+	schemes    []tls.SignatureScheme // sorted; only of a key that is elsewhere
+
+	key atomic.Pointer[crypto.Signer] // nil: elsewhere, or forgotten
+}
+
+func newIdentity(chain []*x509.Certificate, key crypto.Signer) *Identity {
+	i := &Identity{chain: chain}
+	for _, cert := range chain {
+		i.raw = append(i.raw, cert.Raw)
+	}
+	if key != nil {
+		i.key.Store(&key)
+	}
+	return i
+}
+
+// Chain returns the certificates, leaf first. They are shared and must not be modified.
+func (i *Identity) Chain() []*x509.Certificate { return i.chain }
+
+// SPKISHA256 is the hash of the leaf's public key.
+func (i *Identity) SPKISHA256() [sha256.Size]byte {
+	return sha256.Sum256(i.chain[0].RawSubjectPublicKeyInfo)
+}
+
+// Ref is the name that the operator gave the identity; empty unless it came from [FromPEM].
+func (i *Identity) Ref() string { return i.ref }
+
+// CallerHeld reports whether the key is elsewhere, so that a SignFunc is needed.
+func (i *Identity) CallerHeld() bool { return i.callerHeld }
+
+// Equal reports whether both show the same: chain, ref, and who has the key with what schemes. Keys need no comparing, for
+// each fits its leaf.
+func (i *Identity) Equal(o *Identity) bool {
+	if i == nil || o == nil {
+		return i == o
+	}
+	return i.ref == o.ref && i.callerHeld == o.callerHeld && slices.Equal(i.schemes, o.schemes) &&
+		slices.EqualFunc(i.raw, o.raw, bytes.Equal)
+}
+
+// Forget lets go of the private key: no later handshake is given the identity, and one that runs keeps it until its end.
+// It does nothing to a key that is elsewhere.
+//
+// The memory is not overwritten. Go's RSA and ECDSA keys are copied inside the standard library, where nobody outside can
+// clear them, and the garbage collector gives memory back without clearing it. What this package decrypts on the way to a
+// key it does clear.
+func (i *Identity) Forget() { i.key.Store(nil) }

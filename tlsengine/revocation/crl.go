@@ -1,0 +1,337 @@
+package revocation
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// crl is what is kept of a complete CRL whose signature was verified. Whether it is fresh, and whether it speaks for a
+// certificate, is asked each time it is used.
+type crl struct {
+	thisUpdate, nextUpdate time.Time     // nextUpdate zero: it does not say
+	point                  *issuingPoint // nil: it speaks for all
+	entries                *index        // nil: only what was asked for while it was read is known
+
+	asked string // the serial number that was asked for
+	hit   *entry // nil: not revoked
+}
+
+// find gives the entry of a serial number, nil where there is none, and false where it cannot be known any more.
+func (l *crl) find(serial string) (*entry, bool) {
+	switch {
+	case serial == l.asked:
+		return l.hit, true
+	case l.entries == nil:
+		return nil, false
+	}
+	if e, ok := l.entries.find([]byte(serial)); ok {
+		return &e, true
+	}
+	return nil, true
+}
+
+func (l *crl) bytes() int {
+	n := 512
+	if l.point != nil {
+		for _, name := range l.point.names {
+			n += 16 + len(name)
+		}
+	}
+	if l.entries != nil {
+		n += l.entries.bytes()
+	}
+	return n
+}
+
+// crlScan reads one CRL from a stream. What it needs does not grow with the CRL, but for the index.
+type crlScan struct {
+	signers []*x509.Certificate // who may have signed it, by the verified path; all have the same name
+	serial  string              // the content of the INTEGER to look for
+	room    *budget             // for an index of all entries; nil: none is wanted
+
+	in     *derReader
+	alg    algorithm
+	issuer string // canonical
+	v2     bool
+	list   *crl
+}
+
+// read returns the list, or why it cannot be used. It reads no further than the issuer's name when that is another's.
+func (s *crlScan) read(ctx context.Context, r io.Reader) (_ *crl, err error) {
+	s.in, s.list = newDERReader(r), &crl{asked: s.serial}
+	if s.room != nil {
+		s.list.entries = &index{room: s.room}
+		defer func() {
+			if err != nil && s.list.entries != nil {
+				s.list.entries.drop()
+			}
+		}()
+	}
+	end, err := s.in.enter(asn1.SEQUENCE, -1)
+	if err != nil {
+		return nil, err
+	}
+	// The algorithm is known only after the first bytes that it is for.
+	var start bytes.Buffer
+	s.in.sink = &start
+	tbsEnd, err := s.in.enter(asn1.SEQUENCE, end)
+	if err != nil {
+		return nil, err
+	}
+	algorithmDER, err := s.readAlgorithm(tbsEnd)
+	if err != nil {
+		return nil, err
+	}
+	digest := s.alg.digest()
+	_, _ = digest.Write(start.Bytes()) // small: no hash refuses it
+	s.in.sink = digest
+
+	if err := s.readHead(tbsEnd); err != nil {
+		return nil, err
+	}
+	if err := s.readEntries(ctx, tbsEnd); err != nil {
+		return nil, err
+	}
+	if err := s.readExtensions(tbsEnd); err != nil {
+		return nil, err
+	}
+	s.in.sink = nil
+	outer, err := s.in.element(asn1.SEQUENCE, end)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(outer, algorithmDER) {
+		return nil, fmt.Errorf("%w: two signature algorithms", malformed)
+	}
+	signatureDER, err := s.in.element(asn1.BIT_STRING, end)
+	if err != nil {
+		return nil, err
+	}
+	signature, ok := readSignature(signatureDER)
+	if !ok || s.in.pos != end {
+		return nil, fmt.Errorf("%w: signature", malformed)
+	}
+	if err := s.verify(digest.Sum(nil), signature); err != nil {
+		return nil, err
+	}
+	if err := s.in.atEnd(); err != nil {
+		return nil, err
+	}
+	if s.list.entries != nil {
+		s.list.entries.sortLast()
+	}
+	return s.list, nil
+}
+
+// readAlgorithm reads version and signature.
+func (s *crlScan) readAlgorithm(end int64) ([]byte, error) {
+	tag, err := s.in.next(end)
+	if err != nil {
+		return nil, err
+	}
+	if tag == asn1.INTEGER {
+		version, err := s.in.element(asn1.INTEGER, end)
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(version, []byte{byte(asn1.INTEGER), 1, 1}) {
+			return nil, fmt.Errorf("%w: version", malformed)
+		}
+		s.v2 = true
+	}
+	der, err := s.in.element(asn1.SEQUENCE, end)
+	if err != nil {
+		return nil, err
+	}
+	der = bytes.Clone(der)
+	s.alg, err = readAlgorithm(der)
+	return der, err
+}
+
+// readHead reads issuer, thisUpdate and nextUpdate.
+func (s *crlScan) readHead(end int64) error {
+	name, err := s.in.element(asn1.SEQUENCE, end)
+	if err != nil {
+		return err
+	}
+	var ok bool
+	if s.issuer, ok = canonicalName(name); !ok {
+		return fmt.Errorf("%w: issuer", malformed)
+	}
+	if wanted, ok := canonicalName(s.signers[0].RawSubject); !ok || s.issuer != wanted {
+		return otherIssuer
+	}
+	if err := s.readTime(end, &s.list.thisUpdate); err != nil {
+		return err
+	}
+	tag, err := s.in.next(end)
+	if err != nil || tag != asn1.UTCTime && tag != asn1.GeneralizedTime {
+		return err
+	}
+	if err := s.readTime(end, &s.list.nextUpdate); err != nil {
+		return err
+	}
+	if s.list.nextUpdate.Before(s.list.thisUpdate) {
+		return fmt.Errorf("%w: nextUpdate is before thisUpdate", malformed)
+	}
+	return nil
+}
+
+func (s *crlScan) readTime(end int64, t *time.Time) error {
+	tag, err := s.in.next(end)
+	if err != nil {
+		return err
+	}
+	der, err := s.in.element(tag, end)
+	if err != nil {
+		return err
+	}
+	if content := cryptobyte.String(der); !readTime(&content, t) {
+		return fmt.Errorf("%w: time", malformed)
+	}
+	return nil
+}
+
+// entriesPerLook is how many entries are read between two looks at the context.
+const entriesPerLook = 1 << 14
+
+func (s *crlScan) readEntries(ctx context.Context, tbsEnd int64) error {
+	tag, err := s.in.next(tbsEnd)
+	if err != nil || tag != asn1.SEQUENCE {
+		return err
+	}
+	end, err := s.in.enter(asn1.SEQUENCE, tbsEnd)
+	if err != nil {
+		return err
+	}
+	if s.in.pos == end { // RFC 5280, section 5.1.2.6: no entries, no list
+		return fmt.Errorf("%w: empty list of entries", malformed)
+	}
+	for n := 0; s.in.pos < end; n++ {
+		if n%entriesPerLook == 0 {
+			if err := ctx.Err(); err != nil {
+				return fetchError(err)
+			}
+		}
+		der, err := s.in.element(asn1.SEQUENCE, end)
+		if err != nil {
+			return err
+		}
+		if err := s.readEntry(der); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *crlScan) readEntry(der cryptobyte.String) error {
+	var content, serial cryptobyte.String
+	e := entry{}
+	if !der.ReadASN1(&content, asn1.SEQUENCE) || !content.ReadASN1(&serial, asn1.INTEGER) || !minimalInteger(serial) ||
+		!readTime(&content, &e.at) {
+		return fmt.Errorf("%w: entry", malformed)
+	}
+	if !content.Empty() {
+		if err := s.readEntryExtensions(content, &e); err != nil {
+			return err
+		}
+	}
+	if e.reason == removeFromCRL {
+		return nil
+	}
+	if string(serial) == s.serial && s.list.hit == nil {
+		hit := e // a copy, or every entry would go to the heap
+		s.list.hit = &hit
+	}
+	if s.list.entries != nil && !s.list.entries.add(serial, e) {
+		s.list.entries = nil
+	}
+	return nil
+}
+
+func (s *crlScan) readEntryExtensions(der cryptobyte.String, e *entry) error {
+	extensions, ok := readExtensions(der)
+	if !ok || !s.v2 {
+		return fmt.Errorf("%w: entry", malformed)
+	}
+	for _, x := range extensions {
+		switch x.oid {
+		case oidReasonCode:
+			var code int
+			if !x.value.ReadASN1Enum(&code) || !x.value.Empty() || code < 0 || code > 255 {
+				return fmt.Errorf("%w: reason of an entry", malformed)
+			}
+			e.reason = uint8(code)
+		case oidInvalidityDate, oidHoldInstruction: // they change nothing
+		default: // of an indirect CRL's certificateIssuer too, which is always critical
+			if x.critical {
+				return fmt.Errorf("%w of an entry: %s", unknownCritical, quote(x.oid))
+			}
+		}
+	}
+	return nil
+}
+
+// readExtensions reads crlExtensions and expects nothing after them.
+func (s *crlScan) readExtensions(tbsEnd int64) error {
+	if s.in.pos == tbsEnd {
+		return nil
+	}
+	der, err := s.in.element(constructed(0), tbsEnd)
+	if err != nil {
+		return err
+	}
+	var content cryptobyte.String
+	outer := cryptobyte.String(der)
+	if !outer.ReadASN1(&content, constructed(0)) || s.in.pos != tbsEnd || !s.v2 {
+		return fmt.Errorf("%w: extensions", malformed)
+	}
+	extensions, ok := readExtensions(content)
+	if !ok {
+		return fmt.Errorf("%w: extensions", malformed)
+	}
+	for _, x := range extensions {
+		switch x.oid {
+		case oidIssuingPoint:
+			if s.list.point, err = readIssuingPoint(x.value, s.issuer); err != nil {
+				return err
+			}
+		case oidDeltaCRL:
+			return deltaCRL
+		case oidAuthorityKeyID, oidCRLNumber: // the signature says whose it is
+		default:
+			if x.critical {
+				return fmt.Errorf("%w: %s", unknownCritical, quote(x.oid))
+			}
+		}
+	}
+	return nil
+}
+
+// verify tries the issuer's key and, when the issuer changed its key on the way up, those before it.
+func (s *crlScan) verify(digest, signature []byte) error {
+	err := error(badSignature)
+	for _, signer := range s.signers {
+		if s.alg.verify(signer.PublicKey, digest, signature) != nil {
+			continue
+		}
+		if hasExtension(signer, oidKeyUsage) && signer.KeyUsage&x509.KeyUsageCRLSign == 0 {
+			err = mayNotSignCRLs
+			continue
+		}
+		return nil
+	}
+	return err
+}
+
+// minimalInteger says whether the content of an INTEGER is in DER.
+func minimalInteger(b []byte) bool {
+	return len(b) == 1 || len(b) > 1 && (b[0] != 0 || b[1] >= 0x80) && (b[0] != 0xff || b[1] < 0x80)
+}

@@ -1,0 +1,90 @@
+package tlsengine
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"slices"
+	"time"
+
+	"securesocket/tlsengine/revocation"
+)
+
+// maxChainsAsked bounds the chains that are asked about when the first has a revoked authority.
+const maxChainsAsked = 3
+
+// askRevocation asks about a verified chain, outside any turn: it may wait for the network.
+func (q *inquiry) askRevocation(ctx context.Context, r *Report, chain []*x509.Certificate) []revocation.Result {
+	if q.mode() == revocation.Off {
+		return nil
+	}
+	began := time.Now()
+	if r.RevocationStarted.IsZero() {
+		r.RevocationStarted = began
+	}
+	defer func() { r.RevocationTook += time.Since(began) }()
+	return q.askNamesakes(ctx, q.settings.Checker.Check(ctx, q.query(chain)), chain)
+}
+
+func (q *inquiry) query(chain []*x509.Certificate) revocation.Query {
+	return revocation.Query{Chain: chain, Staple: q.staple, CRLs: q.crls, Now: q.now}
+}
+
+// revocationProblems judges the answers, revoked certificates first. A certificate without an answer was not checked.
+func (q *inquiry) revocationProblems(results []revocation.Result, chain []*x509.Certificate) []Problem {
+	if q.mode() == revocation.Off {
+		return nil
+	}
+	problems := revoked(results, chain)
+	for depth, cert := range chain[:len(chain)-1] {
+		i := slices.IndexFunc(results, func(r revocation.Result) bool { return r.Depth == depth })
+		result := revocation.Result{Depth: depth, Outcome: revocation.NotChecked, Detail: "nothing was said about it"}
+		if i >= 0 {
+			result = results[i]
+		}
+		subject := quote(subjectText(cert))
+		if result.StapleRequired && !q.settings.PeerIsClient { // clients have no way to staple in TLS 1.2
+			problems = append(problems, Problem{Code: StapleRequired, Depth: depth, Certificate: cert,
+				Message: subject + " asks for a stapled OCSP answer (RFC 7633), and no valid one came with it",
+				Hint:    "server: turn on OCSP stapling"})
+		}
+		if q.mode() == revocation.Hard && result.Outcome != revocation.Good && result.Outcome != revocation.Revoked {
+			problems = append(problems, Problem{Code: RevocationUnknown, Depth: depth, Certificate: cert,
+				Message: "whether " + subject + " was revoked is not known: " + result.Detail,
+				Hint:    "server: staple an OCSP answer; operator: let the service fetch from the authority; caller: or give a CRL"})
+		}
+	}
+	return problems
+}
+
+// revoked are the problems of revoked certificates, the leaf's first.
+func revoked(results []revocation.Result, chain []*x509.Certificate) []Problem {
+	var problems []Problem
+	for _, result := range results {
+		if result.Outcome != revocation.Revoked || result.Depth < 0 || result.Depth >= len(chain) {
+			continue
+		}
+		cert := chain[result.Depth]
+		message := quote(subjectText(cert)) + " was revoked"
+		if !result.RevokedAt.IsZero() {
+			message += " at " + instant(result.RevokedAt)
+		}
+		if result.Detail != "" {
+			message += ": " + result.Detail
+		}
+		problems = append(problems, Problem{Code: CertificateRevoked, Depth: result.Depth, Certificate: cert, Message: message,
+			Hint: "server: replace the certificate and its key"})
+	}
+	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Depth, b.Depth) })
+	return problems
+}
+
+// revokedAnyway looks at the evidence about a chain that is refused already, if it is sound enough for that to mean
+// something. Nothing is fetched for it: only a verified chain may make the service send anything.
+func (q *inquiry) revokedAnyway(ctx context.Context, r *Report, p path) []Problem {
+	if q.mode() == revocation.Off || !p.sound() || len(p.certs) < 2 || len(q.staple) == 0 && len(q.crls) == 0 {
+		return nil
+	}
+	r.Revocation = (*revocation.Checker)(nil).Check(ctx, q.query(p.certs))
+	return revoked(r.Revocation, p.certs)
+}
