@@ -26,10 +26,10 @@ func (r *Registry) ListCertificates(owner string, scope Scope, id string) ([]Tru
 	}
 	switch scope {
 	case ScopeService:
-		l, err := r.trust.level(serviceKey)
+		l, err := r.trust.levels.get(serviceKey)
 		return listed(follow(levels, scoped{l, scope})), r.storeError(err)
 	case ScopeDefaults:
-		l, err := r.trust.level(callerKey(owner))
+		l, err := r.trust.levels.get(callerKey(owner))
 		return listed(follow(levels, scoped{l, scope})), r.storeError(err)
 	}
 	return listed(levels), nil
@@ -54,9 +54,9 @@ func (r *Registry) ChangeCertificates(owner string, scope Scope, id string, chan
 		}
 		return s.changeCertificates(change)
 	case ScopeDefaults:
-		return r.storeError(r.trust.change(callerKey(owner), bounded))
+		return r.storeError(r.trust.levels.change(callerKey(owner), bounded))
 	case ScopeService:
-		return r.storeError(r.trust.change(serviceKey, bounded))
+		return r.storeError(r.trust.levels.change(serviceKey, bounded))
 	}
 	return &NotAllowedError{What: "the system's certificates", Why: "they are changed on the service's machine, not here"}
 }

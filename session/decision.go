@@ -15,7 +15,7 @@ type Question struct {
 	Report   *tlsengine.Report
 	Deadline time.Time
 
-	answer chan bool // depth 1; the first answer counts
+	answer chan bool // depth 1, from decideLocked, which closes the question; at most one
 }
 
 // Acceptance names one problem that the caller accepts.
@@ -81,10 +81,8 @@ func (s *Session) decideLocked(d Decision) error {
 		return &StateError{Op: "decision", Have: "without such a question", Want: "asking it"}
 	}
 	if c := s.conn; c != nil && c.question != nil && c.question.ID == d.ID {
-		select {
-		case c.question.answer <- d.accepts(c.question.Report):
-		default: // it has an answer
-		}
+		c.question.answer <- d.accepts(c.question.Report)
+		c.question = nil // from now on: a close behind the answer is no answer
 	}
 	return nil
 }

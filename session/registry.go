@@ -143,7 +143,7 @@ type Registry struct {
 	drained chan struct{} // closed when the drain is over: streams end
 
 	trust       trust
-	defaults    defaults
+	defaults    kept[Settings]
 	turns       turns
 	checker     *revocation.Checker
 	tlsSessions *tlsengine.Sessions
@@ -171,8 +171,7 @@ func NewRegistry(cfg Config) *Registry {
 		owners:      make(map[string]*ownerSessions),
 		tlsSessions: tlsengine.NewSessions(maxTLSSessions),
 	}
-	r.trust = trust{system: r.cfg.System, store: r.cfg.Store, levels: make(map[string]truststore.Level)}
-	r.defaults = defaults{cfg: &r.cfg, store: r.cfg.Store, known: make(map[string]Settings)}
+	r.trust, r.defaults = newTrust(&r.cfg), newDefaults(&r.cfg)
 	r.checker = revocation.NewChecker(revocation.Config{
 		Fetcher: revocation.NewHTTPFetcher(r.dialFetch), LeafCRLAge: r.cfg.LeafCRLAge,
 	})
@@ -191,6 +190,9 @@ func (r *Registry) Config() Config { return r.cfg }
 func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req Request) (s *Session, created bool, warnings []string, err error) {
 	warnings, err = settings.check(&r.cfg)
 	if err != nil {
+		return nil, false, nil, err
+	}
+	if _, err := r.Defaults(owner); err != nil { // from now on they are in memory
 		return nil, false, nil, err
 	}
 	now := time.Now()

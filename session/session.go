@@ -119,10 +119,10 @@ func (s *Session) Snapshot() Snapshot {
 	return s.snapshotLocked()
 }
 
-// effectiveLocked is the session's settings with every default filled in. What
-// cannot be read of the caller's is left out; connecting says why.
+// effectiveLocked is the session's settings with every default filled in. The
+// caller's are in memory since the session was created.
 func (s *Session) effectiveLocked() Settings {
-	defaults, _ := s.reg.defaults.of(s.owner)
+	defaults, _ := s.reg.defaults.get(callerKey(s.owner))
 	return s.settings.Over(defaults).Effective()
 }
 

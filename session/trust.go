@@ -4,11 +4,8 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"slices"
-	"sync"
 
-	"securesocket/session/durable"
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/truststore"
 )
@@ -55,10 +52,23 @@ type TrustedCertificate struct {
 // truststore.Level says.
 type trust struct {
 	system func() (*truststore.Set, error)
-	store  durable.Store
+	levels kept[truststore.Level]
+}
 
-	mu     sync.Mutex
-	levels map[string]truststore.Level // by key; only those that have something of their own
+func newTrust(cfg *Config) trust {
+	return trust{system: cfg.System, levels: kept[truststore.Level]{
+		store: cfg.Store, bucket: "trust",
+		decode: func(b []byte) (l truststore.Level, err error) {
+			err = l.UnmarshalBinary(b)
+			return l, err
+		},
+		encode: func(l truststore.Level) ([]byte, error) {
+			if l.Own == nil && !l.Replaces {
+				return nil, nil
+			}
+			return l.MarshalBinary()
+		},
+	}}
 }
 
 // serviceKey and callerKey name levels in the store.
@@ -70,60 +80,6 @@ func callerKey(owner string) string {
 		return "hash:" + hex.EncodeToString(sum[:])
 	}
 	return "caller:" + owner
-}
-
-const trustBucket = "trust"
-
-// level returns a level that is kept; mu is held.
-func (t *trust) levelLocked(key string) (truststore.Level, error) {
-	if l, ok := t.levels[key]; ok {
-		return l, nil
-	}
-	var l truststore.Level
-	b, err := t.store.Get(trustBucket, key)
-	switch {
-	case errors.Is(err, durable.ErrNotFound):
-		return l, nil
-	case err != nil:
-		return l, err
-	}
-	if err := l.UnmarshalBinary(b); err != nil {
-		return l, err
-	}
-	t.levels[key] = l
-	return l, nil
-}
-
-func (t *trust) level(key string) (truststore.Level, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.levelLocked(key)
-}
-
-// change replaces a level by what f makes of it, and keeps it.
-func (t *trust) change(key string, f func(truststore.Level) (truststore.Level, error)) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	l, err := t.levelLocked(key)
-	if err != nil {
-		return err
-	}
-	if l, err = f(l); err != nil {
-		return err
-	}
-	if l.Own == nil && !l.Replaces {
-		delete(t.levels, key)
-		return t.store.Delete(trustBucket, key)
-	}
-	b, err := l.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	if err := t.store.Put(trustBucket, key, b); err != nil {
-		return err
-	}
-	t.levels[key] = l
-	return nil
 }
 
 // checkLevel bounds what a caller may keep.
@@ -162,7 +118,7 @@ func (t *trust) above(scope Scope, owner string) ([]scoped, error) {
 		if next.scope <= scope {
 			break
 		}
-		l, err := t.level(next.key)
+		l, err := t.levels.get(next.key)
 		if err != nil {
 			return nil, err
 		}
