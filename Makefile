@@ -2,13 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help generate generated breaking lint fmt test race ci clean
+.PHONY: help generate generated breaking lint fmt test race validation-table ci clean
 
 tool := go tool -modfile=tools/go.mod
 BASE ?= main# the branch that the wire contract is compared with
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 generate: ## Write gen/ anew from proto/
 	$(tool) buf generate
@@ -44,6 +44,9 @@ test: ## Run all tests
 
 race: ## Run all tests under the race detector
 	go test -race ./...
+
+validation-table: ## Write the table of docs/validation.md anew (needs SECURESOCKET_VECTORS and SECURESOCKET_PKITS_CRLS)
+	go test ./tlsengine -run '^TestValidationTable$$' -count=1 -args -update-docs
 
 ci: ## Run everything a change must pass (installs packages when run as root)
 	.ci/run

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"math"
+	"slices"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/session"
@@ -27,14 +28,22 @@ type identityError struct {
 
 func (e *identityError) Error() string { return e.path + "." + e.err.Field + ": " + e.err.Why }
 
+// maxIdentities is as in the session's settings. It is asked for here too, before
+// what may take a second each.
+const maxIdentities = 8
+
 func (ids identities) from(list []*pb.Identity) ([]*identity.Identity, error) {
+	if len(list) > maxIdentities {
+		return nil, &session.FieldError{Field: "tls.identities", Why: fmt.Sprintf("has more than %d identities", maxIdentities)}
+	}
 	var out []*identity.Identity
 	for n, m := range list {
 		path := fmt.Sprintf("tls.identities[%d]", n)
 		id, err := ids.one(path, m)
 		if err != nil {
 			if ie, ok := err.(*identity.InputError); ok { //nolint:errorlint // as the package made it
-				err = &identityError{path, ie}
+				source := m.ProtoReflect().WhichOneof(m.ProtoReflect().Descriptor().Oneofs().ByName("source"))
+				err = &identityError{path + "." + string(source.Name()), ie}
 			}
 			return nil, err
 		}
@@ -81,9 +90,12 @@ func (ids identities) one(path string, m *pb.Identity) (*identity.Identity, erro
 	return nil, &session.FieldError{Field: path + ".source", Why: "is required"}
 }
 
+// samePublic compares the chains too, for one key may have several; those of the
+// operator are not shown.
 func samePublic(id *identity.Identity, m *pb.PublicIdentity) bool {
 	spki := id.SPKISHA256()
-	return id.Ref() == m.GetIdentityRef() && id.CallerHeld() == m.GetCallerSigner() && bytes.Equal(spki[:], m.GetSpkiSha256())
+	return id.Ref() == m.GetIdentityRef() && id.CallerHeld() == m.GetCallerSigner() && bytes.Equal(spki[:], m.GetSpkiSha256()) &&
+		(id.Ref() != "" || slices.EqualFunc(id.Chain(), m.GetCertificateChain(), func(c *x509.Certificate, der []byte) bool { return bytes.Equal(c.Raw, der) }))
 }
 
 // toIdentities shows the public halves.

@@ -61,7 +61,7 @@ func describeRequest(err error) (description, bool) {
 	case *session.CertificateInputError:
 		return of(pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE, e.Error()), true
 	case *truststore.BundleError:
-		return of(pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE, e.Error(), "index", num(int64(e.Index))), true
+		return of(pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE, strings.TrimPrefix(e.Error(), "truststore: "), "index", num(int64(e.Index))), true
 	case *identityError:
 		reason := pb.ErrorReason_ERROR_REASON_INVALID_CERTIFICATE
 		if e.err.Key {

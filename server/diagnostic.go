@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/session"
@@ -55,7 +56,7 @@ func (s *diagnosticService) Probe(ctx context.Context, req *pb.ProbeRequest) (*p
 
 func (s *diagnosticService) ValidateChain(ctx context.Context, req *pb.ValidateChainRequest) (*pb.ValidateChainResponse, error) {
 	switch {
-	case len(req.GetChain()) == 0:
+	case len(req.GetChain()) == 0 && !req.GetServerRole():
 		return nil, &session.FieldError{Field: "chain", Why: "is required: DER, the leaf first"}
 	case len(req.GetVerifyNames()) == 0 && !req.GetServerRole():
 		return nil, &session.FieldError{Field: "verify_names", Why: "is required: a chain that is good for no name in particular proves nothing"}
@@ -79,14 +80,23 @@ func (s *diagnosticService) ValidateChain(ctx context.Context, req *pb.ValidateC
 		Client:     req.GetServerRole(), Staple: req.GetOcspStaple(), CRLs: req.GetCrls(),
 	}
 	if req.GetAtTime() != nil {
-		v.At = req.GetAtTime().AsTime()
+		at := req.GetAtTime().AsTime()
+		v.At = &at
 	}
 	report, err := s.registry.Validate(ctx, principalOf(ctx), v)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 			return nil, session.ErrCancelled
 		}
-		return nil, err
+		return nil, outsideTLS(err)
 	}
 	return &pb.ValidateChainResponse{Report: toReport(report)}, nil
+}
+
+// outsideTLS names a field as ValidateChain has it: what settings have below tls.
+func outsideTLS(err error) error {
+	if e, ok := err.(*session.FieldError); ok { //nolint:errorlint // as the session made it
+		return &session.FieldError{Field: strings.TrimPrefix(e.Field, "tls."), Why: e.Why}
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -9,10 +10,22 @@ import (
 	"syscall"
 )
 
+// errFetchDenied is what a report says of the policy's refusal. The policy's own
+// error would tell which address of the operator's network a name leads to.
+var errFetchDenied = errors.New("the operator's egress policy refuses it")
+
 // dialFetch connects to a server of CRLs or OCSP. The URL comes from a
 // certificate, so the policy judges it as if a caller had asked for it: the
 // name, each of its addresses, and the socket.
 func (r *Registry) dialFetch(ctx context.Context, _, addr string) (net.Conn, error) {
+	conn, err := r.dialJudged(ctx, addr)
+	if _, denied := errors.AsType[*PolicyError](err); denied {
+		return nil, errFetchDenied
+	}
+	return conn, err
+}
+
+func (r *Registry) dialJudged(ctx context.Context, addr string) (net.Conn, error) {
 	host, portText, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err

@@ -43,6 +43,9 @@ func (r *Registry) Probe(ctx context.Context, owner string, target Target, setti
 	}
 	s.mu.Lock()
 	p := Probed{Snapshot: s.snapshotLocked(), Report: s.report, Err: err, Phase: s.failedPhaseLocked()}
+	if err == nil {
+		p.Snapshot.TLS = s.agreedLocked() // the peer may have gone by now
+	}
 	s.mu.Unlock()
 	if err == nil {
 		_ = s.Close(ctx, CloseGraceful, nil, 0)
@@ -50,7 +53,17 @@ func (r *Registry) Probe(ctx context.Context, owner string, target Target, setti
 	return p, nil
 }
 
-// failedPhaseLocked is the phase of the last failure that was emitted.
+// agreedLocked is what the handshake agreed on, however the connection has fared.
+func (s *Session) agreedLocked() *tlsengine.State {
+	for _, e := range s.events.events {
+		if k, ok := e.Kind.(SecureConnected); ok {
+			return &k.TLS
+		}
+	}
+	return nil
+}
+
+// failedPhaseLocked is the phase of the failure that was emitted.
 func (s *Session) failedPhaseLocked() Phase {
 	for _, e := range s.events.events {
 		switch k := e.Kind.(type) {
@@ -70,7 +83,7 @@ type Validation struct {
 	Certificates []truststore.Entry // beside the base
 	Base         TrustBase
 	Pins         [][sha256.Size]byte
-	At           time.Time // zero: now
+	At           *time.Time // nil: now
 	Revocation   revocation.Mode
 	Client       bool // the chain is a TLS client's
 	Staple       []byte
@@ -102,8 +115,8 @@ func (r *Registry) Validate(ctx context.Context, owner string, v Validation) (*t
 		Turn:         func(ctx context.Context) (func(), error) { return r.turns.take(ctx, owner) },
 		Now:          r.cfg.Now,
 	}
-	if !v.At.IsZero() {
-		cfg.Now = func() time.Time { return v.At }
+	if v.At != nil {
+		cfg.Now = func() time.Time { return *v.At }
 	}
 	report, err := tlsengine.Validate(ctx, cfg, tlsengine.Chain{Certificates: v.Chain, Staple: v.Staple, CRLs: v.CRLs})
 	if ce, ok := errors.AsType[*tlsengine.ConfigError](err); ok {

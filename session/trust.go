@@ -206,12 +206,17 @@ func (s *Session) trust(base TrustBase) (tlsengine.Trust, error) {
 	return trustOf(levels), nil
 }
 
+// trustOf gives the engine the system's anchors as a pool that all sessions
+// share, and the others one by one: it bounds what those cost, which callers
+// choose.
 func trustOf(levels []scoped) tlsengine.Trust {
 	set, scope := effective(levels)
-	return tlsengine.Trust{
-		Roots:         set.Pool(),
-		Intermediates: set.Intermediates(),
-		Name:          scope.String(),
-		SHA256:        set.SHA256(),
+	t := tlsengine.Trust{Name: scope.String(), SHA256: set.SHA256(), Intermediates: set.Intermediates()}
+	own := levels
+	if len(levels) > 0 && levels[0].scope == ScopeSystem {
+		t.Roots, own = levels[0].Own.Pool(), levels[1:]
 	}
+	others, _ := effective(own)
+	t.Anchors = others.Anchors()
+	return t
 }

@@ -3,6 +3,7 @@ package tlsengine
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"strings"
 )
 
@@ -36,6 +37,39 @@ func (d *diagnosis) checkBuilding() {
 		quote(last.Issuer.String()), quote(subjectText(last)))
 	if top == 0 {
 		d.add(UnableToVerifyFirstCertificate, 0, hint, "the chain is only the certificate itself, and its issuer is unknown")
+	}
+}
+
+// checkDistrust asks whether the anchor is trusted for this chain: a pool may limit one, as root programs do when they
+// distrust an authority from a day on (x509.CertPool.AddCertWithConstraint). The limit is asked about copies on which
+// nothing else is wrong, but which begin when the originals do: that is what such limits look at.
+func (d *diagnosis) checkDistrust() {
+	top := len(d.certs) - 1
+	if d.verified || !d.sound() || top == 0 || contains(d.settings.trust.Anchors, d.certs[top]) || !d.afford(pathCost(d.certs)) {
+		return
+	}
+	opts := d.options(d.roots)
+	opts.KeyUsages, opts.CertificatePolicies = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, nil
+	opts.CurrentTime = d.certs[top].NotBefore
+	var leaf *x509.Certificate
+	for depth, cert := range d.certs[:top] {
+		c := neutral(cert, d.now)
+		withoutNames(c)
+		c.BasicConstraintsValid, c.IsCA, c.MaxPathLen, c.MaxPathLenZero, c.KeyUsage = true, true, -1, false, 0
+		c.NotBefore, c.NotAfter = cert.NotBefore, d.now.AddDate(100, 0, 0)
+		if c.NotBefore.After(opts.CurrentTime) {
+			opts.CurrentTime = c.NotBefore
+		}
+		if depth == 0 {
+			leaf = c
+		} else {
+			opts.Intermediates.AddCert(c)
+		}
+	}
+	_, err := leaf.Verify(opts)
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		d.add(CertificateUntrusted, top, "server: get a certificate from another authority",
+			"the trust anchor %s is not trusted for this chain: %s", quote(subjectText(d.certs[top])), quote(err.Error()))
 	}
 }
 

@@ -57,6 +57,9 @@ func decide(ctx context.Context, s *settings, r *Report) (*Report, error) {
 	if r.Status == StatusTrusted {
 		return r, nil
 	}
+	if r.failed != nil {
+		return r, r.failed
+	}
 	if s.Decide == nil || !r.Overridable() {
 		return r, &CertificateError{Report: r}
 	}

@@ -24,6 +24,7 @@ func (q *inquiry) diagnose(p path, named bool) []Problem {
 	if !p.anchored {
 		d.checkBuilding()
 	}
+	d.checkDistrust()
 	for depth := range p.certs {
 		d.checkExtensions(depth)
 	}

@@ -40,19 +40,13 @@ func (q *inquiry) askNamesakes(ctx context.Context, results []revocation.Result,
 // namesakes are verified paths to the anchor of chain from certificates with the name of the one at depth and other keys.
 func (q *inquiry) namesakes(chain []*x509.Certificate, depth int) [][]*x509.Certificate {
 	authority, anchor := chain[depth], chain[len(chain)-1]
-	if authority == anchor {
-		return nil // an anchor's other keys are not to be trusted for its name
-	}
 	opts := q.options(q.roots)
-	opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
-	for _, certs := range q.bySubject {
-		for _, cert := range certs {
-			opts.Intermediates.AddCert(cert)
-		}
-	}
+	opts.KeyUsages, opts.Intermediates = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, q.intermediates()
 	var found [][]*x509.Certificate
 	for _, cert := range q.bySubject[string(authority.RawSubject)] {
-		if string(cert.RawSubjectPublicKeyInfo) == string(authority.RawSubjectPublicKeyInfo) || !q.afford(q.verifyCost()) {
+		if string(cert.RawSubjectPublicKeyInfo) == string(authority.RawSubjectPublicKeyInfo) ||
+			cert.KeyUsage&x509.KeyUsageCRLSign == 0 || // said in so many words: not whoever got a certificate of that name
+			!q.afford(q.verifyCost()) {
 			continue
 		}
 		paths, err := cert.Verify(opts)

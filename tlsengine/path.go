@@ -46,12 +46,7 @@ func (q *inquiry) path() path {
 	if q.afford(q.verifyCost()) {
 		// Without the leaf's own faults Verify may still build it, and better than we do.
 		opts := q.options(q.roots)
-		opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
-		for _, certs := range q.bySubject {
-			for _, cert := range certs {
-				opts.Intermediates.AddCert(cert)
-			}
-		}
+		opts.KeyUsages, opts.Intermediates = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, q.intermediates()
 		if chains, err := neutral(q.leaf, q.now).Verify(opts); err == nil {
 			p := verifiedPath(append([]*x509.Certificate{q.leaf}, slices.MinFunc(chains, byLength)[1:]...))
 			p.verified = false

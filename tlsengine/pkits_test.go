@@ -97,10 +97,12 @@ func TestPKITS(t *testing.T) {
 	t.Parallel()
 	s := run(t, pkits(t))
 	if pkitsCRLs() == "" {
+		// What the suite's CRLs decide counts as wrong then, here and by Verify alone.
 		require.Empty(t, s.worse)
-		t.Skipf("the suite's CRLs are not there: of %d cases %d come out right without them, and %d by Verify alone", s.total, s.ours, s.plain)
+		require.GreaterOrEqual(t, s.ours, s.plain+7)
+		return
 	}
 	require.GreaterOrEqual(t, s.ours, 215)
-	require.LessOrEqual(t, len(s.falseAccepts), 1, s.falseAccepts)
+	require.Empty(t, s.falseAccepts)
 	requireKnown(t, pkitsDeviations, s.wrong)
 }

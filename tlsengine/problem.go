@@ -21,6 +21,7 @@ const (
 	InvalidCACertificate              ProblemCode = 14
 	PathLengthExceeded                ProblemCode = 15
 	InvalidPurpose                    ProblemCode = 16
+	CertificateUntrusted              ProblemCode = 17
 	NoPeerCertificate                 ProblemCode = 21
 	HostNameMismatch                  ProblemCode = 22
 	UnspecifiedError                  ProblemCode = 99
@@ -47,6 +48,7 @@ var problemNames = map[ProblemCode]string{
 	InvalidCACertificate:              "INVALID_CA_CERTIFICATE",
 	PathLengthExceeded:                "PATH_LENGTH_EXCEEDED",
 	InvalidPurpose:                    "INVALID_PURPOSE",
+	CertificateUntrusted:              "CERTIFICATE_UNTRUSTED",
 	NoPeerCertificate:                 "NO_PEER_CERTIFICATE",
 	HostNameMismatch:                  "HOST_NAME_MISMATCH",
 	UnspecifiedError:                  "UNSPECIFIED_ERROR",

@@ -36,7 +36,7 @@ type Report struct {
 	Time       time.Time // at which validity was judged, in whole seconds
 	Warnings   []string  // about a trusted chain: what was not checked, what will fail soon
 
-	Revocation  []revocation.Result // of the verified chain; empty when nothing was asked
+	Revocation  []revocation.Result // of the judged path; empty when nothing was asked
 	StoreName   string              // which anchors the chain was judged by
 	StoreSHA256 [sha256.Size]byte
 

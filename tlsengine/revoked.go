@@ -65,13 +65,7 @@ func revoked(results []revocation.Result, chain []*x509.Certificate) []Problem {
 			continue
 		}
 		cert := chain[result.Depth]
-		message := quote(subjectText(cert)) + " was revoked"
-		if !result.RevokedAt.IsZero() {
-			message += " at " + instant(result.RevokedAt)
-		}
-		if result.Detail != "" {
-			message += ": " + result.Detail
-		}
+		message := quote(subjectText(cert)) + " was " + cmp.Or(result.Detail, "revoked")
 		problems = append(problems, Problem{Code: CertificateRevoked, Depth: result.Depth, Certificate: cert, Message: message,
 			Hint: "server: replace the certificate and its key"})
 	}
@@ -79,12 +73,17 @@ func revoked(results []revocation.Result, chain []*x509.Certificate) []Problem {
 	return problems
 }
 
-// revokedAnyway looks at the evidence about a chain that is refused already, if it is sound enough for that to mean
-// something. Nothing is fetched for it: only a verified chain may make the service send anything.
-func (q *inquiry) revokedAnyway(ctx context.Context, r *Report, p path) []Problem {
-	if q.mode() == revocation.Off || !p.sound() || len(p.certs) < 2 || len(q.staple) == 0 && len(q.crls) == 0 {
+// revocationOfRefused completes the list of a chain that is refused already: whoever accepts its problems knows this one
+// too. A chain of Verify's, for a wrong name or with a weak key, is asked about like any other. For one that only has its
+// signatures in order nothing is fetched: only a verified chain may make the service send anything.
+func (q *inquiry) revocationOfRefused(ctx context.Context, r *Report, p path) []Problem {
+	if q.mode() == revocation.Off || !p.sound() || len(p.certs) < 2 {
 		return nil
 	}
-	r.Revocation = (*revocation.Checker)(nil).Check(ctx, q.query(p.certs))
-	return revoked(r.Revocation, p.certs)
+	if p.verified {
+		r.Revocation = q.askRevocation(ctx, r, p.certs)
+	} else {
+		r.Revocation = (*revocation.Checker)(nil).Check(ctx, q.query(p.certs))
+	}
+	return q.revocationProblems(r.Revocation, p.certs)
 }

@@ -60,6 +60,8 @@ func TestRevocation(t *testing.T) {
 		"expired and revoked": {old, revocation.Soft, nil, [][]byte{inter.CRL(forge.List{Revoked: []*x509.Certificate{old.Leaf}})},
 			"CERTIFICATE_EXPIRED@0 CERTIFICATE_REVOKED@0", tlsengine.StatusRevoked, 0},
 		"expired and not revoked": {old, revocation.Soft, nil, [][]byte{interCRL}, "CERTIFICATE_EXPIRED@0", tlsengine.StatusExpired, 0},
+		"expired, hard": {old, revocation.Hard, nil, [][]byte{interCRL}, "CERTIFICATE_EXPIRED@0 REVOCATION_UNKNOWN@1",
+			tlsengine.StatusExpired, 0},
 		"of a stranger": {stranger, revocation.Soft, staple(stranger.Leaf, ocsp.Revoked), nil,
 			"UNABLE_TO_GET_LOCAL_ISSUER_CERTIFICATE@0 UNABLE_TO_VERIFY_FIRST_CERTIFICATE@0", tlsengine.StatusUntrustedSigners, 0},
 	}
@@ -78,6 +80,47 @@ func TestRevocation(t *testing.T) {
 				require.True(t, r.Overridable())
 			}
 		})
+	}
+}
+
+func TestAStapleOfTheHandshakeCounts(t *testing.T) {
+	t.Parallel()
+	bothVersions(t, func(t *testing.T, version uint16) {
+		ca := tlstest.NewCA(t)
+		id := ca.Leaf(forge.MustStaple())
+		for status, want := range map[int]string{ocsp.Good: "", ocsp.Revoked: "CERTIFICATE_REVOKED@0"} {
+			conf := serverConfig(id, version)
+			conf.Certificates[0].OCSPStaple = ca.OCSP(forge.Answer{Serial: id.Leaf.SerialNumber, Status: status})
+			cfg := trusting(ca)
+			cfg.Revocation = revocation.Hard
+			conn, err := client(t, tlstest.Serve(t, conf, tlstest.Echo), cfg)
+			if want == "" {
+				require.NoError(t, err)
+				require.Equal(t, revocation.Staple, conn.Report().Revocation[0].Source)
+				continue
+			}
+			r := requireRefused(t, err)
+			require.Equal(t, want, problems(r))
+			require.Equal(t, tlsengine.StatusRevoked, r.Status)
+		}
+	})
+}
+
+// Whoever accepts a wrong name has not accepted that nothing is known about revocation.
+func TestRevocationOfAWrongName(t *testing.T) {
+	t.Parallel()
+	ca := tlstest.NewCA(t)
+	id := ca.Leaf()
+	for want, staple := range map[string][]byte{
+		"HOST_NAME_MISMATCH@0":                       ca.OCSP(forge.Answer{Serial: id.Leaf.SerialNumber}),
+		"HOST_NAME_MISMATCH@0 REVOCATION_UNKNOWN@0":  nil,
+		"HOST_NAME_MISMATCH@0 CERTIFICATE_REVOKED@0": ca.OCSP(forge.Answer{Serial: id.Leaf.SerialNumber, Status: ocsp.Revoked}),
+	} {
+		cfg := trusting(ca)
+		cfg.VerifyNames, cfg.Revocation = []string{"other.example"}, revocation.Hard
+		r := validate(t, cfg, tlsengine.Chain{Certificates: id.Chain, Staple: staple})
+		require.Equal(t, want, problems(r))
+		require.False(t, r.RevocationStarted.IsZero())
 	}
 }
 

@@ -50,7 +50,7 @@ func statusOf(problems []Problem) Status {
 func (p Problem) status() Status {
 	switch p.Code {
 	case SelfSignedCertificate, SelfSignedCertificateInChain, UnableToGetLocalIssuerCertificate,
-		UnableToVerifyFirstCertificate:
+		UnableToVerifyFirstCertificate, CertificateUntrusted:
 		return StatusUntrustedSigners
 	case NameConstraintViolated:
 		return StatusInvalidChain // the authority's limit, wherever the name stands

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"math/big"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -300,6 +301,33 @@ func TestHintNamesTheMissingIntermediate(t *testing.T) {
 	require.Contains(t, r.Problems[0].Hint, "server: send the intermediate certificate")
 	require.Contains(t, r.Problems[0].Hint, "CN=Middle")
 	require.Contains(t, r.Problems[0].Hint, "http://ca.example/middle.crt")
+}
+
+// An anchor may be trusted for some chains only, as the pools of root programs say.
+func TestADistrustedAnchor(t *testing.T) {
+	t.Parallel()
+	ca := tlstest.NewCA(t)
+	since := time.Now().Add(-30 * 24 * time.Hour)
+	pool := x509.NewCertPool()
+	pool.AddCertWithConstraint(ca.Certificate, func(chain []*x509.Certificate) error {
+		if chain[0].NotBefore.After(since) {
+			return errors.New("distrusted")
+		}
+		return nil
+	})
+	before := tlstest.Validity(since.Add(-time.Hour), since.Add(365*24*time.Hour))
+	inter := ca.Intermediate(before)
+	for want, leaf := range map[string]opts{
+		"":                        {before},
+		"CERTIFICATE_UNTRUSTED@2": nil,
+		"CERTIFICATE_UNTRUSTED@2 CERTIFICATE_EXPIRED@0": {tlstest.Expired()},
+		"CERTIFICATE_EXPIRED@0":                         {tlstest.Validity(since.Add(-time.Hour), since)},
+	} {
+		r := validate(t, &tlsengine.Config{VerifyNames: []string{"localhost"}, Trust: tlsengine.Trust{Roots: pool}},
+			tlsengine.Chain{Certificates: inter.Leaf(leaf...).Chain})
+		require.Equal(t, want, problems(r))
+		require.Equal(t, strings.HasPrefix(want, "CERTIFICATE_UNTRUSTED"), r.Status == tlsengine.StatusUntrustedSigners)
+	}
 }
 
 func TestPolicies(t *testing.T) {

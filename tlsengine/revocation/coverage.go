@@ -32,6 +32,8 @@ func (l *crl) judge(s *subject, src source) (Result, error) {
 		return Result{}, notRemembered
 	case hit != nil:
 		found.Outcome, found.RevokedAt, found.Detail = Revoked, hit.at, hit.String()
+	case l.delta:
+		return Result{}, deltaCRL
 	}
 	return found, nil
 }

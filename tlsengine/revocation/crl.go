@@ -12,11 +12,12 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// crl is what is kept of a complete CRL whose signature was verified. Whether it is fresh, and whether it speaks for a
+// crl is what is kept of a CRL whose signature was verified. Whether it is fresh, and whether it speaks for a
 // certificate, is asked each time it is used.
 type crl struct {
 	thisUpdate, nextUpdate time.Time     // nextUpdate zero: it does not say
 	point                  *issuingPoint // nil: it speaks for all
+	delta                  bool          // it has only what changed: what it does not list is not known
 	entries                *index        // nil: only what was asked for while it was read is known
 
 	asked string // the serial number that was asked for
@@ -304,9 +305,9 @@ func (s *crlScan) readExtensions(tbsEnd int64) error {
 				return err
 			}
 		case oidDeltaCRL:
-			return deltaCRL
-		case oidAuthorityKeyID, oidCRLNumber: // the signature says whose it is
-		default:
+			s.list.delta = true
+		case oidAuthorityKeyID: // the signature says whose it is
+		default: // of a CRL number too, which is never critical (RFC 5280, section 5.2.3)
 			if x.critical {
 				return fmt.Errorf("%w: %s", unknownCritical, quote(x.oid))
 			}

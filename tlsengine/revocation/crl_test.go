@@ -125,6 +125,20 @@ func TestUnusableCRL(t *testing.T) {
 	}
 }
 
+// A delta CRL is never alone good for "good"; but what it lists is revoked, whatever an older complete one says.
+func TestDeltaCRLRevokes(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	l := ca.leaf(nil)
+	delta := ca.crl(crlExtension(extra(oidDelta, true, []byte{2, 1, 1})), l)
+	for _, lists := range [][][]byte{{delta}, {ca.crl(nil), delta}, {delta, ca.crl(nil)}} {
+		q := ca.query(l)
+		q.CRLs = lists
+		r, _ := explained(t, nil, q)
+		require.Equal(t, Revoked, r.Outcome)
+	}
+}
+
 func TestIssuerMayNotSignCRLs(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)

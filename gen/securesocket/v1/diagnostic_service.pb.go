@@ -189,7 +189,8 @@ func (x *ProbeResponse) GetFailedPhase() Phase {
 // What to judge. At most 4 MiB.
 type ValidateChainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. DER, leaf first.
+	// Required, unless server_role is set: a client may send none. DER, leaf
+	// first.
 	Chain [][]byte `protobuf:"bytes,1,rep,name=chain,proto3" json:"chain,omitempty"`
 	// Required, unless server_role is set: the names as in
 	// TlsSettings.verify_names.

@@ -585,11 +585,11 @@ type Timeline struct {
 	Dns *Span `protobuf:"bytes,2,opt,name=dns,proto3" json:"dns,omitempty"`
 	// TCP, over all addresses tried.
 	Tcp *Span `protobuf:"bytes,3,opt,name=tcp,proto3" json:"tcp,omitempty"`
-	// The TLS handshake; validation and decision lie inside it.
+	// The TLS handshake; the next three lie inside it.
 	Handshake *Span `protobuf:"bytes,4,opt,name=handshake,proto3" json:"handshake,omitempty"`
-	// The judgement of the peer's chain; revocation lies inside it.
+	// The judgement of the peer's chain, without revocation.
 	Validation *Span `protobuf:"bytes,5,opt,name=validation,proto3" json:"validation,omitempty"`
-	// The check for revocation.
+	// The check for revocation, after the judgement.
 	Revocation *Span `protobuf:"bytes,6,opt,name=revocation,proto3" json:"revocation,omitempty"`
 	// The wait for the caller's decision.
 	Decision      *Span `protobuf:"bytes,7,opt,name=decision,proto3" json:"decision,omitempty"`
