@@ -85,6 +85,10 @@ func (ids identities) one(path string, m *pb.Identity) (*identity.Identity, erro
 				return id, nil
 			}
 		}
+		// The session may show one of the operator's because of its caller's defaults.
+		if id := ids.operators[src.Public.GetIdentityRef()]; id != nil && samePublic(id, src.Public) {
+			return id, nil
+		}
 		return nil, &session.FieldError{Field: path + ".public", Why: "is not an identity that the session has; give its source"}
 	}
 	return nil, &session.FieldError{Field: path + ".source", Why: "is required"}

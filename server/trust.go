@@ -150,6 +150,11 @@ func (s *trustService) GetDefaults(ctx context.Context, _ *pb.GetDefaultsRequest
 }
 
 func (s *trustService) UpdateDefaults(ctx context.Context, req *pb.UpdateDefaultsRequest) (*pb.UpdateDefaultsResponse, error) {
+	for i, id := range req.GetSettings().GetTls().GetIdentities() {
+		if id.GetKeyPair() != nil || id.GetCallerSigner() != nil {
+			return nil, &session.FieldError{Field: fmt.Sprintf("settings.tls.identities[%d]", i), Why: "takes only an identity_ref here: keys are not kept"}
+		}
+	}
 	next, warnings, err := s.registry.UpdateDefaults(principalOf(ctx), s.merging(ctx, req.GetSettings(), req.GetUpdateMask()))
 	if err != nil {
 		return nil, inSettings("settings.", err)

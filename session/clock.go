@@ -45,3 +45,10 @@ func (c *handshakeClock) pause() (resume func()) {
 		c.timer.Reset(max(c.left, 0))
 	}
 }
+
+// end is when the clock runs out, if it does not stand still meanwhile.
+func (c *handshakeClock) end() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.since.Add(c.left)
+}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"securesocket/tlsengine"
+	"securesocket/tlsengine/identity"
 )
 
 // Attempt is a connect that was begun. Several callers may wait for it.
@@ -353,7 +354,7 @@ func (c *connection) tlsConfig(clock *handshakeClock) (*tlsengine.Config, error)
 		Revocation:   set.Revocation,
 		Checker:      s.reg.checker,
 		Identities:   set.Identities,
-		Sign:         c.sign,
+		Sign:         func(ctx context.Context, r identity.SignRequest) ([]byte, error) { return c.sign(ctx, clock, r) },
 		Turn:         func(ctx context.Context) (func(), error) { return s.reg.turns.take(ctx, s.owner) },
 		Now:          s.reg.cfg.Now,
 	}

@@ -52,7 +52,8 @@ func (r *Registry) Defaults(owner string) (Settings, error) {
 }
 
 // UpdateDefaults replaces a caller's default settings by what change makes of
-// them, for the next connects of all his sessions. The error is change's, one of
+// them, for the next connects of all his sessions. Of their identities only those
+// of the operator are kept. The error is change's, one of
 // the settings' or of the store.
 func (r *Registry) UpdateDefaults(owner string, change func(Settings) (Settings, error)) (next Settings, warnings []string, err error) {
 	var refused error
@@ -63,10 +64,7 @@ func (r *Registry) UpdateDefaults(owner string, change func(Settings) (Settings,
 		if warnings, refused = next.check(&r.cfg); refused != nil {
 			return have, refused
 		}
-		if len(refs(next.Identities)) != len(next.Identities) {
-			refused = &FieldError{"tls.identities", "takes only an identity_ref here: keys are not kept"}
-		}
-		return next, refused
+		return next, nil
 	})
 	if refused != nil {
 		return next, nil, refused

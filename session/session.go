@@ -36,6 +36,8 @@ type Session struct {
 	// connecting serialises Connect: one old connection ends before the next
 	// begins. It is taken before mu.
 	connecting sync.Mutex
+	// updating serialises Update. It is taken before mu.
+	updating sync.Mutex
 
 	mu           sync.Mutex
 	settings     Settings
@@ -156,21 +158,25 @@ func (s *Session) snapshotLocked() Snapshot {
 	return v
 }
 
-// Update replaces the settings by what change makes of them. It returns the
-// generation from which all of the change holds.
+// Update replaces the settings by what change makes of them; change runs outside
+// the session's lock, and may take its time. Update returns the generation from
+// which all of the change holds.
 func (s *Session) Update(change func(Settings) (Settings, error)) (effective int64, warnings []string, err error) {
+	s.updating.Lock()
+	defer s.updating.Unlock()
+	s.mu.Lock()
+	next := s.settings
+	s.mu.Unlock()
+	if next, err = change(next); err != nil {
+		return 0, nil, err
+	}
+	if warnings, err = next.check(&s.reg.cfg); err != nil {
+		return 0, nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.deleted {
 		return 0, nil, ErrNotFound
-	}
-	next, err := change(s.settings)
-	if err != nil {
-		return 0, nil, err
-	}
-	warnings, err = next.check(&s.reg.cfg)
-	if err != nil {
-		return 0, nil, err
 	}
 	before := s.settings
 	s.settings = next

@@ -17,7 +17,7 @@ type SignRequest struct {
 	Input    []byte
 	Hashed   bool              // Input is the digest
 	SPKI     [sha256.Size]byte // of the key
-	Deadline time.Time         // zero: connect_timeout's
+	Deadline time.Time         // when the handshake gives up
 
 	answer chan signature // depth 1; the first answer counts
 }
@@ -60,9 +60,12 @@ func (a *Attachment) Sign(id int64, sig []byte, why string) error {
 }
 
 // sign asks the caller for a signature and waits, within the handshake's clock.
-func (c *connection) sign(ctx context.Context, r identity.SignRequest) ([]byte, error) {
+func (c *connection) sign(ctx context.Context, clock *handshakeClock, r identity.SignRequest) ([]byte, error) {
 	req := &SignRequest{Scheme: r.Scheme, Input: r.Input, Hashed: r.Prehashed, SPKI: r.SPKISHA256, answer: make(chan signature, 1)}
-	req.Deadline, _ = ctx.Deadline()
+	req.Deadline = clock.end()
+	if d, ok := ctx.Deadline(); ok && d.Before(req.Deadline) {
+		req.Deadline = d
+	}
 	s := c.s
 	s.mu.Lock()
 	if c.stopped {

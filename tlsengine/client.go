@@ -108,7 +108,8 @@ func handshake(ctx context.Context, raw net.Conn, conf *tls.Config, v *verdict) 
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(woken)
-		if raw.SetDeadline(time.Unix(1, 0)) != nil {
+		// Who waits for the peer is woken at once; what the hook refuses has a moment to say so, by its alert.
+		if raw.SetReadDeadline(time.Unix(1, 0)) != nil || raw.SetWriteDeadline(time.Now().Add(alertTime)) != nil {
 			_ = raw.Close()
 		}
 	})
@@ -136,6 +137,9 @@ func handshake(ctx context.Context, raw net.Conn, conf *tls.Config, v *verdict) 
 	}
 	return &Conn{tls: conn, tap: t, state: newState(conn.ConnectionState(), conf.ServerName), report: v.report}, nil
 }
+
+// alertTime is how long an alert may take to be written when the handshake is interrupted.
+const alertTime = 250 * time.Millisecond
 
 func interrupted(ctx context.Context) error {
 	return fmt.Errorf("tlsengine: handshake interrupted: %w", context.Cause(ctx))
