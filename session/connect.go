@@ -44,24 +44,20 @@ func (a *Attempt) join(pinned bool) {
 func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, error) {
 	s.connecting.Lock()
 	defer s.connecting.Unlock()
-	a, err := s.joinOrClear(req, pinned)
+	defaults, err := s.reg.Defaults(s.owner)
+	if err != nil {
+		return nil, err
+	}
+	a, settings, err := s.joinOrClear(req, pinned, defaults)
 	if a != nil || err != nil {
 		return a, err
 	}
 	s.waitConnection()
 
-	defaults, err := s.reg.Defaults(s.owner)
-	if err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.deleted {
 		return nil, ErrNotFound
-	}
-	settings := s.settings.Over(defaults)
-	if _, err := settings.check(&s.reg.cfg); err != nil {
-		return nil, err // each is allowed, but not both together
 	}
 	if err := s.reg.connectionBegins(); err != nil {
 		return nil, err
@@ -82,26 +78,30 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 	return c.attempt, nil
 }
 
-// joinOrClear returns the attempt of the same request, or else begins to end
-// the connection that is in the way.
-func (s *Session) joinOrClear(req Request, pinned bool) (*Attempt, error) {
+// joinOrClear returns the attempt of the same request, or else the settings for a
+// new one, and begins to end the connection that is in its way.
+func (s *Session) joinOrClear(req Request, pinned bool, defaults Settings) (*Attempt, Settings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.deleted {
-		return nil, ErrNotFound
+		return nil, Settings{}, ErrNotFound
 	}
 	a, found, err := s.requests.find(req, time.Now())
 	if err != nil {
-		return nil, err
+		return nil, Settings{}, err
 	}
 	if found {
 		a.join(pinned)
-		return a, nil
+		return a, Settings{}, nil
+	}
+	settings := s.settings.Over(defaults)
+	if _, err := settings.check(&s.reg.cfg); err != nil {
+		return nil, Settings{}, err // each is allowed, but not both together
 	}
 	if c := s.conn; c != nil && !c.ended {
 		c.stopLocked(CauseReconnect, nil, false)
 	}
-	return nil, nil
+	return nil, settings, nil
 }
 
 // Wait returns when the connection is secure (nil) or has failed. When ctx ends

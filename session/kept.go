@@ -7,6 +7,9 @@ import (
 	"securesocket/session/durable"
 )
 
+// maxKnown bounds what is in memory of what is kept.
+const maxKnown = 10_000
+
 // kept is what is kept over restarts, by key, and known in memory once it was
 // asked for: reading waits for the disk the first time alone.
 type kept[T any] struct {
@@ -57,6 +60,12 @@ func (k *kept[T]) remember(key string, v T) {
 	defer k.mu.Unlock()
 	if k.known == nil {
 		k.known = make(map[string]T)
+	}
+	for other := range k.known {
+		if len(k.known) < maxKnown {
+			break
+		}
+		delete(k.known, other) // any: it is on disk
 	}
 	k.known[key] = v
 }

@@ -102,7 +102,8 @@ type ProbeResponse struct {
 	Remote *Endpoint `protobuf:"bytes,1,opt,name=remote,proto3" json:"remote,omitempty"`
 	// What was negotiated; absent if TLS never was up.
 	Tls *TlsState `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
-	// The judgement; absent if no chain was seen.
+	// The judgement; absent if no chain was seen, or if the handshake failed after
+	// a chain that is in order: then nobody has proved it to be his.
 	Report *CertificateReport `protobuf:"bytes,3,opt,name=report,proto3" json:"report,omitempty"`
 	// Where the time went.
 	Timeline *Timeline `protobuf:"bytes,4,opt,name=timeline,proto3" json:"timeline,omitempty"`

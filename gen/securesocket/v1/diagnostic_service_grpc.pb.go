@@ -41,7 +41,8 @@ type DiagnosticServiceClient interface {
 	// Judges a chain that the caller holds, without any connection. Nothing is
 	// fetched: revocation rests on the CRLs and the staple that are given.
 	//
-	// Caller: anybody. Reasons: INVALID_FIELD, INVALID_CERTIFICATE, CANCELLED.
+	// Caller: anybody. Reasons: INVALID_FIELD, INVALID_CERTIFICATE, LIMIT,
+	// CANCELLED.
 	ValidateChain(ctx context.Context, in *ValidateChainRequest, opts ...grpc.CallOption) (*ValidateChainResponse, error)
 }
 
@@ -91,7 +92,8 @@ type DiagnosticServiceServer interface {
 	// Judges a chain that the caller holds, without any connection. Nothing is
 	// fetched: revocation rests on the CRLs and the staple that are given.
 	//
-	// Caller: anybody. Reasons: INVALID_FIELD, INVALID_CERTIFICATE, CANCELLED.
+	// Caller: anybody. Reasons: INVALID_FIELD, INVALID_CERTIFICATE, LIMIT,
+	// CANCELLED.
 	ValidateChain(context.Context, *ValidateChainRequest) (*ValidateChainResponse, error)
 	mustEmbedUnimplementedDiagnosticServiceServer()
 }
