@@ -80,8 +80,8 @@ func UploadedIdentity(cert tls.Certificate) (*Identity, error) {
 	}}}, nil
 }
 
-// OperatorHeldIdentity is an identity that the service's operator holds under that name; the service says INVALID_FIELD
-// or NOT_ALLOWED if there is none for this caller.
+// OperatorHeldIdentity is an identity that the service's operator holds under that name; the service says INVALID_FIELD if
+// there is none.
 func OperatorHeldIdentity(name string) *Identity {
 	return &Identity{text: "operator-held identity", wire: &pb.Identity{Source: &pb.Identity_IdentityRef{IdentityRef: name}}}
 }

@@ -159,8 +159,8 @@ func TestSignaturesThatDoNotCome(t *testing.T) {
 		"declined, with a reason": {answer: func(k *asker, right *pb.Signature) {
 			k.send(signatureFrame(&pb.Signature{SignId: right.GetSignId(), Error: "the card was drawn"}))
 		}, reason: pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED},
-		"never": {answer: func(*asker, *pb.Signature) {}, reason: pb.ErrorReason_ERROR_REASON_HANDSHAKE_TIMEOUT, settings: short},
-		"never, for connect_timeout": {answer: func(*asker, *pb.Signature) {}, reason: pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT,
+		"never": {answer: func(*asker, *pb.Signature) {}, reason: pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED, settings: short},
+		"never, for connect_timeout": {answer: func(*asker, *pb.Signature) {}, reason: pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED,
 			settings: func(s *pb.SessionSettings) { s.ConnectTimeout = durationpb.New(2 * time.Second) }},
 		"close instead": {answer: func(k *asker, _ *pb.Signature) { k.send(closeFrame(pb.CloseSocket_HOW_GRACEFUL)) },
 			reason: pb.ErrorReason_ERROR_REASON_CANCELLED},

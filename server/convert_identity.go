@@ -19,6 +19,9 @@ type identities struct {
 	turn      func() (done func(), err error)
 }
 
+// maxSchemes is more than IANA has of use.
+const maxSchemes = 64
+
 // identityError is an identity that cannot be used, with its place in the
 // settings.
 type identityError struct {
@@ -66,6 +69,9 @@ func (ids identities) one(path string, m *pb.Identity) (*identity.Identity, erro
 			Chain: k.GetCertificateChain(), PrivateKey: k.GetPrivateKey(), Passphrase: k.GetPassphrase(), PKCS12: k.GetPkcs12(),
 		})
 	case *pb.Identity_CallerSigner:
+		if n := len(src.CallerSigner.GetSignatureSchemes()); n > maxSchemes {
+			return nil, &session.FieldError{Field: path + ".caller_signer.signature_schemes", Why: fmt.Sprintf("has %d numbers; at most %d are taken", n, maxSchemes)}
+		}
 		var schemes []uint16
 		for _, s := range src.CallerSigner.GetSignatureSchemes() {
 			if s < 0 || s > math.MaxUint16 {

@@ -63,6 +63,9 @@ func toTLSState(st tlsengine.State) *pb.TlsState {
 		AlpnProtocol: valid(st.ALPN),
 		ServerName:   st.ServerName,
 		Resumed:      st.Resumed,
+
+		ClientCertificateRequested: st.ClientCertificate != tlsengine.NotRequested,
+		ClientCertificateShown:     st.ClientCertificate == tlsengine.OneShown,
 	}
 	if st.Group != 0 {
 		m.Group = groupName(st.Group)

@@ -113,7 +113,7 @@ var verdicts = map[string]struct {
 		act: func(d *dilemma) {
 			require.LessOrEqual(d.tb, time.Until(d.q.GetDeadlineTime().AsTime()), shortConnect, "its own clock would have longer")
 		},
-		reason:   pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT,
+		reason:   pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT,
 		settings: func(s *pb.SessionSettings) { s.ConnectTimeout = durationpb.New(shortConnect) },
 	},
 }
@@ -219,10 +219,8 @@ func (d *dilemma) refusedFor(ends handshakes, reason pb.ErrorReason) {
 	requireSame(d.tb, closed.GetFailure(), ioError.GetFailure(), "the failure")
 	peer := ends.next(d.tb)
 	requireAlert(d.tb, alertBadCertificate, peer)
-	if reason != pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT {
-		require.Equal(d.tb, pb.Phase_PHASE_CERTIFICATE, ioError.GetPhase())
-		require.Equal(d.tb, "PRINCIPAL_MISMATCH", closed.GetFailure().GetMetadata()["status"])
-	}
+	require.Equal(d.tb, pb.Phase_PHASE_CERTIFICATE, ioError.GetPhase())
+	require.Equal(d.tb, "PRINCIPAL_MISMATCH", closed.GetFailure().GetMetadata()["status"])
 	require.Zero(d.tb, closed.GetReceivedBytes())
 	require.Equal(d.tb, reason, getSession(d.tb.Context(), d.tb, d.c, d.s).GetLastError().GetReason())
 	d.claimed()

@@ -17,6 +17,7 @@ import (
 	"securesocket/server"
 	"securesocket/server/servertest"
 	"securesocket/session"
+	"securesocket/session/durable"
 	"securesocket/tlsengine/identity"
 	"securesocket/tlsengine/tlstest"
 )
@@ -222,7 +223,14 @@ func TestSettingsThatContradictTheDefaults(t *testing.T) {
 		require.Equal(t, tc.reason, reasonOf(t, err), name)
 		k.updateDefaults(ctx, nil, "*")
 		stillWorks(ctx, t, k.c, s, addr)
+
+		connectTo(ctx, t, k.c, s, addr)
+		k.updateDefaults(ctx, &pb.SessionSettings{Tls: tc.defaults})
+		_, err = tryConnect(ctx, t, k.c, s, addr)
+		require.Equal(t, tc.reason, reasonOf(t, err), name)
+		require.Equal(t, pb.State_STATE_ENCRYPTED, getSession(ctx, t, k.c, s).GetState(), "%s: what was connected still is", name)
 	}
+	k.updateDefaults(ctx, nil, "*")
 	list, err := k.c.ListSessions(ctx, &pb.ListSessionsRequest{})
 	require.NoError(t, err)
 	require.Len(t, list.GetSessions(), 3, "a refused open leaves no session")
@@ -257,4 +265,42 @@ func TestRefusedDefaults(t *testing.T) {
 	require.True(t, nothingSet(k.defaults(t.Context())))
 	resp := k.updateDefaults(t.Context(), &pb.SessionSettings{Tls: &pb.TlsSettings{CipherSuites: []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}}})
 	require.NotEmpty(t, resp.GetWarnings(), "the suites of TLS 1.3 cannot be chosen")
+}
+
+// What is about one target is no default: it would decide which name other targets are verified by.
+func TestDefaultsNameNoTarget(t *testing.T) {
+	t.Parallel()
+	k := newTrustClients(t, servertest.Start(t))
+	name := "other.example"
+	for _, m := range []*pb.TlsSettings{{ServerName: &name}, {VerifyNames: []string{name}}} {
+		_, err := k.t.UpdateDefaults(t.Context(), &pb.UpdateDefaultsRequest{Settings: &pb.SessionSettings{Tls: m}})
+		require.Equal(t, "INVALID_FIELD", reasonOf(t, err))
+	}
+}
+
+// A default that the operator forbids later is not left out: the caller would be less safe than he asked to be.
+func TestForbiddenDefaultsFailClosed(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	dir := t.TempDir()
+	lives := func(forbid bool, life func(k trustClients)) {
+		store, err := durable.Open(dir)
+		require.NoError(t, err)
+		svc := servertest.Start(t, systemOf(ca), keptIn(store), func(c *session.Config, _ *server.Config) { c.ForbidOverride = forbid })
+		life(newTrustClients(t, svc))
+		svc.Server.Close()
+		require.NoError(t, store.Close())
+	}
+	pin := make([]byte, 32)
+	lives(false, func(k trustClients) {
+		k.updateDefaults(t.Context(), &pb.SessionSettings{Tls: &pb.TlsSettings{
+			Override: pb.OverrideMode_OVERRIDE_MODE_ASK, Trust: &pb.TrustSettings{SpkiSha256Pins: [][]byte{pin}},
+		}})
+	})
+	lives(true, func(k trustClients) {
+		s := newIdle(t.Context(), t, k.c, nil)
+		_, err := tryConnect(t.Context(), t, k.c, s, addr)
+		require.Equal(t, "NOT_ALLOWED", reasonOf(t, err))
+		require.Equal(t, [][]byte{pin}, k.defaults(t.Context()).GetTls().GetTrust().GetSpkiSha256Pins())
+	})
 }

@@ -140,21 +140,32 @@ func describePeer(err error) (description, bool) {
 		return describeCertificate(e), true
 	case *session.DecisionError:
 		reason := pb.ErrorReason_ERROR_REASON_DECISION_REFUSED
-		if e.Limit > 0 {
+		if e.Timeout {
 			reason = pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT
 		}
 		d := description{reason, e.Error(), judgement(e.Report)}
-		if e.Limit > 0 {
+		if e.Timeout {
 			d.metadata["limit"] = e.Limit.String()
 		}
 		return d, true
+	case *session.SignatureTimeoutError:
+		return of(pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED, e.Error(), "phase", session.PhaseHandshake.String(), "kind", "no signature in time", "limit", e.Limit.String()), true
 	case *identity.SignError:
 		return of(pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED, bounded(e.Error()), "phase", session.PhaseHandshake.String(), "kind", e.Kind.String()), true
 	case *tlsengine.AlertError:
 		if !e.Remote {
 			return of(pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED, "the peer broke the protocol and was sent the alert "+e.Name(), alertMeta(e)...), true
 		}
-		return of(pb.ErrorReason_ERROR_REASON_PEER_ALERT, "the peer ended with the alert "+e.Name(), alertMeta(e)...), true
+		d := of(pb.ErrorReason_ERROR_REASON_PEER_ALERT, "the peer ended with the alert "+e.Name(), alertMeta(e)...)
+		switch e.ClientCertificate {
+		case tlsengine.NoneShown:
+			d.message += "; it had asked for a client certificate, and none was shown"
+			d.metadata["client_certificate"] = "none"
+		case tlsengine.OneShown:
+			d.message += "; it had been shown a client certificate"
+			d.metadata["client_certificate"] = "shown"
+		}
+		return d, true
 	case *tlsengine.HandshakeError:
 		return describeHandshake(e)
 	case *tlsengine.TransportError:

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,6 @@ func (s *diagnosticService) Probe(ctx context.Context, req *pb.ProbeRequest) (*p
 	if err != nil {
 		return nil, inSettings("settings.", err)
 	}
-	settings.Override = session.OverrideStrict
 	certs, err := extraCertificates("certificates", req.GetCertificates())
 	if err != nil {
 		return nil, err
@@ -64,6 +64,11 @@ func (s *diagnosticService) ValidateChain(ctx context.Context, req *pb.ValidateC
 		return nil, &session.FieldError{Field: "crls", Why: fmt.Sprintf("has more than %d", maxCRLs)}
 	case req.GetAtTime() != nil && req.GetAtTime().CheckValid() != nil:
 		return nil, &session.FieldError{Field: "at_time", Why: "is not a valid time"}
+	}
+	for i, der := range req.GetChain() {
+		if bytes.Contains(der, []byte("-----BEGIN")) {
+			return nil, &session.CertificateInputError{Why: fmt.Sprintf("chain[%d]: it is PEM; give the DER between the lines, decoded from base64", i)}
+		}
 	}
 	certs, err := extraCertificates("certificates", req.GetCertificates())
 	if err != nil {

@@ -38,7 +38,7 @@ func TestWhatIsKeptOverARestart(t *testing.T) {
 		require.NoError(t, store.Close())
 	}
 	lives(func(k trustClients) {
-		no, name := false, ""
+		no := false
 		k.add(admin, ofService, "", true, service.DER())
 		k.set(alice, ofDefaults, "", mine.DER())
 		k.add(alice, ofDefaults, "", false, helper.DER())
@@ -46,7 +46,7 @@ func TestWhatIsKeptOverARestart(t *testing.T) {
 		k.updateDefaults(alice, &pb.SessionSettings{
 			Label: "kept", ConnectTimeout: durationpb.New(7 * time.Second), IdleTimeout: durationpb.New(0),
 			Tls: &pb.TlsSettings{
-				ServerName: &name, VerifyNames: []string{"localhost"}, AlpnProtocols: []string{"x"}, MinVersion: tls13, Resumption: &no,
+				AlpnProtocols: []string{"x"}, MinVersion: tls13, Resumption: &no,
 				Groups: []string{"x25519"}, CipherSuites: []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"},
 				Trust:      &pb.TrustSettings{Base: pb.TrustSettings_BASE_SYSTEM, SpkiSha256Pins: [][]byte{make([]byte, 32)}},
 				Revocation: pb.RevocationMode_REVOCATION_MODE_HARD, Override: pb.OverrideMode_OVERRIDE_MODE_ASK,
@@ -83,15 +83,7 @@ func TestWhatIsKeptOverARestart(t *testing.T) {
 		require.Equal(t, "kept", got.GetLabel())
 		k.updateDefaults(alice, nil, "*")
 	})
-	// And what he forbids since must not stop a caller.
-	lives(func(k trustClients) {
-		require.True(t, nothingSet(k.defaults(alice)))
-		k.updateDefaults(alice, &pb.SessionSettings{Tls: &pb.TlsSettings{Override: pb.OverrideMode_OVERRIDE_MODE_ASK}})
-	})
-	lives(func(k trustClients) {
-		require.True(t, nothingSet(k.defaults(alice)))
-		stillWorks(alice, t, k.c, newIdle(alice, t, k.c, mine), serveChain(t, mine.Leaf()))
-	}, func(sc *session.Config, _ *server.Config) { sc.ForbidOverride = true })
+	lives(func(k trustClients) { require.True(t, nothingSet(k.defaults(alice))) })
 }
 
 func TestNothingIsKeptInMemory(t *testing.T) {

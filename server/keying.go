@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/session"
@@ -12,10 +13,13 @@ import (
 
 // What may be asked of an exporter.
 const (
-	maxExporterLabel   = 255
+	maxExporterLabel   = 249 // RFC 8446, section 7.1: 255 with its prefix
 	maxExporterBytes   = 1024
 	maxExporterContext = 255
 )
+
+// reservedLabels are TLS's own.
+var reservedLabels = []string{"client finished", "server finished", "master secret", "key expansion", "extended master secret"}
 
 func (s *service) ExportKeyingMaterial(ctx context.Context, req *pb.ExportKeyingMaterialRequest) (*pb.ExportKeyingMaterialResponse, error) {
 	sess, err := s.session(ctx, req.GetSessionId())
@@ -31,6 +35,8 @@ func (s *service) ExportKeyingMaterial(ctx context.Context, req *pb.ExportKeying
 		what = "channel_binding"
 	case req.GetLabel() == "" || len(req.GetLabel()) > maxExporterLabel:
 		return nil, &session.FieldError{Field: "label", Why: fmt.Sprintf("has to have 1 to %d bytes, unless channel_binding is set", maxExporterLabel)}
+	case slices.Contains(reservedLabels, req.GetLabel()):
+		return nil, &session.FieldError{Field: "label", Why: "is one that TLS uses itself (RFC 5705, section 4)"}
 	case req.GetLength() < 1 || req.GetLength() > maxExporterBytes:
 		return nil, &session.FieldError{Field: "length", Why: fmt.Sprintf("has to be between 1 and %d", maxExporterBytes)}
 	case len(req.GetContext()) > maxExporterContext:
@@ -69,6 +75,9 @@ func (s *service) Decide(ctx context.Context, req *pb.DecideRequest) (*pb.Decide
 func decisionOf(field string, m *pb.CertificateDecision) (session.Decision, error) {
 	d := session.Decision{ID: m.GetDecisionId(), AcceptAll: m.GetAcceptAll()}
 	for i, a := range m.GetAccept() {
+		if a.GetCode() == 0 {
+			return d, &session.FieldError{Field: fmt.Sprintf("%s.accept[%d].code", field, i), Why: "is required"}
+		}
 		acceptance := session.Acceptance{Code: tlsengine.ProblemCode(a.GetCode())} //nolint:gosec // known to the contract
 		switch len(a.GetCertificateSha256()) {
 		case 0:

@@ -185,7 +185,7 @@ func TestLabelsOfTLSItself(t *testing.T) {
 	connectTo(t.Context(), t, c, s, addr)
 	for _, label := range []string{"client finished", "server finished", "master secret", "key expansion"} {
 		_, err := c.ExportKeyingMaterial(t.Context(), &pb.ExportKeyingMaterialRequest{SessionId: s.id, Label: label, Length: 32})
-		require.Equal(t, "UNSUPPORTED", reasonOf(t, err), label)
+		require.Equal(t, "INVALID_FIELD", reasonOf(t, err), label)
 	}
 }
 

@@ -308,3 +308,28 @@ func TestProbeOfAPeerThatWantsACertificate(t *testing.T) {
 	require.Equal(t, pb.Phase_PHASE_HANDSHAKE, resp.GetFailedPhase())
 	require.Nil(t, resp.GetTls())
 }
+
+// A probe sees the peer as it is now, and has nobody to ask for a signature.
+func TestProbeResumesNothing(t *testing.T) {
+	t.Parallel()
+	ca := tlstest.NewCA(t)
+	c := servertest.Start(t)
+	peer := newTicketPeer(ca.Leaf(), tls.VersionTLS13)
+	addr := peer.serve(t)
+	host, port := hostPort(t, addr)
+	diagnostic := pb.NewDiagnosticServiceClient(c.Dial(t))
+	req := &pb.ProbeRequest{Host: host, Port: port, Certificates: []*pb.ExtraCertificate{{Certificate: ca.DER(), Trusted: true}}}
+	for range 2 {
+		resp, err := diagnostic.Probe(t.Context(), req)
+		require.NoError(t, err)
+		require.Nil(t, resp.GetFailure())
+		require.False(t, resp.GetTls().GetResumed())
+	}
+	require.Zero(t, peer.offered.Load())
+
+	req.Settings = &pb.SessionSettings{Tls: &pb.TlsSettings{Identities: []*pb.Identity{{Source: &pb.Identity_CallerSigner{
+		CallerSigner: &pb.CallerSigner{CertificateChain: ca.Leaf().Chain},
+	}}}}}
+	_, err := diagnostic.Probe(t.Context(), req)
+	require.Equal(t, "INVALID_FIELD", reasonOf(t, err))
+}

@@ -125,6 +125,9 @@ func undecodable(frame int64, err error) error {
 	return err
 }
 
+// maxSignError bounds what a caller says of a signature that he does not give.
+const maxSignError = 256
+
 // fatal errors end the stream; any other is a refusal.
 func fatal(err error) bool {
 	if ge := new(grammarError); errors.As(err, &ge) {
@@ -159,7 +162,7 @@ func (p *pump) obey(ctx context.Context, frame int64, m *pb.AttachRequest) error
 		}
 		return p.att.Decide(d)
 	case *pb.AttachRequest_Signature:
-		return p.att.Sign(f.Signature.GetSignId(), f.Signature.GetSignature(), bounded(f.Signature.GetError()))
+		return p.att.Sign(f.Signature.GetSignId(), f.Signature.GetSignature(), f.Signature.GetError()[:min(len(f.Signature.GetError()), maxSignError)])
 	case *pb.AttachRequest_Open, *pb.AttachRequest_Attach:
 		return &grammarError{frame, "open and attach come first and once"}
 	}

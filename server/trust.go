@@ -36,17 +36,21 @@ func scopeOf(scope pb.TrustScope, sessionID string) (session.Scope, error) {
 	return session.Scope(scope), nil
 }
 
-// change changes a level, where the caller may.
-func (s *trustService) change(ctx context.Context, scope pb.TrustScope, sessionID string, change session.CertificateChange) error {
+// may returns the level that the caller wants to change, where he may.
+func (s *trustService) may(ctx context.Context, scope pb.TrustScope, sessionID string) (session.Scope, error) {
 	level, err := scopeOf(scope, sessionID)
+	if err == nil && level == session.ScopeService && !slices.Contains(s.administrators, principalOf(ctx)) {
+		err = &session.NotAllowedError{What: "the service's certificates", Why: "only its administrators change them"}
+	}
+	return level, err
+}
+
+func (s *trustService) change(ctx context.Context, scope pb.TrustScope, sessionID string, change session.CertificateChange) error {
+	level, err := s.may(ctx, scope, sessionID)
 	if err != nil {
 		return err
 	}
-	owner := principalOf(ctx)
-	if level == session.ScopeService && !slices.Contains(s.administrators, owner) {
-		return &session.NotAllowedError{What: "the service's certificates", Why: "only its administrators change them"}
-	}
-	return s.registry.ChangeCertificates(owner, level, sessionID, change)
+	return s.registry.ChangeCertificates(principalOf(ctx), level, sessionID, change)
 }
 
 func (s *trustService) ListCertificates(ctx context.Context, req *pb.ListCertificatesRequest) (*pb.ListCertificatesResponse, error) {
@@ -109,6 +113,9 @@ func (s *trustService) bundle(b []byte, ref string) ([]*x509.Certificate, error)
 }
 
 func (s *trustService) AddCertificates(ctx context.Context, req *pb.AddCertificatesRequest) (*pb.AddCertificatesResponse, error) {
+	if _, err := s.may(ctx, req.GetScope(), req.GetSessionId()); err != nil {
+		return nil, err
+	}
 	certs, err := s.bundle(req.GetBundle(), req.GetBundleRef())
 	if err != nil {
 		return nil, err
@@ -121,6 +128,9 @@ func (s *trustService) AddCertificates(ctx context.Context, req *pb.AddCertifica
 }
 
 func (s *trustService) SetCertificates(ctx context.Context, req *pb.SetCertificatesRequest) (*pb.SetCertificatesResponse, error) {
+	if _, err := s.may(ctx, req.GetScope(), req.GetSessionId()); err != nil {
+		return nil, err
+	}
 	var certs []*x509.Certificate
 	if len(req.GetBundle()) > 0 || req.GetBundleRef() != "" {
 		var err error

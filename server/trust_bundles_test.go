@@ -204,9 +204,8 @@ func TestChangesAtTheSameTime(t *testing.T) {
 	k := newTrustClients(t, servertest.Start(t, systemOf()))
 	s := newIdle(t.Context(), t, k.c, nil)
 	many := manyCertificates(t, 20)
-	paths := []string{"tls.server_name", "tls.alpn_protocols", "tls.groups", "label"}
-	name := "example.com"
-	settings := &pb.SessionSettings{Label: "x", Tls: &pb.TlsSettings{ServerName: &name, AlpnProtocols: []string{"x"}, Groups: []string{"x25519"}}}
+	paths := []string{"tls.min_version", "tls.alpn_protocols", "tls.groups", "label"}
+	settings := &pb.SessionSettings{Label: "x", Tls: &pb.TlsSettings{MinVersion: tls13, AlpnProtocols: []string{"x"}, Groups: []string{"x25519"}}}
 	var wg sync.WaitGroup
 	var failed atomic.Int64
 	for i, der := range many {
@@ -229,7 +228,7 @@ func TestChangesAtTheSameTime(t *testing.T) {
 	require.Len(t, k.listed(t.Context(), ofSession, s.id, 0), len(many))
 	got := k.defaults(t.Context())
 	require.Equal(t, "x", got.GetLabel())
-	require.Equal(t, name, got.GetTls().GetServerName())
+	require.Equal(t, tls13, got.GetTls().GetMinVersion())
 	require.Len(t, got.GetTls().GetAlpnProtocols(), 1)
 	require.Len(t, got.GetTls().GetGroups(), 1)
 }

@@ -39,10 +39,13 @@ func (r *Registry) ListCertificates(owner string, scope Scope, id string) ([]Tru
 // NotAllowedError for the system's, or of the store. Sessions see the change at
 // their next handshake.
 func (r *Registry) ChangeCertificates(owner string, scope Scope, id string, change CertificateChange) error {
-	bounded := func(l truststore.Level) (truststore.Level, error) {
-		l, err := change(l)
-		if err != nil {
-			return l, err
+	bounded := func(have truststore.Level) (truststore.Level, error) {
+		l, err := change(have)
+		switch {
+		case err != nil:
+			return have, err
+		case l == have:
+			return have, errUnchanged
 		}
 		return l, checkLevel(l)
 	}

@@ -3,8 +3,8 @@ package session
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -165,7 +165,7 @@ func (a *Attempt) slimLocked() {
 	if ce, ok := errors.AsType[*tlsengine.CertificateError](a.err); ok {
 		a.err = &tlsengine.CertificateError{Report: slim(ce.Report)}
 	} else if de, ok := errors.AsType[*DecisionError](a.err); ok {
-		a.err = &DecisionError{Report: slim(de.Report), Limit: de.Limit}
+		a.err = &DecisionError{Report: slim(de.Report), Timeout: de.Timeout, Limit: de.Limit}
 	}
 }
 
@@ -330,13 +330,29 @@ func (c *connection) handshake(ctx context.Context, raw net.Conn) (*tlsengine.Co
 	}
 	conn, err := tlsengine.Client(ctx, raw, cfg)
 	if cause := context.Cause(ctx); err != nil && cause != nil && errors.Is(err, cause) {
-		err = cause
+		err = c.blame(cause)
 	}
 	if he, ok := errors.AsType[*tlsengine.HandshakeError](err); ok && he.Kind == tlsengine.Internal {
 		err = Internal(c.s.reg.cfg.Logger, "the handshake failed on this side", "error", err.Error())
 	}
 	c.judged(conn, err)
 	return conn, err
+}
+
+// blame names the caller when a clock ran out while it was his turn to sign.
+func (c *connection) blame(cause error) error {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if !c.unsigned {
+		return cause
+	}
+	if te, ok := errors.AsType[*TimeoutError](cause); ok {
+		return &SignatureTimeoutError{te.Limit}
+	}
+	if errors.Is(cause, errConnectTimeout) {
+		return &SignatureTimeoutError{*c.settings.ConnectTimeout}
+	}
+	return cause
 }
 
 func (c *connection) tlsConfig(clock *handshakeClock) (*tlsengine.Config, error) {
@@ -366,7 +382,7 @@ func (c *connection) tlsConfig(clock *handshakeClock) (*tlsengine.Config, error)
 		return nil, Internal(s.reg.cfg.Logger, "the trust anchors cannot be read", "error", err.Error())
 	}
 	if *set.Resumption {
-		cfg.Sessions = s.reg.tlsSessions.For(c.resumptionKey(cfg))
+		cfg.Sessions = s.reg.tlsSessions.For(s.owner, c.resumptionKey(cfg))
 	}
 	return cfg, nil
 }
@@ -374,16 +390,22 @@ func (c *connection) tlsConfig(clock *handshakeClock) (*tlsengine.Config, error)
 // resumptionKey tells apart everything that a TLS session may not cross.
 func (c *connection) resumptionKey(cfg *tlsengine.Config) [sha256.Size]byte {
 	h := sha256.New()
-	add := func(parts ...any) { _, _ = fmt.Fprintf(h, "%q\n", parts) }
+	// JSON keeps apart what stands side by side; hashes and certificates are base64.
+	add := func(parts ...any) { _ = json.NewEncoder(h).Encode(parts) }
 	add(c.s.owner, c.target.Host(), c.target.Port, cfg.ServerName, cfg.VerifyNames, cfg.ALPN, cfg.MinVersion, cfg.MaxVersion,
 		cfg.CipherSuites, cfg.Groups, cfg.Trust.SHA256, cfg.Pins, cfg.Revocation)
 	for _, cert := range cfg.Trust.Intermediates {
-		add(cert.Raw)
+		add("intermediate", cert.Raw)
 	}
 	for _, id := range cfg.Identities {
-		add(id.Ref(), id.CallerHeld(), id.SPKISHA256())
+		spki := id.SPKISHA256()
+		add("identity", id.Ref(), spki[:])
 		for _, cert := range id.Chain() {
 			add(cert.Raw)
+		}
+		if id.CallerHeld() {
+			// Only who signed may resume: others may know the chain and not have the key.
+			add("session", c.s.id)
 		}
 	}
 	return [sha256.Size]byte(h.Sum(nil))

@@ -31,6 +31,7 @@ type connection struct {
 	local, remote netip.AddrPort
 	question      *Question    // open; nil: none is
 	signRequest   *SignRequest // open; nil: none is
+	unsigned      bool         // the handshake ended while a SignRequest was open
 	abortive      bool         // teardown closes the socket with RST
 
 	readHalf
@@ -210,6 +211,12 @@ func (c *connection) logLineLocked() []any {
 	}
 	if c.remote.IsValid() {
 		attrs = append(attrs, "remote", c.remote.String())
+	}
+	if r := s.report; r != nil {
+		attrs = append(attrs, "certificate", r.Status.String())
+		if r.Basis == tlsengine.BasisOverride { // what an auditor looks for
+			attrs = append(attrs, "accepted_problems", r.ProblemList())
+		}
 	}
 	if s.settings.Label != "" {
 		attrs = append(attrs, "label", s.settings.Label)

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"time"
 
 	"securesocket/tlsengine"
@@ -78,9 +79,9 @@ func (a *Attachment) Decide(d Decision) error {
 
 func (s *Session) decideLocked(d Decision) error {
 	if d.ID < 1 || d.ID > s.lastQuestion {
-		return &StateError{Op: "decision", Have: "without such a question", Want: "asking it"}
+		return &StateError{Op: "decision", Have: "asking nothing under that decision_id", Want: "asking it"}
 	}
-	if c := s.conn; c != nil && c.question != nil && c.question.ID == d.ID {
+	if c := s.conn; c != nil && !c.stopped && c.question != nil && c.question.ID == d.ID {
 		c.question.answer <- d.accepts(c.question.Report)
 		c.question = nil // from now on: a close behind the answer is no answer
 	}
@@ -91,7 +92,7 @@ func (s *Session) decideLocked(d Decision) error {
 // clock stands still meanwhile. nil accepts; else a DecisionError, or ctx's
 // cause. It is what tlsengine asks, inside the handshake.
 func (c *connection) decide(ctx context.Context, clock *handshakeClock, r *tlsengine.Report) error {
-	limit := max(*c.settings.DecisionTimeout, time.Nanosecond) // a DecisionError with none would be an answer
+	limit := *c.settings.DecisionTimeout
 	q := &Question{Report: r, Deadline: time.Now().Add(limit), answer: make(chan bool, 1)}
 	if d, ok := ctx.Deadline(); ok && d.Before(q.Deadline) {
 		q.Deadline = d
@@ -107,12 +108,14 @@ func (c *connection) decide(ctx context.Context, clock *handshakeClock, r *tlsen
 	select {
 	case accepted := <-q.answer:
 		if !accepted {
-			err = &DecisionError{Report: r}
+			err = &DecisionError{Report: r, Limit: limit}
 		}
 	case <-timer.C:
-		err = &DecisionError{Report: r, Limit: limit}
+		err = &DecisionError{Report: r, Timeout: true, Limit: limit}
 	case <-ctx.Done():
-		err = context.Cause(ctx)
+		if err = context.Cause(ctx); errors.Is(err, errConnectTimeout) {
+			err = &DecisionError{Report: r, Timeout: true, Limit: *c.settings.ConnectTimeout}
+		}
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"securesocket/tlsengine/identity"
@@ -18,7 +19,9 @@ func newDefaults(cfg *Config) kept[Settings] {
 		store: cfg.Store, bucket: "settings",
 		decode: func(b []byte) (Settings, error) {
 			var stored keptSettings
-			if err := json.Unmarshal(b, &stored); err != nil {
+			d := json.NewDecoder(bytes.NewReader(b))
+			d.DisallowUnknownFields() // of a newer service: leaving one out could weaken the rest
+			if err := d.Decode(&stored); err != nil {
 				return Settings{}, err
 			}
 			s := stored.Settings
@@ -27,13 +30,11 @@ func newDefaults(cfg *Config) kept[Settings] {
 				// One that the operator has taken away since is no longer shown.
 				if id := cfg.Identities[ref]; id != nil {
 					s.Identities = append(s.Identities, id)
+				} else {
+					cfg.Logger.Warn("defaults name an identity that is gone", "identity_ref", ref)
 				}
 			}
-			if _, err := s.check(cfg); err != nil {
-				// What the operator no longer allows must not stop all of a caller's sessions.
-				cfg.Logger.Warn("kept default settings are not allowed any more", "error", err.Error())
-				return Settings{}, nil
-			}
+			// What the operator does not allow any more is refused by the next connect, not left out.
 			return s, nil
 		},
 		encode: func(s Settings) ([]byte, error) {
@@ -63,6 +64,13 @@ func (r *Registry) UpdateDefaults(owner string, change func(Settings) (Settings,
 		}
 		if warnings, refused = next.check(&r.cfg); refused != nil {
 			return have, refused
+		}
+		if next.ServerName != nil || next.VerifyNames != nil {
+			refused = &FieldError{"tls.verify_names", "and server_name are about one target, and no default"}
+			return have, refused
+		}
+		if equalSettings(have, next) {
+			return have, errUnchanged
 		}
 		return next, nil
 	})

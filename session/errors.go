@@ -103,15 +103,23 @@ func (e *NotAllowedError) Error() string { return e.What + ": " + e.Why }
 
 // DecisionError reports that a chain with problems was not accepted.
 type DecisionError struct {
-	Report *tlsengine.Report // never nil
-	Limit  time.Duration     // of decision_timeout, which ran out; 0: there was an answer
+	Report  *tlsengine.Report // never nil
+	Timeout bool              // there was no answer
+	Limit   time.Duration     // of decision_timeout
 }
 
 func (e *DecisionError) Error() string {
-	if e.Limit > 0 {
+	if e.Timeout {
 		return fmt.Sprintf("no decision about the peer's certificate came within %v", e.Limit)
 	}
 	return "the caller did not accept the problems of the peer's certificate"
+}
+
+// SignatureTimeoutError reports that the caller, who keeps the key, did not sign while the clock ran.
+type SignatureTimeoutError struct{ Limit time.Duration }
+
+func (e *SignatureTimeoutError) Error() string {
+	return fmt.Sprintf("no answer to the sign_request came within %v", e.Limit)
 }
 
 // OffsetError reports a position that does not fit what the service has.

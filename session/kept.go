@@ -7,40 +7,69 @@ import (
 	"securesocket/session/durable"
 )
 
-// maxKnown bounds what is in memory of what is kept.
-const maxKnown = 10_000
-
-// kept is what is kept over restarts, by key, and known in memory once it was
-// asked for: reading waits for the disk the first time alone.
+// kept is what is kept over restarts, by key, and in memory once it was asked
+// for: reading waits for the disk the first time alone. What one owner does holds
+// up no other.
 type kept[T any] struct {
 	store  durable.Store
 	bucket string
 	decode func([]byte) (T, error)
 	encode func(T) ([]byte, error) // nil bytes: nothing is to be kept
 
-	update sync.Mutex // one change, or first reading, at a time; taken before mu
+	mu     sync.Mutex
+	values map[string]*keptValue[T]
+}
 
-	mu    sync.RWMutex
-	known map[string]T
+type keptValue[T any] struct {
+	change sync.Mutex // one change, or first reading, at a time; taken before mu
+
+	mu     sync.Mutex
+	v      T
+	loaded bool
+}
+
+// errUnchanged ends a change that changes nothing: there is nothing to write.
+var errUnchanged = errors.New("unchanged")
+
+func (k *kept[T]) value(key string) *keptValue[T] {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v := k.values[key]
+	if v == nil {
+		if k.values == nil {
+			k.values = make(map[string]*keptValue[T])
+		}
+		v = &keptValue[T]{}
+		k.values[key] = v
+	}
+	return v
+}
+
+func (v *keptValue[T]) get() (T, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.v, v.loaded
+}
+
+func (v *keptValue[T]) set(to T) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.v, v.loaded = to, true
 }
 
 func (k *kept[T]) get(key string) (T, error) {
-	k.mu.RLock()
-	v, ok := k.known[key]
-	k.mu.RUnlock()
-	if ok {
+	value := k.value(key)
+	if v, ok := value.get(); ok {
 		return v, nil
 	}
-	k.update.Lock()
-	defer k.update.Unlock()
-	return k.read(key)
+	value.change.Lock()
+	defer value.change.Unlock()
+	return k.read(key, value)
 }
 
-// read is get while update is held.
-func (k *kept[T]) read(key string) (v T, err error) {
-	k.mu.RLock()
-	v, ok := k.known[key]
-	k.mu.RUnlock()
+// read is get while the value's change is held.
+func (k *kept[T]) read(key string, value *keptValue[T]) (T, error) {
+	v, ok := value.get()
 	if ok {
 		return v, nil
 	}
@@ -51,34 +80,23 @@ func (k *kept[T]) read(key string) (v T, err error) {
 	if err != nil && !errors.Is(err, durable.ErrNotFound) {
 		return v, err
 	}
-	k.remember(key, v)
+	value.set(v)
 	return v, nil
 }
 
-func (k *kept[T]) remember(key string, v T) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.known == nil {
-		k.known = make(map[string]T)
-	}
-	for other := range k.known {
-		if len(k.known) < maxKnown {
-			break
-		}
-		delete(k.known, other) // any: it is on disk
-	}
-	k.known[key] = v
-}
-
-// change replaces a value by what f makes of it. It is in effect when it is kept.
+// change replaces a value by what f makes of it, unless that is errUnchanged. It
+// is in effect when it is kept.
 func (k *kept[T]) change(key string, f func(T) (T, error)) error {
-	k.update.Lock()
-	defer k.update.Unlock()
-	v, err := k.read(key)
+	value := k.value(key)
+	value.change.Lock()
+	defer value.change.Unlock()
+	v, err := k.read(key, value)
 	if err != nil {
 		return err
 	}
-	if v, err = f(v); err != nil {
+	if v, err = f(v); errors.Is(err, errUnchanged) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	b, err := k.encode(v)
@@ -90,7 +108,7 @@ func (k *kept[T]) change(key string, f func(T) (T, error)) error {
 		err = k.store.Put(k.bucket, key, b)
 	}
 	if err == nil {
-		k.remember(key, v)
+		value.set(v)
 	}
 	return err
 }

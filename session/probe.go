@@ -23,6 +23,13 @@ type Probed struct {
 // The error is one of Create, of AddCertificate or ErrCancelled; what the network
 // and the peer do wrong is in Probed.
 func (r *Registry) Probe(ctx context.Context, owner string, target Target, settings Settings, certs []truststore.Entry) (Probed, error) {
+	settings.Override = OverrideStrict
+	settings.Resumption = new(bool) // a resumed session shows the chain of another day, and leaves a ticket
+	for _, id := range settings.Identities {
+		if id.CallerHeld() {
+			return Probed{}, &FieldError{"tls.identities", "has a caller_signer, and there is no stream to sign over"}
+		}
+	}
 	s, _, _, err := r.Create(owner, settings, true, Request{})
 	if err != nil {
 		return Probed{}, err

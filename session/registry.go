@@ -146,7 +146,7 @@ type Registry struct {
 	defaults    kept[Settings]
 	turns       turns
 	checker     *revocation.Checker
-	tlsSessions *tlsengine.Sessions
+	tlsSessions tlsengine.Sessions
 
 	mu       sync.Mutex
 	sessions map[string]*Session
@@ -165,11 +165,10 @@ type ownerSessions struct {
 // NewRegistry returns a Registry without sessions.
 func NewRegistry(cfg Config) *Registry {
 	r := &Registry{
-		cfg:         cfg.withDefaults(),
-		drained:     make(chan struct{}),
-		sessions:    make(map[string]*Session),
-		owners:      make(map[string]*ownerSessions),
-		tlsSessions: tlsengine.NewSessions(maxTLSSessions),
+		cfg:      cfg.withDefaults(),
+		drained:  make(chan struct{}),
+		sessions: make(map[string]*Session),
+		owners:   make(map[string]*ownerSessions),
 	}
 	r.trust, r.defaults = newTrust(&r.cfg), newDefaults(&r.cfg)
 	r.checker = revocation.NewChecker(revocation.Config{
@@ -177,9 +176,6 @@ func NewRegistry(cfg Config) *Registry {
 	})
 	return r
 }
-
-// maxTLSSessions bounds what is kept for resumption, at a few KiB each.
-const maxTLSSessions = 4096
 
 // Config returns the configuration with its defaults.
 func (r *Registry) Config() Config { return r.cfg }

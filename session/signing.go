@@ -41,9 +41,9 @@ func (a *Attachment) Sign(id int64, sig []byte, why string) error {
 	case a.superseded:
 		return &SupersededError{LastSeq: s.attachSeq}
 	case id < 1 || id > s.lastSignRequest:
-		return &StateError{Op: "signature", Have: "without such a request", Want: "asking for it"}
+		return &StateError{Op: "signature", Have: "asking nothing under that sign_id", Want: "asking it"}
 	}
-	if c := s.conn; c != nil && c.signRequest != nil && c.signRequest.ID == id {
+	if c := s.conn; c != nil && !c.stopped && c.signRequest != nil && c.signRequest.ID == id {
 		answer := signature{bytes: sig}
 		if len(sig) == 0 {
 			answer = signature{err: errDeclined}
@@ -86,6 +86,9 @@ func (c *connection) sign(ctx context.Context, clock *handshakeClock, r identity
 	case answer := <-req.answer:
 		return answer.bytes, answer.err
 	case <-ctx.Done():
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.unsigned = true
 		return nil, context.Cause(ctx)
 	}
 }

@@ -20,7 +20,19 @@ const (
 type AlertError struct {
 	Alert  uint8 // IANA's number
 	Remote bool  // the peer sent it; otherwise this side did
+	// What the peer had asked for before, which may be what the alert is about. Set on alerts of the peer alone.
+	ClientCertificate ClientCertificate
 }
+
+// ClientCertificate says whether a handshake had to do with one.
+type ClientCertificate uint8
+
+// What was done about a client certificate.
+const (
+	NotRequested ClientCertificate = iota // in this handshake; a resumed one does not ask again
+	NoneShown                             // the peer asked, and none of ours fitted
+	OneShown
+)
 
 func (e *AlertError) Error() string {
 	from := "local"
@@ -28,6 +40,14 @@ func (e *AlertError) Error() string {
 		from = "remote"
 	}
 	return "tlsengine: " + from + " alert " + e.Name() + " (" + strconv.Itoa(int(e.Alert)) + ")"
+}
+
+// about notes what an alert of the peer may be about.
+func (e *AlertError) about(c ClientCertificate) *AlertError {
+	if e.Remote {
+		e.ClientCertificate = c
+	}
+	return e
 }
 
 // Name returns IANA's name, such as "handshake_failure", or "alert_N" for a number that has none.

@@ -23,7 +23,7 @@ func TestAlertIsRecoveredFromCryptoTLS(t *testing.T) {
 	_, err = conn.Read(make([]byte, 1))
 	var alert *tlsengine.AlertError
 	require.ErrorAs(t, err, &alert)
-	require.Equal(t, tlsengine.AlertError{Alert: 116, Remote: true}, *alert)
+	require.Equal(t, tlsengine.AlertError{Alert: 116, Remote: true, ClientCertificate: tlsengine.NoneShown}, *alert)
 	require.Equal(t, "certificate_required", alert.Name())
 }
 

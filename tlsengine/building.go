@@ -34,48 +34,59 @@ func (d *diagnosis) checkBuilding() {
 		hint = trust + "; or server: send it, if it is an intermediate; it is at " + where
 	}
 	d.add(UnableToGetLocalIssuerCertificate, top, hint, "the issuer %s of %s was neither sent nor is it a trust anchor",
-		quote(last.Issuer.String()), quote(subjectText(last)))
+		quote(nameText(last.RawIssuer)), quote(subjectText(last)))
 	if top == 0 {
 		d.add(UnableToVerifyFirstCertificate, 0, hint, "the chain is only the certificate itself, and its issuer is unknown")
 	}
 }
 
 // checkDistrust asks whether the anchor is trusted for this chain: a pool may limit one, as root programs do when they
-// distrust an authority from a day on (x509.CertPool.AddCertWithConstraint). The limit is asked about copies on which
-// nothing else is wrong, but which begin when the originals do: that is what such limits look at.
+// distrust an authority from a day on (x509.CertPool.AddCertWithConstraint). The limit is asked about copies that begin
+// when the originals do: that is what such limits look at. The anchor itself stays, and so does its signature.
 func (d *diagnosis) checkDistrust() {
 	top := len(d.certs) - 1
-	if d.verified || !d.sound() || top == 0 || contains(d.settings.trust.Anchors, d.certs[top]) || !d.afford(pathCost(d.certs)) {
+	if d.verified || !d.sound() || top == 0 || contains(d.settings.trust.Anchors, d.certs[top]) {
+		return
+	}
+	const leftOut = "whether its trust anchor is trusted for it was not checked"
+	if !d.affordCopies() || !d.afford(d.anchorCost(d.certs[top-1])) {
+		d.leaveOut(leftOut)
 		return
 	}
 	opts := d.options(d.roots)
 	opts.KeyUsages, opts.CertificatePolicies = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, nil
 	opts.CurrentTime = d.certs[top].NotBefore
-	var leaf *x509.Certificate
-	for depth, cert := range d.certs[:top] {
-		c := neutral(cert, d.now)
+	copies := d.copies(func(depth int, c *x509.Certificate) {
 		withoutNames(c)
-		c.BasicConstraintsValid, c.IsCA, c.MaxPathLen, c.MaxPathLenZero, c.KeyUsage = true, true, -1, false, 0
+		cert := d.certs[depth]
 		c.NotBefore, c.NotAfter = cert.NotBefore, d.now.AddDate(100, 0, 0)
-		if c.NotBefore.After(opts.CurrentTime) {
+		if depth < top && c.NotBefore.After(opts.CurrentTime) {
 			opts.CurrentTime = c.NotBefore
 		}
-		if depth == 0 {
-			leaf = c
-		} else {
-			opts.Intermediates.AddCert(c)
+		if depth == top-1 {
+			c.AuthorityKeyId = cert.AuthorityKeyId
+			c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature = cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature
 		}
+	})
+	for _, c := range copies[1:top] {
+		opts.Intermediates.AddCert(c)
 	}
-	_, err := leaf.Verify(opts)
+	_, err := copies[0].Verify(opts)
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		d.add(CertificateUntrusted, top, "server: get a certificate from another authority",
 			"the trust anchor %s is not trusted for this chain: %s", quote(subjectText(d.certs[top])), quote(err.Error()))
+		return
+	}
+	// Before the limit Verify looks at the anchor's times and path length, which depend on the chain. Policies come after it,
+	// and nobody limits an anchor that Verify never accepts, for a critical extension.
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason != x509.NoValidChains {
+		d.leaveOut(leftOut + ": " + quote(err.Error()))
 	}
 }
 
 // sendIssuerOf names the certificate that the server leaves out, and says where the issuer of cert keeps it.
 func sendIssuerOf(cert *x509.Certificate) string {
-	hint := "server: send the intermediate certificate " + quote(cert.Issuer.String())
+	hint := "server: send the intermediate certificate " + quote(nameText(cert.RawIssuer))
 	if where := issuerAddress(cert); where != "" {
 		hint += ", which is at " + where
 	}

@@ -41,10 +41,23 @@ type verdict struct {
 	shown   *tls.Certificate // ours; nil: none was asked for
 }
 
+func (v *verdict) clientCertificate() ClientCertificate {
+	switch {
+	case v.shown == nil:
+		return NotRequested
+	case len(v.shown.Certificate) == 0:
+		return NoneShown
+	}
+	return OneShown
+}
+
 func (v *verdict) reach(ctx context.Context, s *settings, cs tls.ConnectionState) error {
 	v.report, v.refusal = decide(ctx, s, judge(ctx, s, evidence{chain: cs.PeerCertificates, staple: cs.OCSPResponse}))
 	if v.refusal != nil {
 		return v.refusal
+	}
+	if s.Sessions != nil {
+		s.Sessions.judged(v.report, cs.OCSPResponse)
 	}
 	if s.requireALPN && cs.NegotiatedProtocol == "" {
 		return &HandshakeError{Kind: ALPNMismatch, Err: errNoProtocol}
@@ -84,17 +97,17 @@ func clientTLSConfig(ctx context.Context, s *settings, v *verdict, hook func(tls
 		CurvePreferences:       s.groups,
 		Time:                   s.now,
 		Renegotiation:          tls.RenegotiateNever,
-		ClientSessionCache:     s.Sessions,
 		SessionTicketsDisabled: s.Sessions == nil,
 		InsecureSkipVerify:     true,
 		VerifyConnection:       hook, // on a resumed connection too
 	}
-	if len(s.Identities) > 0 {
-		conf.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			cert, err := identity.Select(ctx, s.Identities, s.Sign, info)
-			v.shown = cert
-			return cert, err
-		}
+	if s.Sessions != nil {
+		conf.ClientSessionCache = view{s.Sessions, s.now}
+	}
+	conf.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		cert, err := identity.Select(ctx, s.Identities, s.Sign, info)
+		v.shown = cert
+		return cert, err
 	}
 	return conf
 }
@@ -131,11 +144,15 @@ func handshake(ctx context.Context, raw net.Conn, conf *tls.Config, v *verdict) 
 	case err != nil && identity.Failure(v.shown) != nil:
 		return nil, identity.Failure(v.shown)
 	case err != nil:
-		return nil, mapHandshakeError(err, t, conf.Time())
+		err = mapHandshakeError(err, t, conf.Time())
+		if a, ok := errors.AsType[*AlertError](err); ok {
+			a.about(v.clientCertificate())
+		}
+		return nil, err
 	case v.report == nil:
 		return nil, noVerdict()
 	}
-	return &Conn{tls: conn, tap: t, state: newState(conn.ConnectionState(), conf.ServerName), report: v.report}, nil
+	return &Conn{tls: conn, tap: t, state: newState(conn.ConnectionState(), conf.ServerName, v.clientCertificate()), report: v.report}, nil
 }
 
 // alertTime is how long an alert may take to be written when the handshake is interrupted.

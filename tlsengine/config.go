@@ -62,7 +62,7 @@ type Config struct {
 	Identities []*identity.Identity
 	Sign       identity.SignFunc
 	// Sessions keeps TLS sessions for resumption; nil: none is resumed.
-	Sessions tls.ClientSessionCache
+	Sessions *SessionsOf
 }
 
 // Trust is what a chain may be built from. The zero value holds nothing, so that every chain is refused.
@@ -162,7 +162,7 @@ func (s *settings) setALPN(protocols []string) error {
 		return &ConfigError{"ALPN", "the list is longer than 65535 bytes"}
 	}
 	if s.requireALPN && len(protocols) == 0 {
-		return &ConfigError{"RequireALPN", "needs protocols in ALPN"}
+		return &ConfigError{"RequireALPN", "needs application protocols to choose from"}
 	}
 	s.alpn = slices.Clone(protocols)
 	return nil

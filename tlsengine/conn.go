@@ -46,7 +46,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 func (c *Conn) mapReadError(err error) error {
 	if a := alertFrom(err); a != nil {
-		return a
+		return a.about(c.state.ClientCertificate)
 	}
 	if errors.Is(err, io.EOF) && c.tap.readErr == nil {
 		return io.EOF // crypto/tls stopped before the raw connection did: close_notify
@@ -71,7 +71,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 func (c *Conn) mapWriteError(op string, err error) error {
 	if a := alertFrom(err); a != nil {
-		return a
+		return a.about(c.state.ClientCertificate)
 	}
 	return newTransportError(op, err, c.closed.Load())
 }

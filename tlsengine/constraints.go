@@ -39,8 +39,9 @@ func (d *diagnosis) checkNameConstraints() {
 }
 
 func (d *diagnosis) checkAsVerifyDoes() {
-	cost := pathCost(d.certs)
-	if !d.afford(cost) {
+	const leftOut = "its name constraints were not all checked"
+	if !d.affordCopies() {
+		d.leaveOut(leftOut)
 		return
 	}
 	why := d.constraintError(-1)
@@ -50,8 +51,12 @@ func (d *diagnosis) checkAsVerifyDoes() {
 	// Which certificate has the name is found by leaving one at a time with names.
 	found := false
 	for depth := range d.certs {
-		if !has(d.certs[depth], oidSubjectAltName) || !d.afford(cost) {
+		if !has(d.certs[depth], oidSubjectAltName) {
 			continue
+		}
+		if !d.affordCopies() {
+			d.leaveOut(leftOut)
+			break
 		}
 		if why := d.constraintError(depth); why != "" {
 			found = true
@@ -80,6 +85,9 @@ func (d *diagnosis) constraintError(named int) string {
 	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.CANotAuthorizedForThisName {
 		return e.Detail
 	}
+	if err != nil {
+		d.leaveOut("its name constraints were not checked: " + quote(err.Error()))
+	}
 	return ""
 }
 
@@ -91,13 +99,14 @@ func withoutNames(c *x509.Certificate) {
 }
 
 func (d *diagnosis) constraintChecks() int {
-	constraints := 0
-	for _, ca := range d.certs[1:] {
-		constraints += len(ca.PermittedDNSDomains) + len(ca.ExcludedDNSDomains) + len(ca.PermittedIPRanges) + len(ca.ExcludedIPRanges) +
-			len(ca.PermittedEmailAddresses) + len(ca.ExcludedEmailAddresses) + len(ca.PermittedURIDomains) + len(ca.ExcludedURIDomains)
+	checks, names := 0, 0
+	for _, cert := range d.certs {
+		checks += names * (len(cert.PermittedDNSDomains) + len(cert.ExcludedDNSDomains) + len(cert.PermittedIPRanges) +
+			len(cert.ExcludedIPRanges) + len(cert.PermittedEmailAddresses) + len(cert.ExcludedEmailAddresses) +
+			len(cert.PermittedURIDomains) + len(cert.ExcludedURIDomains))
+		names += len(cert.DNSNames) + len(cert.IPAddresses) + len(cert.EmailAddresses) + len(cert.URIs)
 	}
-	leaf := d.leaf
-	return constraints * (len(leaf.DNSNames) + len(leaf.IPAddresses) + len(leaf.EmailAddresses) + len(leaf.URIs))
+	return checks
 }
 
 // checkHostConstraints knows that a host without a leading period is that host alone in a constraint on mail addresses and

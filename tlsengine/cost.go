@@ -46,15 +46,15 @@ func (q *inquiry) afford(cost time.Duration) bool {
 	return true
 }
 
-// verifyCost bounds what Verify may spend on this chain, by names alone: as if every signature were good.
-func (q *inquiry) verifyCost() time.Duration {
+// verifyCost bounds what Verify may spend on cert with those intermediates, by names alone: as if every signature were good.
+func (q *inquiry) verifyCost(cert *x509.Certificate, bySubject map[string][]*x509.Certificate) time.Duration {
 	var cost time.Duration
 	checks := 0
 	var walk func(path []*x509.Certificate)
 	walk = func(path []*x509.Certificate) {
 		child := path[len(path)-1]
 		cost += q.anchorCost(child)
-		for _, issuer := range q.bySubject[string(child.RawIssuer)] {
+		for _, issuer := range bySubject[string(child.RawIssuer)] {
 			if contains(path, issuer) {
 				continue
 			}
@@ -65,7 +65,7 @@ func (q *inquiry) verifyCost() time.Duration {
 			walk(append(path[:len(path):len(path)], issuer))
 		}
 	}
-	walk([]*x509.Certificate{q.leaf})
+	walk([]*x509.Certificate{cert})
 	return cost
 }
 
@@ -77,15 +77,6 @@ func (q *inquiry) anchorCost(child *x509.Certificate) time.Duration {
 	}
 	for _, anchor := range q.anchors[string(child.RawIssuer)] {
 		cost += checkCost(anchor)
-	}
-	return cost
-}
-
-// pathCost is what checking every signature of a path once costs.
-func pathCost(certs []*x509.Certificate) time.Duration {
-	var cost time.Duration
-	for _, issuer := range certs[1:] {
-		cost += checkCost(issuer)
 	}
 	return cost
 }

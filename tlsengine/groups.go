@@ -61,7 +61,7 @@ func (s *settings) setGroups(ids []uint16) error {
 		s.groups = append(s.groups, tls.CurveID(id))
 	}
 	if !usable {
-		return &ConfigError{"Groups", "has none for the versions up to MaxVersion"}
+		return &ConfigError{"Groups", "has none for the protocol versions that are allowed"}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"securesocket/tlsengine/revocation"
@@ -20,7 +21,8 @@ type evidence struct {
 	policies Policies
 }
 
-// inquiry is one chain with everything that it is judged by. Nothing in it changes but what is left to spend.
+// inquiry is one chain with everything that it is judged by. Nothing in it changes but what is left to spend, and refused,
+// which a fetch may set that outlives the judgement.
 type inquiry struct {
 	settings *settings
 	evidence
@@ -33,6 +35,7 @@ type inquiry struct {
 	stopped   func() bool                    // whoever asked has gone
 	left      time.Duration                  // what may still be spent on signatures
 	searched  *pathFinder                    // nil: not yet
+	refused   atomic.Pointer[error]          // why a question about revocation got no turn; nil: it did
 }
 
 func newInquiry(ctx context.Context, s *settings, in evidence, now time.Time) *inquiry {
@@ -67,7 +70,7 @@ var errTooCostly = errors.New("tlsengine: verifying would cost too much")
 // verify is the verdict: all chains, the shortest first. The zero name, and a URI, leave the name out of it: then a success
 // is only worth something to a caller that knows the name to be carried.
 func (q *inquiry) verify(name verifyName) ([][]*x509.Certificate, error) {
-	if !q.afford(q.verifyCost()) {
+	if !q.afford(q.verifyCost(q.leaf, q.bySubject)) {
 		return q.verifySparingly(name)
 	}
 	opts := q.options(q.roots)
@@ -78,17 +81,22 @@ func (q *inquiry) verify(name verifyName) ([][]*x509.Certificate, error) {
 }
 
 // verifySparingly is for more certificates of one name than Verify can be given: it remembers no signature that it has
-// checked. It is asked about whole paths instead, whose signatures are known to be good.
+// checked. It is asked about whole paths instead, whose signatures are known to be good. Unless one is accepted, the error
+// wraps errTooCostly when any was left out.
 func (q *inquiry) verifySparingly(name verifyName) ([][]*x509.Certificate, error) {
 	var good [][]*x509.Certificate
-	last := errTooCostly
+	var last error = x509.UnknownAuthorityError{Cert: q.leaf}
+	leftOut := q.search().cut
 	for _, p := range q.search().complete {
-		if !q.afford(pathCost(p.certs)) {
-			break
+		top := len(p.certs) - 1
+		intermediates := p.certs[min(1, top):top]
+		if !q.afford(q.verifyCost(q.leaf, bySubject(intermediates))) {
+			leftOut = true
+			continue
 		}
-		opts := q.options(q.rootsOf(p.certs[len(p.certs)-1]))
+		opts := q.options(q.rootsOf(p.certs[top]))
 		opts.DNSName = name.host
-		for _, cert := range p.certs[1 : len(p.certs)-1] {
+		for _, cert := range intermediates {
 			opts.Intermediates.AddCert(cert)
 		}
 		chains, err := q.leaf.Verify(opts)
@@ -98,10 +106,13 @@ func (q *inquiry) verifySparingly(name verifyName) ([][]*x509.Certificate, error
 		good = append(good, chains...)
 	}
 	slices.SortStableFunc(good, byLength)
-	if len(good) == 0 {
+	switch {
+	case len(good) > 0:
+		return good, nil
+	case leftOut:
 		return nil, errors.Join(errTooCostly, last)
 	}
-	return good, nil
+	return nil, last
 }
 
 func (q *inquiry) intermediates() *x509.CertPool {

@@ -29,7 +29,7 @@ type path struct {
 	edges    []edge // edges[i] is the signature of certs[i] by certs[i+1]
 	anchored bool   // the last certificate is an anchor
 	verified bool   // it is a chain of Verify's
-	cut      bool   // the search that it comes from was not finished
+	cut      bool   // the search that it comes from left something out
 }
 
 func verifiedPath(chain []*x509.Certificate) path {
@@ -43,7 +43,7 @@ func (p path) sound() bool {
 
 // path returns the path that comes closest to an anchor.
 func (q *inquiry) path() path {
-	if q.afford(q.verifyCost()) {
+	if q.afford(q.verifyCost(q.leaf, q.bySubject)) {
 		// Without the leaf's own faults Verify may still build it, and better than we do.
 		opts := q.options(q.roots)
 		opts.KeyUsages, opts.Intermediates = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, q.intermediates()
@@ -78,7 +78,7 @@ type pathFinder struct {
 	left      time.Duration                 // what may still be spent on signatures
 	checks    int
 	visits    int
-	cut       bool // a bound ended the search
+	cut       bool // a bound left something out
 	best      path
 	bestScore int
 	complete  []path // sound ones, as they were found
@@ -144,9 +144,14 @@ func (f *pathFinder) finish(p path, score int) {
 	if score < f.bestScore {
 		f.best, f.bestScore = p, score
 	}
-	if p.sound() && len(f.complete) < maxCompletePaths {
-		f.complete = append(f.complete, p)
+	if !p.sound() {
+		return
 	}
+	if len(f.complete) == maxCompletePaths {
+		f.cut = true
+		return
+	}
+	f.complete = append(f.complete, p)
 }
 
 // extend copies: siblings share the head of a path.

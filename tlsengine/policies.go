@@ -35,10 +35,8 @@ func (d *diagnosis) checkPolicies() {
 	if !d.sound() || len(d.certs) < 2 || d.verified && !flags {
 		return
 	}
-	if !d.afford(pathCost(d.certs)) {
-		if flags { // what was asked for is not left out
-			d.add(UnspecifiedError, 1, "caller: ask for no policies", "checking the certificate policies would cost too much")
-		}
+	if !d.affordCopies() {
+		d.leaveOut("its certificate policies were not checked")
 		return
 	}
 	top := len(d.certs) - 2
@@ -67,34 +65,10 @@ func (d *diagnosis) checkPolicies() {
 			}
 		}
 	})
-	e, ok := errors.AsType[x509.CertificateInvalidError](err)
-	if ok && e.Reason == x509.NoValidChains {
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.NoValidChains {
 		d.add(UnspecifiedError, 1, "server: get a certificate from an authority with the policies that are asked for",
 			"the certificate policies that the chain must have are not those that it has")
+	} else if err != nil {
+		d.leaveOut("its certificate policies were not checked: " + quote(err.Error()))
 	}
-}
-
-// verifyCopies runs Verify on copies of the path on which nothing is wrong but what edit leaves on them, and returns its
-// error. It costs a check of every signature.
-func (d *diagnosis) verifyCopies(edit func(depth int, c *x509.Certificate)) error {
-	opts := d.options(x509.NewCertPool())
-	opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
-	var leaf *x509.Certificate
-	for depth, cert := range d.certs {
-		c := neutral(cert, d.now)
-		edit(depth, c)
-		if depth == 0 {
-			leaf = c
-			continue
-		}
-		c.BasicConstraintsValid, c.IsCA, c.MaxPathLen, c.MaxPathLenZero = true, true, -1, false
-		c.KeyUsage = 0
-		if depth == len(d.certs)-1 {
-			opts.Roots.AddCert(c)
-		} else {
-			opts.Intermediates.AddCert(c)
-		}
-	}
-	_, err := leaf.Verify(opts)
-	return err
 }

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"securesocket/tlsengine/revocation"
@@ -64,7 +66,7 @@ func newReport(s *settings) *Report {
 // and judged to its end.
 func (r *Report) Overridable() bool {
 	return r.failed == nil && len(r.PeerChain) > 0 && len(r.Problems) > 0 &&
-		!slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Code == ChainTooLarge })
+		!slices.ContainsFunc(r.Problems, isIncomplete)
 }
 
 // overridden is the report after somebody has accepted its problems, which stay in it.
@@ -112,4 +114,13 @@ func noVerdict() error {
 		}},
 		Started: time.Now(),
 	}}
+}
+
+// ProblemList is the problems in one line: "CERTIFICATE_EXPIRED@0 WEAK_KEY@1". It has no text of the peer's.
+func (r *Report) ProblemList() string {
+	var all []string
+	for _, p := range r.Problems {
+		all = append(all, p.Code.String()+"@"+strconv.Itoa(p.Depth))
+	}
+	return strings.Join(all, " ")
 }

@@ -13,7 +13,7 @@ import (
 // maxChainsAsked bounds the chains that are asked about when the first has a revoked authority.
 const maxChainsAsked = 3
 
-// askRevocation asks about a verified chain, outside any turn: it may wait for the network.
+// askRevocation asks about a verified chain, outside any turn: it may wait for the network, and takes turns for the rest.
 func (q *inquiry) askRevocation(ctx context.Context, r *Report, chain []*x509.Certificate) []revocation.Result {
 	if q.mode() == revocation.Off {
 		return nil
@@ -27,7 +27,31 @@ func (q *inquiry) askRevocation(ctx context.Context, r *Report, chain []*x509.Ce
 }
 
 func (q *inquiry) query(chain []*x509.Certificate) revocation.Query {
-	return revocation.Query{Chain: chain, Staple: q.staple, CRLs: q.crls, Now: q.now}
+	return revocation.Query{Chain: chain, Staple: q.staple, CRLs: q.crls, Now: q.now, Turn: q.turn()}
+}
+
+// turn is the settings' for questions about revocation; nil when there is none. That there was none to be had is remembered:
+// without one a revoked certificate in what is at hand would pass for one about which nothing is known.
+func (q *inquiry) turn() func(context.Context) (func(), error) {
+	if q.settings.Turn == nil {
+		return nil
+	}
+	return func(ctx context.Context) (func(), error) {
+		late := ctx.Err() != nil // somebody else took too long
+		done, err := q.settings.Turn(ctx)
+		if err != nil && !late {
+			q.refused.CompareAndSwap(nil, &err)
+		}
+		return done, err
+	}
+}
+
+// refusedTurn is why there was no turn, or nil.
+func (q *inquiry) refusedTurn() error {
+	if err := q.refused.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // revocationProblems judges the answers, revoked certificates first. A certificate without an answer was not checked.

@@ -10,9 +10,11 @@ type State struct {
 	ALPN        string // empty: none was agreed on
 	ServerName  string // as sent; empty: none was sent
 	Resumed     bool   // a TLS session was resumed
+
+	ClientCertificate ClientCertificate
 }
 
-func newState(cs tls.ConnectionState, serverName string) State {
+func newState(cs tls.ConnectionState, serverName string, shown ClientCertificate) State {
 	return State{
 		Version:     cs.Version,
 		CipherSuite: cs.CipherSuite,
@@ -20,5 +22,7 @@ func newState(cs tls.ConnectionState, serverName string) State {
 		ALPN:        cs.NegotiatedProtocol,
 		ServerName:  serverName,
 		Resumed:     cs.DidResume,
+
+		ClientCertificate: shown,
 	}
 }

@@ -1,13 +1,16 @@
 package tlsengine
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Status is the single answer about a chain. Its numbers are the contract's; the zero value is not used.
 type Status uint8
 
 // The nine statuses, AIR's CertificateStatus.
 const (
-	StatusUnknown           Status = iota + 1 // nothing could be judged
+	StatusUnknown           Status = iota + 1 // not judged, or not to its end
 	StatusTrusted                             // the chain leads to an anchor and the leaf carries the name
 	StatusExpired                             // the leaf has expired
 	StatusNotYetValid                         // the leaf is not valid yet
@@ -34,9 +37,14 @@ func (s Status) String() string {
 var severity = [...]Status{StatusRevoked, StatusUntrustedSigners, StatusInvalidChain, StatusPrincipalMismatch,
 	StatusNotYetValid, StatusExpired, StatusInvalid, StatusUnknown}
 
-// statusOf is the status of a chain that was refused.
+// statusOf is the status of a chain that was refused. One that was not judged to its end is no better than unknown: its
+// deciding problem may be among those that were not found.
 func statusOf(problems []Problem) Status {
+	incomplete := slices.ContainsFunc(problems, isIncomplete)
 	for _, s := range severity {
+		if incomplete && s == StatusInvalidChain {
+			return StatusUnknown
+		}
 		for _, p := range problems {
 			if p.status() == s {
 				return s

@@ -1,6 +1,7 @@
 package tlsengine
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -23,27 +24,40 @@ func judge(ctx context.Context, s *settings, in evidence) *Report {
 	}
 	in.chain = r.PeerChain
 
-	done := func() {}
-	if s.Turn != nil {
-		var err error
-		if done, err = s.Turn(ctx); err != nil {
-			r.fail(err)
-			return r
+	var q *inquiry
+	var f finding
+	if err := s.inTurn(ctx, func() {
+		q = newInquiry(ctx, s, in, r.Time)
+		name, named := q.name()
+		if name.wanted != "" && named {
+			r.VerifyName = name.wanted
 		}
-	}
-	q := newInquiry(ctx, s, in, r.Time)
-	name, named := q.name()
-	if name.wanted != "" && named {
-		r.VerifyName = name.wanted
-	}
-	f := q.find(name, named)
-	done()
-	if ctx.Err() != nil {
-		r.fail(context.Cause(ctx))
+		f = q.find(name, named)
+	}); err != nil {
+		r.fail(err)
 		return r
 	}
 	r.conclude(ctx, q, f)
+	if err := cmp.Or(q.refusedTurn(), context.Cause(ctx)); err != nil {
+		r.fail(err)
+	}
 	return r
+}
+
+// inTurn does what needs the CPU. Its error is the turn's, or why ctx ended: then nothing that was done counts.
+func (s *settings) inTurn(ctx context.Context, work func()) error {
+	if s.Turn != nil {
+		done, err := s.Turn(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
+	work()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // finding is what is known of a chain when only revocation has not been asked about yet.
@@ -72,10 +86,8 @@ func (q *inquiry) find(name verifyName, named bool) finding {
 	f.path = q.path()
 	f.problems = q.diagnose(f.path, named)
 	switch {
-	case f.path.cut && errors.Is(err, errTooCostly):
-		f.problems = append(f.problems, Problem{Code: ChainTooLarge, Depth: -1,
-			Message: "there are too many certificates of one name to try them all",
-			Hint:    "server: send the leaf and its intermediates, and nothing else"})
+	case f.path.cut || errors.Is(err, errTooCostly):
+		f.problems = withIncomplete(f.problems, "there are too many certificates of one name, or too large keys, to try all")
 	case len(f.problems) == 0:
 		f.problems = append(f.problems, Problem{Code: UnspecifiedError, Depth: -1,
 			Message: "the chain was refused: " + quote(err.Error()), Hint: "server: replace the certificate"})
@@ -123,6 +135,7 @@ func (r *Report) refuse(problems ...Problem) {
 // fail ends a judgement that could not be made.
 func (r *Report) fail(err error) {
 	r.failed = err
+	r.Basis, r.JudgedPath, r.VerifiedChain, r.Warnings, r.Revocation = BasisNone, nil, nil, nil, nil
 	r.Problems = []Problem{{Code: UnspecifiedError, Depth: -1, Message: "the certificate was not judged: " + quote(err.Error()),
 		Hint: "caller: try again; operator: give the service more CPU"}}
 	r.Status = StatusUnknown

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"securesocket/tlsengine/certinfo"
 	"securesocket/tlsengine/revocation"
 )
 
@@ -69,9 +70,15 @@ func (q *inquiry) warnings(chain []*x509.Certificate, asked []revocation.Result)
 
 func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
+// nameText is a distinguished name by RFC 4514, in the order of its encoding, as the report has it; unquoted.
+func nameText(der []byte) string {
+	name, _ := certinfo.ParseName(der) // one that does not decode has no text
+	return name.Text
+}
+
 // subjectText names a certificate for a person; unquoted.
 func subjectText(cert *x509.Certificate) string {
-	if s := cert.Subject.String(); s != "" {
+	if s := nameText(cert.RawSubject); s != "" {
 		return s
 	}
 	if len(cert.DNSNames) > 0 {

@@ -5,10 +5,13 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 const (
@@ -18,7 +21,12 @@ const (
 	maxAnchorFile = 4 << 20
 )
 
-// readAnchors reads the certificates of PEM files, in DER. Errors name the file and never show what is in it: it may be
+// registerCafile gives a command the flag whose files readAnchors reads.
+func registerCafile(flags *pflag.FlagSet, files *[]string) {
+	flags.StringArrayVar(files, "cafile", nil, fmt.Sprintf("trust the certificates in the `FILE` too, PEM or DER, at most %d in all (more: see trust --help); repeatable", maxAnchors))
+}
+
+// readAnchors reads the certificates of files, PEM or DER, in DER. Errors name the file and never show what is in it: it may be
 // the wrong file, with a secret.
 func readAnchors(files []string) (anchors [][]byte, err error) {
 	for _, file := range files {
@@ -33,7 +41,8 @@ func readAnchors(files []string) (anchors [][]byte, err error) {
 		anchors = append(anchors, found...)
 	}
 	if len(anchors) > maxAnchors {
-		return nil, usagef("--cafile: there are %d certificates; the service takes at most %d", len(anchors), maxAnchors)
+		return nil, usagef("--cafile: there are %d certificates; the service takes at most %d with a request. Give it a larger file once, "+
+			"by `securesocket trust add FILE` or `trust set FILE`, or have its operator name it by --bundle", len(anchors), maxAnchors)
 	}
 	return anchors, nil
 }
@@ -63,6 +72,16 @@ func withoutPath(err error) error {
 }
 
 func parseAnchors(content []byte) (anchors [][]byte, err error) {
+	if !bytes.Contains(content, []byte("-----BEGIN")) {
+		certificates, err := x509.ParseCertificates(content)
+		if err != nil || len(certificates) == 0 {
+			return nil, errors.New("has no certificate in PEM or DER")
+		}
+		for _, c := range certificates {
+			anchors = append(anchors, c.Raw)
+		}
+		return anchors, nil
+	}
 	for {
 		var block *pem.Block
 		block, content = pem.Decode(content)
@@ -70,7 +89,7 @@ func parseAnchors(content []byte) (anchors [][]byte, err error) {
 		case block == nil && bytes.Contains(content, []byte("-----BEGIN")):
 			return nil, errors.New("has a PEM block that cannot be read")
 		case block == nil && len(anchors) == 0:
-			return nil, errors.New("has no certificate in PEM")
+			return nil, errors.New("has no certificate in PEM or DER")
 		case block == nil:
 			return anchors, nil
 		case strings.Contains(block.Type, "PRIVATE KEY"):

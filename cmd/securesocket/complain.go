@@ -69,6 +69,19 @@ func (p *program) remedy(e *client.Error) string {
 	if e.Reason == pb.ErrorReason_ERROR_REASON_EGRESS_DENIED && p.service.embedded {
 		return "allow the target with --egress-allow, as this service is your own"
 	}
+	switch e.Reason {
+	case pb.ErrorReason_ERROR_REASON_DECISION_REFUSED, pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT:
+		// The hint is about the certificate, and for its side; what ended this was the decision.
+		return e.Remedy()
+	case pb.ErrorReason_ERROR_REASON_PEER_TRUNCATED:
+		if p.halfClose && e.Phase != pb.Phase_PHASE_HANDSHAKE {
+			return "treat what was received as incomplete; if the peer takes the end of stdin for the end of all, try --no-half-close"
+		}
+	case pb.ErrorReason_ERROR_REASON_PEER_ALERT:
+		if e.Metadata["client_certificate"] == "none" {
+			return "show the client certificate that it asked for, with --client-cert and --client-key or with --identity; its own log says more"
+		}
+	}
 	if hint := e.Metadata["hint"]; hint != "" {
 		return hint
 	}

@@ -22,17 +22,21 @@ func (p *program) connectCommand() *cobra.Command {
 	var flags tlsFlags
 	var verbose bool
 	var onProblem string
+	var noHalfClose bool
 	cmd := &cobra.Command{
 		Use:   "connect HOST:PORT",
 		Short: "Pipe stdin and stdout through a session",
 		Long: `connect makes a session with the peer at HOST:PORT and pipes stdin to it and what it sends to stdout.
 The end of stdin is a half-close: the peer is told, and may go on sending. connect ends when the peer ends:
-with 0 after its close_notify, with 7 if its end came without one and what was received may be incomplete.`,
+with 0 after its close_notify, with 7 if its end came without one and what was received may be incomplete.
+Some servers, of HTTP above all, take a half-close for the end and drop the connection; --no-half-close keeps the
+direction to the peer open until the peer ends.`,
 		Args: onePeer,
 	}
 	flags.register(cmd)
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell every event on stderr, with the time since the start")
 	cmd.Flags().StringVar(&onProblem, "on-problem", "refuse", "`WHAT` a certificate with a problem leads to: refuse, ask (on the terminal) or accept (exactly what is found, with a warning)")
+	cmd.Flags().BoolVar(&noHalfClose, "no-half-close", false, "keep the direction to the peer open when stdin ends, until the peer ends")
 	cmd.RunE = p.withService(func(cmd *cobra.Command, args []string, c *client.Client) error {
 		t, err := parseTarget(args[0])
 		if err != nil {
@@ -53,6 +57,7 @@ with 0 after its close_notify, with 7 if its end came without one and what was r
 		if err != nil {
 			return err
 		}
+		p.halfClose = !noHalfClose
 		return p.pipe(cmd.Context(), conn)
 	})
 	return cmd
@@ -62,7 +67,7 @@ with 0 after its close_notify, with 7 if its end came without one and what was r
 func (p *program) pipe(ctx context.Context, conn *client.Conn) error {
 	// Both depth 1, so that a goroutine that ends late finds room.
 	sent, received := make(chan error, 1), make(chan error, 1)
-	go func() { sent <- sendAll(conn, p.stdin) }()
+	go func() { sent <- sendAll(conn, p.stdin, p.halfClose) }()
 	go func() { received <- receiveAll(p.stdout, conn) }()
 	unsent := false
 	for {
@@ -100,8 +105,9 @@ type inputError struct{ err error }
 func (e *inputError) Error() string { return "stdin: " + e.err.Error() }
 func (e *inputError) Unwrap() error { return e.err }
 
-// sendAll copies in to the peer and half-closes at its end. Why the writing half has failed, the reading half says too.
-func sendAll(conn *client.Conn, in io.Reader) error {
+// sendAll copies in to the peer and half-closes at its end, if it is to. Why the writing half has failed, the reading half
+// says too.
+func sendAll(conn *client.Conn, in io.Reader, halfClose bool) error {
 	chunk := make([]byte, chunkBytes)
 	for {
 		n, err := in.Read(chunk)
@@ -111,8 +117,10 @@ func sendAll(conn *client.Conn, in io.Reader) error {
 			}
 		}
 		switch {
-		case err == io.EOF:
+		case err == io.EOF && halfClose:
 			return conn.CloseWrite()
+		case err == io.EOF:
+			return nil
 		case err != nil:
 			return &inputError{err}
 		}

@@ -41,6 +41,12 @@ func eventDetail(e client.Event) string {
 		if alpn := tls.GetAlpnProtocol(); alpn != "" {
 			detail += " " + alpn
 		}
+		if tls.GetResumed() {
+			detail += ", resumed"
+		}
+		if tls.GetClientCertificateRequested() {
+			detail += ", client certificate " + wording.ClientCertificate(tls)
+		}
 		return detail + ", certificate " + wording.Status(kind.SecureConnected.GetStatus())
 	case *pb.Event_ModeChanged:
 		return wording.Word(kind.ModeChanged.GetMode().String(), "MODE_")

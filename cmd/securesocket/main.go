@@ -36,6 +36,8 @@ type program struct {
 	service serviceFlags
 	// started is set when a command has begun: errors before that are about the command line.
 	started bool
+	// halfClose is set when a command tells the peer the end of stdin: a peer's truncation may be its answer to that.
+	halfClose bool
 }
 
 // run is the whole program. It ends when the command has ended or ctx is done, and returns the exit code.

@@ -23,7 +23,8 @@ func (p *program) statusCommand() *cobra.Command {
 		Use:   "status HOST:PORT",
 		Short: "Connect, tell the verdict about the peer, and hang up",
 		Long: `status connects to the peer at HOST:PORT, prints the verdict about its certificate, every problem with what
-would mend it, the chain, what was negotiated and where the time went, and hangs up.
+would mend it, the chain, what was negotiated and where the time went, and hangs up. It resumes no TLS session: it
+tells what the peer shows now.
 
 -o json prints one object: {"session": Session, "report": CertificateReport, "failure": Failure}, each the protobuf
 message of the contract, absent where there is none. It is printed whether the peer is trusted or not.`,
@@ -44,6 +45,7 @@ message of the contract, absent where there is none. It is printed whether the p
 		if err != nil {
 			return err
 		}
+		settings.Tls.Resumption = new(false) // what the peer shows now, not what it once showed
 		found := inspect(cmd.Context(), c.Service(), t, settings, anchors)
 		var content []byte
 		if asJSON {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"securesocket/cmd/securesocket/internal/terminal"
@@ -59,7 +58,7 @@ func writeChain(out *terminal.Text, report *pb.CertificateReport) {
 			certificate.GetNotAfterTime().AsTime().Format(time.RFC3339))
 		names := slices.Concat(certificate.GetDnsNames(), certificate.GetIpAddresses(), certificate.GetEmailAddresses(), certificate.GetUris())
 		if len(names) > 0 {
-			out.Line("     names    %s", strings.Join(names, ", "))
+			out.Line("     names    %s", wording.Names(names))
 		}
 	}
 }
@@ -70,10 +69,14 @@ func writeConnection(out *terminal.Text, session *pb.Session) {
 		return
 	}
 	out.Line("connection:")
-	out.Line("  version  %s", wording.Version(tls.GetVersion()))
-	out.Line("  suite    %s", tls.GetCipherSuite())
-	out.Line("  group    %s", cmp.Or(tls.GetGroup(), "none"))
-	out.Line("  alpn     %s", cmp.Or(tls.GetAlpnProtocol(), "none"))
+	out.Line("  version             %s", wording.Version(tls.GetVersion()))
+	out.Line("  suite               %s", tls.GetCipherSuite())
+	out.Line("  group               %s", cmp.Or(tls.GetGroup(), "none"))
+	out.Line("  alpn                %s", cmp.Or(tls.GetAlpnProtocol(), "none"))
+	out.Line("  client certificate  %s", wording.ClientCertificate(tls))
+	if hint := wording.ClientCertificateHint(tls); hint != "" {
+		out.Line("    hint: %s", hint)
+	}
 }
 
 func writeTimeline(out *terminal.Text, timeline *pb.Timeline) {

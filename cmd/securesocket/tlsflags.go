@@ -15,6 +15,7 @@ type tlsFlags struct {
 	cafiles       []string
 	noSystemRoots bool
 	alpn          []string
+	requireALPN   bool
 	serverName    string
 	minVersion    string
 	verifyNames   []string
@@ -28,9 +29,10 @@ type tlsFlags struct {
 
 func (f *tlsFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.cafiles, "cafile", nil, "trust the certificates in the `PEM` file too; repeatable")
+	registerCafile(flags, &f.cafiles)
 	flags.BoolVar(&f.noSystemRoots, "no-system-roots", false, "trust those of --cafile and nothing else")
 	flags.StringArrayVar(&f.alpn, "alpn", nil, "offer the application `PROTOCOL`, most wanted first; repeatable")
+	flags.BoolVar(&f.requireALPN, "require-alpn", false, "refuse a peer that chooses no protocol of --alpn")
 	flags.StringVar(&f.serverName, "server-name", "", "send `NAME` (SNI) instead of HOST; empty: send none")
 	flags.StringVar(&f.minVersion, "min-version", "", "the oldest TLS `VERSION`: tls1.0 to tls1.3 (default tls1.2)")
 	flags.StringArrayVar(&f.verifyNames, "verify-name", nil, "`NAME` that the certificate must carry instead of HOST; of several, one; repeatable")
@@ -53,6 +55,9 @@ func (f *tlsFlags) settings(cmd *cobra.Command) (*pb.SessionSettings, [][]byte, 
 	}
 	if f.noSystemRoots && len(f.cafiles) == 0 {
 		return nil, nil, usagef("--no-system-roots without --cafile trusts nobody")
+	}
+	if f.requireALPN && len(f.alpn) == 0 {
+		return nil, nil, usagef("--require-alpn without --alpn refuses everybody")
 	}
 	revocation, err := parseRevocation(f.revocation)
 	if err != nil {
@@ -80,6 +85,9 @@ func (f *tlsFlags) settings(cmd *cobra.Command) (*pb.SessionSettings, [][]byte, 
 		// The user's defaults may say ASK; whom nobody would answer is not to be asked.
 		Override: pb.OverrideMode_OVERRIDE_MODE_STRICT,
 	}}
+	if f.requireALPN {
+		settings.Tls.RequireAlpn = new(true)
+	}
 	if f.noResumption {
 		settings.Tls.Resumption = new(false)
 	}

@@ -57,7 +57,8 @@ func (p *program) trustCommand() *cobra.Command {
 		Short: "Show and change whom the service trusts",
 		Long: `trust shows and changes the certificates of a level. A session follows its user's defaults, these follow the
 service's, and these the system's. add extends what a level follows; set replaces its anchors, so that it follows no
-more; reset follows again.`,
+more; reset follows again. A file, PEM or DER, may have up to 2,000 certificates. What is changed lasts as long as the
+service, or longer if it keeps its data; with --embedded it is gone with the command.`,
 		RunE: func(*cobra.Command, []string) error { return usagef("want list, add, set or reset") },
 	}
 	cmd.AddCommand(p.trustListCommand(), p.trustAddCommand(), p.trustSetCommand(), p.trustResetCommand())
@@ -88,7 +89,7 @@ func (p *program) trustListCommand() *cobra.Command {
 func (p *program) trustAddCommand() *cobra.Command {
 	var flags trustFlags
 	var chainOnly bool
-	cmd := &cobra.Command{Use: "add FILE", Short: "Trust the certificates in a PEM file too", Args: oneFile}
+	cmd := &cobra.Command{Use: "add FILE", Short: "Trust the certificates in a file too, PEM or DER", Args: oneFile}
 	flags.register(cmd)
 	cmd.Flags().BoolVar(&chainOnly, "chain-only", false, "use them to build chains, without trusting them")
 	cmd.RunE = p.withService(func(cmd *cobra.Command, args []string, c *client.Client) error {
@@ -114,7 +115,7 @@ func (p *program) trustSetCommand() *cobra.Command {
 	var flags trustFlags
 	var none bool
 	cmd := &cobra.Command{
-		Use: "set FILE", Short: "Trust the certificates in a PEM file and no others",
+		Use: "set FILE", Short: "Trust the certificates in a file and no others, PEM or DER",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if none && len(args) == 0 {
 				return nil
@@ -142,7 +143,7 @@ func (p *program) trustSetCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.tell(asJSON, answer, sentence("%d trust anchors now", answer.GetCount()))
+		return p.tell(asJSON, answer, sentence("%s now", wording.Count(answer.GetCount(), "trust anchor")))
 	})
 	return cmd
 }
@@ -166,12 +167,12 @@ func (p *program) trustResetCommand() *cobra.Command {
 
 func oneFile(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef("want one PEM file, not %d arguments", len(args))
+		return usagef("want one file of certificates, not %d arguments", len(args))
 	}
 	return nil
 }
 
-// readBundle reads the certificates of a PEM file that has nothing else, least of all a key, as concatenated DER.
+// readBundle reads the certificates of a file, PEM or DER, that has nothing else, least of all a key, as concatenated DER.
 func readBundle(file string) ([]byte, error) {
 	content, err := readBounded(file)
 	if err != nil {

@@ -31,7 +31,7 @@ type validateFlags struct {
 func (f *validateFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.names, "name", nil, "`NAME` that the leaf must carry: a DNS name, an IP address or uri:URI; of several, one; repeatable")
-	flags.StringArrayVar(&f.cafiles, "cafile", nil, "trust the certificates in the `PEM` file too; repeatable")
+	registerCafile(flags, &f.cafiles)
 	flags.BoolVar(&f.noSystemRoots, "no-system-roots", false, "trust those of --cafile and nothing else")
 	flags.StringArrayVar(&f.pins, "pin", nil, "`SHA256` of a public key (SubjectPublicKeyInfo), in hex or base64, that the chain must have; of several, one; repeatable")
 	flags.StringArrayVar(&f.crls, "crl", nil, "a certificate revocation list in a `FILE`, PEM or DER; repeatable")

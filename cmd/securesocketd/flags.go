@@ -4,11 +4,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"securesocket/cmd/internal/daemonaddr"
+	"securesocket/server"
 	"securesocket/server/egress"
 )
 
@@ -41,7 +44,7 @@ func (f *flags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.legacyTLS, "legacy-tls", false, "let callers ask for TLS 1.0, TLS 1.1 and insecure cipher suites")
 	fs.DurationVar(&f.drainTimeout, "drain-timeout", defaultDrainTimeout, "how long live connections may go on after SIGTERM")
 	fs.StringVar(&f.dataDir, "data-dir", os.Getenv("STATE_DIRECTORY"), "keep callers' defaults and trust over restarts in `DIR`; without it they are kept in memory")
-	fs.StringArrayVar(&f.bundles, "bundle", nil, "let callers name the certificates of a PEM file as `NAME=FILE`; repeatable")
+	fs.StringArrayVar(&f.bundles, "bundle", nil, "let callers name the certificates of a file (PEM or DER) as `NAME=FILE`; repeatable")
 	fs.StringArrayVar(&f.identities, "identity", nil, "let callers show a client certificate that they never see the key of, as `NAME=CERT_FILE,KEY_FILE` (PEM); repeatable")
 	fs.StringArrayVar(&f.administrators, "administrator", []string{ownPrincipal()}, "let `PRINCIPAL`, as uid:1000, change the service's trust anchors; repeatable")
 	fs.BoolVar(&f.forbidOverride, "forbid-override", false, "let nobody accept a certificate with problems")
@@ -52,6 +55,12 @@ func (f *flags) register(fs *pflag.FlagSet) {
 func (f *flags) check() error {
 	if f.drainTimeout < 0 {
 		return usagef("--drain-timeout: %v is negative", f.drainTimeout)
+	}
+	for _, p := range f.administrators {
+		uid, ok := strings.CutPrefix(p, "uid:")
+		if _, err := strconv.ParseUint(uid, 10, 32); p != server.Anonymous && (!ok || err != nil) {
+			return usagef("--administrator: %q is no principal: uid:NUMBER, or %s", p, server.Anonymous)
+		}
 	}
 	switch {
 	case f.crlMaxAge < 0:

@@ -25,6 +25,9 @@ func (f *flags) held() (held, error) {
 		if !ok || name == "" || file == "" {
 			return h, usagef("--bundle: %q is not NAME=FILE", arg)
 		}
+		if h.bundles[name] != nil {
+			return h, usagef("--bundle: %q is given twice", name)
+		}
 		pem, err := os.ReadFile(file)
 		if err != nil {
 			return h, usagef("--bundle %s: %w", name, err)
@@ -38,6 +41,9 @@ func (f *flags) held() (held, error) {
 		certFile, keyFile, ok := strings.Cut(files, ",")
 		if !ok || name == "" || certFile == "" || keyFile == "" {
 			return h, usagef("--identity: %q is not NAME=CERT_FILE,KEY_FILE", arg)
+		}
+		if h.identities[name] != nil {
+			return h, usagef("--identity: %q is given twice", name)
 		}
 		cert, err := os.ReadFile(certFile)
 		if err != nil {
@@ -61,7 +67,7 @@ func (f *flags) store() (durable.Store, error) {
 	}
 	store, err := durable.Open(f.dataDir)
 	if err != nil {
-		return nil, usagef("--data-dir: %w", err)
+		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
 	return store, nil
 }

@@ -90,6 +90,7 @@ func TestDataDirSurvivesTheService(t *testing.T) {
 	out, err := exec.Command(binary, "--listen", "unix://"+filepath.Join(t.TempDir(), "s.sock"), "--data-dir", dir).CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "--data-dir")
+	require.NotContains(t, string(out), "--help", "it is no matter of usage")
 
 	require.NoError(t, d.cmd.Process.Kill()) // without any goodbye
 	require.Equal(t, -1, d.exit(t))
@@ -108,7 +109,7 @@ func TestNonsenseOfTheOperatorIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	garbage := filepath.Join(dir, "garbage")
 	require.NoError(t, os.WriteFile(garbage, []byte("not PEM"), 0o600))
-	one, _ := tlstest.NewCA(t).Leaf().WriteFiles(dir)
+	one, key := tlstest.NewCA(t).Leaf().WriteFiles(dir)
 	_, other := tlstest.NewCA(t).Leaf().WriteFiles(t.TempDir())
 	for _, args := range [][]string{
 		{"--bundle", "x"},
@@ -117,7 +118,9 @@ func TestNonsenseOfTheOperatorIsNamed(t *testing.T) {
 		{"--identity", "x=" + one},
 		{"--identity", "x=" + one + "," + garbage},
 		{"--identity", "x=" + one + "," + other},
-		{"--data-dir", garbage},
+		{"--identity", "x=" + one + "," + key, "--identity", "x=" + one + "," + key},
+		{"--administrator", "root"},
+		{"--administrator", "uid:-1"},
 		{"--crl-max-age", "-1s"},
 	} {
 		cmd := exec.Command(binary, append(args, "--listen", "unix://"+filepath.Join(dir, "s.sock"))...)

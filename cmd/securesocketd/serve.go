@@ -84,7 +84,7 @@ func serve(f flags, stdout, stderr io.Writer, signals <-chan os.Signal) error {
 // warn says at the start what an operator should not overlook.
 func warn(f flags, log *slog.Logger) {
 	if f.insecure {
-		log.Warn("--insecure: callers over grpc:// are not encrypted, and all of them are the principal \"anonymous\", who sees the sessions of the others")
+		log.Warn("--insecure: callers over grpc:// are not encrypted, and all of them are the principal \"anonymous\", who sees the sessions of the others and shares their defaults and trust anchors")
 	}
 	if f.legacyTLS {
 		log.Warn("--legacy-tls: callers may ask for TLS 1.0, TLS 1.1 and insecure cipher suites")

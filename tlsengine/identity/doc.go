@@ -12,7 +12,8 @@
 // # Secrets
 //
 // No error and no printed form has bytes of a key or a passphrase in it, nor a text of a library that was given them. What
-// Go leaves in memory is said at [Identity.Forget].
+// this package decrypts on the way to a key it clears; the key itself lives as long as its Identity, and its memory is not
+// overwritten: Go's RSA and ECDSA keys are copied inside the standard library, where nobody outside can clear them.
 //
 // # Concurrency
 //

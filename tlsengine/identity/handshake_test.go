@@ -2,7 +2,6 @@ package identity_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -128,8 +127,7 @@ func TestTheFirstThatFitsIsShown(t *testing.T) {
 		require.NoError(t, h.clientErr)
 		require.True(t, h.seen[0].Equal(foreign.Leaf))
 
-		ids[1].Forget()
-		h = shake(t.Context(), t, version, ids, nil, verifying(ca.Pool()))
+		h = shake(t.Context(), t, version, []*identity.Identity{ids[0], ids[2]}, nil, verifying(ca.Pool()))
 		require.NoError(t, h.clientErr)
 		require.True(t, h.seen[0].Equal(second.Leaf))
 	})
@@ -171,22 +169,4 @@ func TestCallersKeysAreNotForOldVersions(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, id.Chain, cert.Certificate)
 	}
-}
-
-// An identity forgotten in the middle of a handshake serves it to the end.
-func TestForgetLeavesARunningHandshakeAlone(t *testing.T) {
-	t.Parallel()
-	id := clientLeaf(t)
-	i := keyPair(t, id)
-	info := &tls.CertificateRequestInfo{Version: tls.VersionTLS13, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256}}
-	cert, err := identity.Select(t.Context(), []*identity.Identity{i}, nil, info)
-	require.NoError(t, err)
-	i.Forget()
-	_, err = cert.PrivateKey.(crypto.Signer).Sign(nil, make([]byte, 32), crypto.SHA256)
-	require.NoError(t, err)
-	cert, err = identity.Select(t.Context(), []*identity.Identity{i}, nil, info)
-	require.NoError(t, err)
-	require.Empty(t, cert.Certificate)
-	require.Nil(t, identity.Failure(cert))
-	require.True(t, i.Equal(keyPair(t, id)))
 }

@@ -7,11 +7,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"slices"
-	"sync/atomic"
 )
 
-// Identity is a certificate chain with a private key, or with somebody who has it. It is immutable, but for [Identity.Forget],
-// and never prints its key. The zero value is of no use.
+// Identity is a certificate chain with a private key, or with somebody who has it. It is immutable and never prints
+// its key. The zero value is of no use.
 type Identity struct {
 	chain      []*x509.Certificate
 	raw        [][]byte // of chain, as crypto/tls wants it
@@ -19,16 +18,13 @@ type Identity struct {
 	callerHeld bool
 	schemes    []tls.SignatureScheme // sorted; only of a key that is elsewhere
 
-	key atomic.Pointer[crypto.Signer] // nil: elsewhere, or forgotten
+	key crypto.Signer // nil: elsewhere
 }
 
 func newIdentity(chain []*x509.Certificate, key crypto.Signer) *Identity {
-	i := &Identity{chain: chain}
+	i := &Identity{chain: chain, key: key}
 	for _, cert := range chain {
 		i.raw = append(i.raw, cert.Raw)
-	}
-	if key != nil {
-		i.key.Store(&key)
 	}
 	return i
 }
@@ -56,11 +52,3 @@ func (i *Identity) Equal(o *Identity) bool {
 	return i.ref == o.ref && i.callerHeld == o.callerHeld && slices.Equal(i.schemes, o.schemes) &&
 		slices.EqualFunc(i.raw, o.raw, bytes.Equal)
 }
-
-// Forget lets go of the private key: no later handshake is given the identity, and one that runs keeps it until its end.
-// It does nothing to a key that is elsewhere.
-//
-// The memory is not overwritten. Go's RSA and ECDSA keys are copied inside the standard library, where nobody outside can
-// clear them, and the garbage collector gives memory back without clearing it. What this package decrypts on the way to a
-// key it does clear.
-func (i *Identity) Forget() { i.key.Store(nil) }

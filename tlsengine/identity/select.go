@@ -32,10 +32,6 @@ func (i *Identity) certificate(ctx context.Context, sign SignFunc, version uint1
 		cert.SupportedSignatureAlgorithms = i.schemes
 		return cert
 	}
-	key := i.key.Load()
-	if key == nil {
-		return nil
-	}
-	cert.PrivateKey = *key
+	cert.PrivateKey = i.key
 	return cert
 }

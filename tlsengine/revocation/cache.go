@@ -26,7 +26,8 @@ const (
 type cacheKey struct {
 	signer, what [sha256.Size]byte
 	kind         Source
-	isCA         bool // CRLs grow old sooner for leaves
+	isCA         bool              // CRLs grow old sooner for leaves
+	failed       [sha256.Size]byte // of the URL, for why there is no answer from it; zero: for an answer
 }
 
 // key of all that a CRL says, or of an OCSP response.
@@ -43,6 +44,14 @@ func (s *subject) serialKey(src source) cacheKey {
 	if src.kind == CRL {
 		key.what = sha256.Sum256([]byte(counted(src.url) + s.serial))
 	}
+	return key
+}
+
+// failureKey is that of why a source has no answer. An OCSP response serves all who name any responder of the issuer, and
+// the failure of one responder says nothing about the next.
+func (s *subject) failureKey(src source) cacheKey {
+	key := s.key(src)
+	key.failed = sha256.Sum256([]byte(src.url))
 	return key
 }
 

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -20,16 +22,23 @@ type crl struct {
 	delta                  bool          // it has only what changed: what it does not list is not known
 	entries                *index        // nil: only what was asked for while it was read is known
 
-	asked string // the serial number that was asked for
-	hit   *entry // nil: not revoked
+	asked []askedSerial
+}
+
+// askedSerial is a serial number that was asked for while the list was read.
+type askedSerial struct {
+	serial string
+	hit    *entry // nil: not revoked
 }
 
 // find gives the entry of a serial number, nil where there is none, and false where it cannot be known any more.
 func (l *crl) find(serial string) (*entry, bool) {
-	switch {
-	case serial == l.asked:
-		return l.hit, true
-	case l.entries == nil:
+	for _, one := range l.asked {
+		if one.serial == serial {
+			return one.hit, true
+		}
+	}
+	if l.entries == nil {
 		return nil, false
 	}
 	if e, ok := l.entries.find([]byte(serial)); ok {
@@ -53,82 +62,107 @@ func (l *crl) bytes() int {
 
 // crlScan reads one CRL from a stream. What it needs does not grow with the CRL, but for the index.
 type crlScan struct {
-	signers []*x509.Certificate // who may have signed it, by the verified path; all have the same name
-	serial  string              // the content of the INTEGER to look for
-	room    *budget             // for an index of all entries; nil: none is wanted
+	issuers []string // canonical names of those who may have signed it
+	serials []string // the contents of the INTEGERs to look for
+	room    *budget  // for an index of all entries; nil: none is wanted
+	left    *int     // signatures that may still be verified; nil: they are not counted
 
 	in     *derReader
 	alg    algorithm
 	issuer string // canonical
+	named  bool   // issuer was read
 	v2     bool
 	list   *crl
+
+	digest, signature []byte
+	tried             map[*x509.Certificate]error // whether its key made the signature
 }
 
-// read returns the list, or why it cannot be used. It reads no further than the issuer's name when that is another's.
-func (s *crlScan) read(ctx context.Context, r io.Reader) (_ *crl, err error) {
-	s.in, s.list = newDERReader(r), &crl{asked: s.serial}
+// read returns the list, or why it cannot be used. signers may have signed it, by the verified path; all have the same name.
+func (s *crlScan) read(ctx context.Context, r io.Reader, signers []*x509.Certificate) (_ *crl, err error) {
+	name, ok := canonicalName(signers[0].RawSubject)
+	if !ok {
+		return nil, otherIssuer
+	}
+	s.issuers = []string{name}
+	done := false
+	defer func() {
+		if !done && s.list.entries != nil { // a panic too gives the room back
+			s.list.entries.drop()
+		}
+	}()
+	if err := s.parse(ctx, r); err != nil {
+		return nil, err
+	}
+	l, err := s.signedBy(signers)
+	if err != nil {
+		return nil, err
+	}
+	done = true
+	return l, nil
+}
+
+// parse reads all of the list. It reads no further than the issuer's name when that is another's.
+func (s *crlScan) parse(ctx context.Context, r io.Reader) error {
+	s.in, s.list = newDERReader(r), &crl{}
+	for _, serial := range s.serials {
+		s.list.asked = append(s.list.asked, askedSerial{serial: serial})
+	}
 	if s.room != nil {
 		s.list.entries = &index{room: s.room}
-		defer func() {
-			if err != nil && s.list.entries != nil {
-				s.list.entries.drop()
-			}
-		}()
 	}
 	end, err := s.in.enter(asn1.SEQUENCE, -1)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// The algorithm is known only after the first bytes that it is for.
 	var start bytes.Buffer
 	s.in.sink = &start
 	tbsEnd, err := s.in.enter(asn1.SEQUENCE, end)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	algorithmDER, err := s.readAlgorithm(tbsEnd)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	digest := s.alg.digest()
 	_, _ = digest.Write(start.Bytes()) // small: no hash refuses it
 	s.in.sink = digest
 
 	if err := s.readHead(tbsEnd); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.readEntries(ctx, tbsEnd); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.readExtensions(tbsEnd); err != nil {
-		return nil, err
+		return err
 	}
 	s.in.sink = nil
 	outer, err := s.in.element(asn1.SEQUENCE, end)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !bytes.Equal(outer, algorithmDER) {
-		return nil, fmt.Errorf("%w: two signature algorithms", malformed)
+		return fmt.Errorf("%w: two signature algorithms", malformed)
 	}
 	signatureDER, err := s.in.element(asn1.BIT_STRING, end)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	signature, ok := readSignature(signatureDER)
 	if !ok || s.in.pos != end {
-		return nil, fmt.Errorf("%w: signature", malformed)
-	}
-	if err := s.verify(digest.Sum(nil), signature); err != nil {
-		return nil, err
+		return fmt.Errorf("%w: signature", malformed)
 	}
 	if err := s.in.atEnd(); err != nil {
-		return nil, err
+		return err
 	}
 	if s.list.entries != nil {
 		s.list.entries.sortLast()
 	}
-	return s.list, nil
+	s.digest, s.signature = digest.Sum(nil), bytes.Clone(signature)
+	return nil
 }
 
 // readAlgorithm reads version and signature.
@@ -166,7 +200,7 @@ func (s *crlScan) readHead(end int64) error {
 	if s.issuer, ok = canonicalName(name); !ok {
 		return fmt.Errorf("%w: issuer", malformed)
 	}
-	if wanted, ok := canonicalName(s.signers[0].RawSubject); !ok || s.issuer != wanted {
+	if s.named = true; !slices.Contains(s.issuers, s.issuer) {
 		return otherIssuer
 	}
 	if err := s.readTime(end, &s.list.thisUpdate); err != nil {
@@ -247,9 +281,11 @@ func (s *crlScan) readEntry(der cryptobyte.String) error {
 	if e.reason == removeFromCRL {
 		return nil
 	}
-	if string(serial) == s.serial && s.list.hit == nil {
-		hit := e // a copy, or every entry would go to the heap
-		s.list.hit = &hit
+	for i := range s.list.asked {
+		if one := &s.list.asked[i]; string(serial) == one.serial && one.hit == nil {
+			hit := e // a copy, or every entry would go to the heap
+			one.hit = &hit
+		}
 	}
 	if s.list.entries != nil && !s.list.entries.add(serial, e) {
 		s.list.entries = nil
@@ -316,19 +352,42 @@ func (s *crlScan) readExtensions(tbsEnd int64) error {
 	return nil
 }
 
-// verify tries the issuer's key and, when the issuer changed its key on the way up, those before it.
-func (s *crlScan) verify(digest, signature []byte) error {
+// signedBy returns the list that was read when one of them signed it: the issuer, or, when it changed its key on the way
+// up, one of those before it.
+func (s *crlScan) signedBy(signers []*x509.Certificate) (*crl, error) {
 	err := error(badSignature)
-	for _, signer := range s.signers {
-		if s.alg.verify(signer.PublicKey, digest, signature) != nil {
+	for _, signer := range signers {
+		switch tried := s.try(signer); {
+		case errors.Is(tried, tooMuch):
+			return nil, tried
+		case tried != nil:
 			continue
-		}
-		if hasExtension(signer, oidKeyUsage) && signer.KeyUsage&x509.KeyUsageCRLSign == 0 {
+		case hasExtension(signer, oidKeyUsage) && signer.KeyUsage&x509.KeyUsageCRLSign == 0:
 			err = mayNotSignCRLs
 			continue
 		}
-		return nil
+		return s.list, nil
 	}
+	return nil, err
+}
+
+// try verifies the signature by one key, once.
+func (s *crlScan) try(signer *x509.Certificate) error {
+	err, ok := s.tried[signer]
+	if ok {
+		return err
+	}
+	if s.left != nil {
+		if *s.left == 0 {
+			return tooMuch
+		}
+		*s.left--
+	}
+	err = s.alg.verify(signer.PublicKey, s.digest, s.signature)
+	if s.tried == nil {
+		s.tried = make(map[*x509.Certificate]error)
+	}
+	s.tried[signer] = err
 	return err
 }
 

@@ -138,8 +138,8 @@ func TestHugeCRLInLittleMemory(t *testing.T) {
 			var before runtime.MemStats
 			runtime.ReadMemStats(&before)
 			huge := &hugeCRL{ca: ca, entries: entries}
-			scan := &crlScan{signers: []*x509.Certificate{ca.Certificate}, serial: string(c.serial), room: c.room}
-			l, err := scan.read(t.Context(), huge)
+			scan := &crlScan{serials: []string{string(c.serial)}, room: c.room}
+			l, err := scan.read(t.Context(), huge, []*x509.Certificate{ca.Certificate})
 			require.NoError(t, err)
 			require.Equal(t, entries, huge.made)
 			hit, known := l.find(string(c.serial))
@@ -162,8 +162,8 @@ func TestIndexKnowsEachEntry(t *testing.T) {
 	ca := newAuthority(t)
 	room := &budget{}
 	const entries = 3*chunkRecords + 17
-	scan := &crlScan{signers: []*x509.Certificate{ca.Certificate}, serial: "\x01", room: room}
-	l, err := scan.read(t.Context(), &hugeCRL{ca: ca, entries: entries})
+	scan := &crlScan{serials: []string{"\x01"}, room: room}
+	l, err := scan.read(t.Context(), &hugeCRL{ca: ca, entries: entries}, []*x509.Certificate{ca.Certificate})
 	require.NoError(t, err)
 	require.Equal(t, int64(4*chunkBytes), room.used.Load())
 	for i := range entries {

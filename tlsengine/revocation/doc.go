@@ -14,9 +14,23 @@
 //
 // # Concurrency
 //
-// A Checker serves any number of callers at once. The certificates of a chain are asked about beside each other, and one
-// fetch serves all who want the same. It belongs to all of them: it ends with its answer, when the last of them
-// has gone, or after five seconds.
+// A Checker serves any number of callers at once. The sources of four certificates of a chain are asked beside each other,
+// and one fetch serves all who want the same from the same source. It belongs to all of them: it ends with its answer,
+// when the last of them has gone, or after five seconds. Its starter pays for it with his turns (Query.Turn) and his
+// allowance; when these do not suffice, the others start it anew.
+//
+// These are the goroutines. A panic in any of them is recovered, told to Config.Panicked, never remembered, and a reason
+// for NotChecked.
+//
+//	name     started by                 ends when                                          owns           who waits for it
+//	asking   Check, four at most        the certificates are asked about                   its question   Check
+//	flight   the first who wants it     it has its answer, or soon after its context ends  one fetch      nobody: those who want it wait for its answer or for their own contexts
+//
+// # Cost
+//
+// One Check makes 16 fetches at most and reads 64 MiB from them. What is at hand is read by the caller's goroutine, each
+// given CRL once for all certificates, with 128 signatures of given CRLs at most. Whatever is parsed or verified is so with
+// a turn, which is given back in between: after each given CRL, and whenever the network is read.
 //
 // # Errors
 //

@@ -60,8 +60,8 @@ func FuzzCRL(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, der []byte) {
 		room := &budget{}
-		scan := &crlScan{signers: []*x509.Certificate{ca.Certificate}, serial: "\x01", room: room}
-		list, err := scan.read(t.Context(), bytes.NewReader(der))
+		scan := &crlScan{serials: []string{"\x01"}, room: room}
+		list, err := scan.read(t.Context(), bytes.NewReader(der), []*x509.Certificate{ca.Certificate})
 		if err != nil {
 			require.Nil(t, list)
 			require.Zero(t, room.used.Load())

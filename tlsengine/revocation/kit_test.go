@@ -168,8 +168,8 @@ func explained(t testing.TB, c *Checker, q Query) (Result, []error) {
 	if len(q.Chain) < 2 {
 		return Result{}, nil
 	}
-	e := c.ask(t.Context(), &q, 0)
-	return e.result(0), e.said
+	leaf := c.ask(t.Context(), q)[0]
+	return leaf.result(0), leaf.said
 }
 
 // requireReason: nothing definite was found, and why is among what was said.

@@ -29,6 +29,9 @@ const (
 	callerLeft       reason = "the caller did not wait for the answer"
 	fetchFailed      reason = "not to be had"
 	unusableChain    reason = "the chain has no certificate here"
+	noTurn           reason = "no turn to use the CPU was to be had in time"
+	tooMuch          reason = "too much to ask about one chain"
+	defect           reason = "a defect of the service"
 	notRemembered    reason = "too many entries to be remembered"
 )
 

@@ -56,6 +56,11 @@ type Query struct {
 	Staple []byte              // OCSP response that came with the handshake; nil: none
 	CRLs   [][]byte            // given by the caller, DER; asked before anything is fetched
 	Now    time.Time           // the clock of the judgement; zero: time.Now
+	// Turn is asked for the right to use the CPU, again for each part of the work, and gives it back by the function that
+	// it returns. Never two are held by one goroutine, nor is one held while anything is waited for. It must return when ctx
+	// ends; its error leaves what it was for NotChecked. A fetch that others share may call it after Check has returned.
+	// nil: there is no need to ask.
+	Turn func(ctx context.Context) (done func(), err error)
 }
 
 // Request is one fetch.
@@ -78,12 +83,16 @@ type Config struct {
 	// LeafCRLAge is how old a CRL may be that speaks for a leaf, where the leaf says at which http URL a newer one is to be
 	// had. 0 is seven days, the longest that the CA/Browser Forum lets an authority wait; negative: nextUpdate alone says.
 	LeafCRLAge time.Duration
+	// Panicked is told of a panic in what reads answers or in the Fetcher, which ends as a Result that is NotChecked, and
+	// runs beside itself; nil: nobody is told.
+	Panicked func(value any, stack []byte)
 }
 
 // Checker asks about revocation and remembers answers. A nil Checker knows staples and given CRLs alone.
 type Checker struct {
 	fetcher    Fetcher
 	leafCRLAge time.Duration
+	panicked   func(value any, stack []byte) // may be nil
 
 	cache   cache
 	flights flights
@@ -92,5 +101,5 @@ type Checker struct {
 
 // NewChecker returns a Checker with an empty cache.
 func NewChecker(cfg Config) *Checker {
-	return &Checker{fetcher: cfg.Fetcher, leafCRLAge: cfg.LeafCRLAge}
+	return &Checker{fetcher: cfg.Fetcher, leafCRLAge: cfg.LeafCRLAge, panicked: cfg.Panicked}
 }

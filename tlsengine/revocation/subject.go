@@ -21,11 +21,12 @@ type subject struct {
 	now     time.Time
 	leafAge time.Duration // see Config.LeafCRLAge
 
-	serial  string // the content of the INTEGER
-	isCA    bool
-	points  []pointName // of the distribution points that can be used; what a given CRL may be for
-	sources []source
-	skipped []error // what was named and is not asked, and why
+	issuerName string // canonical
+	serial     string // the content of the INTEGER
+	isCA       bool
+	points     []pointName // of the distribution points that can be used; what a given CRL may be for
+	sources    []source
+	skipped    []error // what was named and is not asked, and why
 
 	ocspIssuer, crlIssuer [sha256.Size]byte // for the cache
 }
@@ -55,7 +56,7 @@ func newSubject(chain []*x509.Certificate, depth int, now time.Time) (*subject, 
 	if number, ok = rawSerial(s.cert, ok); !ok {
 		return nil, unusableChain
 	}
-	s.serial, s.isCA = string(number), s.cert.BasicConstraintsValid && s.cert.IsCA
+	s.issuerName, s.serial, s.isCA = name, string(number), s.cert.BasicConstraintsValid && s.cert.IsCA
 	s.signers = []*x509.Certificate{s.issuer}
 	for _, above := range chain[depth+2:] {
 		if above == nil {

@@ -29,7 +29,8 @@ type ProbeRequest struct {
 	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
 	// Required. 1..65535.
 	Port int32 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
-	// Optional. As in CreateSession. The override is STRICT, whatever it says.
+	// Optional. As in CreateSession. The override is STRICT and nothing is
+	// resumed, whatever it says; a caller_signer is INVALID_FIELD.
 	Settings *SessionSettings `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
 	// Optional. As by AddCertificate. At most 100.
 	Certificates  []*ExtraCertificate `protobuf:"bytes,5,rep,name=certificates,proto3" json:"certificates,omitempty"`

@@ -133,7 +133,8 @@ type Identity_CallerSigner struct {
 
 type Identity_Public struct {
 	// What a reply shows of any of them. As input it means the identity that
-	// the session has already; INVALID_FIELD where it has none like it.
+	// the session has already, or one of the operator's; INVALID_FIELD where
+	// there is none like it.
 	Public *PublicIdentity `protobuf:"bytes,4,opt,name=public,proto3,oneof"`
 }
 

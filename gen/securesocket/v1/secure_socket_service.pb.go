@@ -1514,7 +1514,7 @@ type ExportKeyingMaterialRequest struct {
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// Optional. Instead of label, context and length.
 	ChannelBinding ExportKeyingMaterialRequest_ChannelBinding `protobuf:"varint,2,opt,name=channel_binding,json=channelBinding,proto3,enum=securesocket.v1.ExportKeyingMaterialRequest_ChannelBinding" json:"channel_binding,omitempty"`
-	// An exporter label of 1 to 255 bytes.
+	// An exporter label of 1 to 249 bytes, not one that TLS uses itself.
 	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
 	// Optional. Absent and empty differ under TLS 1.2. At most 255 bytes.
 	Context []byte `protobuf:"bytes,4,opt,name=context,proto3,oneof" json:"context,omitempty"`

@@ -71,7 +71,7 @@ type SecureSocketServiceClient interface {
 	// State: the service is not draining. Caller: anybody, who becomes the
 	// owner. Idempotent by request_id. Reasons: INVALID_FIELD, UNSUPPORTED,
 	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
-	// INVALID_PRIVATE_KEY, NOT_ALLOWED (the operator forbids ASK), LIMIT, DRAINING,
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED (the operator forbids ASK), CANCELLED, LIMIT, DRAINING,
 	// REQUEST_ID_REUSED, SESSION_NOT_FOUND (the session of that request_id is
 	// gone).
 	CreateSession(ctx context.Context, in *CreateSessionRequest, opts ...grpc.CallOption) (*CreateSessionResponse, error)
@@ -90,7 +90,7 @@ type SecureSocketServiceClient interface {
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
 	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
-	// INVALID_PRIVATE_KEY, NOT_ALLOWED, SESSION_NOT_FOUND.
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED, CANCELLED, SESSION_NOT_FOUND.
 	UpdateSession(ctx context.Context, in *UpdateSessionRequest, opts ...grpc.CallOption) (*UpdateSessionResponse, error)
 	// Ends the connection, if there is one, and forgets the session.
 	//
@@ -362,7 +362,7 @@ type SecureSocketServiceServer interface {
 	// State: the service is not draining. Caller: anybody, who becomes the
 	// owner. Idempotent by request_id. Reasons: INVALID_FIELD, UNSUPPORTED,
 	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
-	// INVALID_PRIVATE_KEY, NOT_ALLOWED (the operator forbids ASK), LIMIT, DRAINING,
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED (the operator forbids ASK), CANCELLED, LIMIT, DRAINING,
 	// REQUEST_ID_REUSED, SESSION_NOT_FOUND (the session of that request_id is
 	// gone).
 	CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error)
@@ -381,7 +381,7 @@ type SecureSocketServiceServer interface {
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
 	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
-	// INVALID_PRIVATE_KEY, NOT_ALLOWED, SESSION_NOT_FOUND.
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED, CANCELLED, SESSION_NOT_FOUND.
 	UpdateSession(context.Context, *UpdateSessionRequest) (*UpdateSessionResponse, error)
 	// Ends the connection, if there is one, and forgets the session.
 	//

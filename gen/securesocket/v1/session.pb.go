@@ -437,9 +437,14 @@ type TlsState struct {
 	// A TLS session was resumed.
 	Resumed bool `protobuf:"varint,6,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	// The cipher suite.
-	Cipher        *CipherInfo `protobuf:"bytes,7,opt,name=cipher,proto3" json:"cipher,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Cipher *CipherInfo `protobuf:"bytes,7,opt,name=cipher,proto3" json:"cipher,omitempty"`
+	// The peer asked for a client certificate in this handshake. (A resumed TLS
+	// session stands for the one that was shown then, without asking.)
+	ClientCertificateRequested bool `protobuf:"varint,8,opt,name=client_certificate_requested,json=clientCertificateRequested,proto3" json:"client_certificate_requested,omitempty"`
+	// It was shown one of tls.identities.
+	ClientCertificateShown bool `protobuf:"varint,9,opt,name=client_certificate_shown,json=clientCertificateShown,proto3" json:"client_certificate_shown,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *TlsState) Reset() {
@@ -519,6 +524,20 @@ func (x *TlsState) GetCipher() *CipherInfo {
 		return x.Cipher
 	}
 	return nil
+}
+
+func (x *TlsState) GetClientCertificateRequested() bool {
+	if x != nil {
+		return x.ClientCertificateRequested
+	}
+	return false
+}
+
+func (x *TlsState) GetClientCertificateShown() bool {
+	if x != nil {
+		return x.ClientCertificateShown
+	}
+	return false
 }
 
 // A phase: absent = not reached.
@@ -979,7 +998,7 @@ const file_securesocket_v1_session_proto_rawDesc = "" +
 	"\x11encryption_method\x18\x06 \x01(\tR\x10encryptionMethod\x12\x1b\n" +
 	"\tused_bits\x18\a \x01(\x05R\busedBits\x12%\n" +
 	"\x0esupported_bits\x18\b \x01(\x05R\rsupportedBits\x12\x17\n" +
-	"\aiana_id\x18\t \x01(\x05R\x06ianaId\"\x94\x02\n" +
+	"\aiana_id\x18\t \x01(\x05R\x06ianaId\"\x90\x03\n" +
 	"\bTlsState\x12:\n" +
 	"\aversion\x18\x01 \x01(\x0e2 .securesocket.v1.ProtocolVersionR\aversion\x12!\n" +
 	"\fcipher_suite\x18\x02 \x01(\tR\vcipherSuite\x12\x14\n" +
@@ -988,7 +1007,9 @@ const file_securesocket_v1_session_proto_rawDesc = "" +
 	"\vserver_name\x18\x05 \x01(\tR\n" +
 	"serverName\x12\x18\n" +
 	"\aresumed\x18\x06 \x01(\bR\aresumed\x123\n" +
-	"\x06cipher\x18\a \x01(\v2\x1b.securesocket.v1.CipherInfoR\x06cipher\"n\n" +
+	"\x06cipher\x18\a \x01(\v2\x1b.securesocket.v1.CipherInfoR\x06cipher\x12@\n" +
+	"\x1cclient_certificate_requested\x18\b \x01(\bR\x1aclientCertificateRequested\x128\n" +
+	"\x18client_certificate_shown\x18\t \x01(\bR\x16clientCertificateShown\"n\n" +
 	"\x04Span\x12/\n" +
 	"\x05start\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05start\x125\n" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\"\xe1\x02\n" +

@@ -167,8 +167,9 @@ func (CloseSocket_How) EnumDescriptor() ([]byte, []int) {
 // another generation than the current are dropped.
 //
 // The first frame has to come within 10 s. Frames are obeyed in order: while
-// `data` waits for a peer that does not read, a `close` behind it waits too. The
-// unary Close and a cancelled stream do not wait.
+// `data` waits for a peer that does not read, or beyond the service's buffer for
+// the handshake, what is behind it waits too: a `close`, but also a `decision` or
+// a `signature`. The unary Close and Decide and a cancelled stream do not wait.
 //
 // CloseSend is a graceful close of the socket; the stream goes on until
 // `closed`. A cancelled or broken stream is an abort of the socket, unless
@@ -852,7 +853,7 @@ type Signature struct {
 	SignId int64 `protobuf:"varint,1,opt,name=sign_id,json=signId,proto3" json:"sign_id,omitempty"`
 	// The signature; verified before it is sent on. Empty: the caller declines.
 	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
-	// Optional. Why the caller declines; at most 256 bytes.
+	// Optional. Why the caller declines; beyond 256 bytes it is cut.
 	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -68,7 +68,8 @@ type TrustServiceClient interface {
 	// Caller: anybody, his own. Idempotent. Reasons: INVALID_FIELD.
 	GetDefaults(ctx context.Context, in *GetDefaultsRequest, opts ...grpc.CallOption) (*GetDefaultsResponse, error)
 	// Changes the caller's default settings, for the next connects of all his
-	// sessions. A key is not taken: an identity_ref is.
+	// sessions. A key is not taken: an identity_ref is. server_name and
+	// verify_names are about one target and are not taken either.
 	//
 	// Caller: anybody, his own. Idempotent. Reasons: INVALID_FIELD, UNSUPPORTED,
 	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, NOT_ALLOWED.
@@ -184,7 +185,8 @@ type TrustServiceServer interface {
 	// Caller: anybody, his own. Idempotent. Reasons: INVALID_FIELD.
 	GetDefaults(context.Context, *GetDefaultsRequest) (*GetDefaultsResponse, error)
 	// Changes the caller's default settings, for the next connects of all his
-	// sessions. A key is not taken: an identity_ref is.
+	// sessions. A key is not taken: an identity_ref is. server_name and
+	// verify_names are about one target and are not taken either.
 	//
 	// Caller: anybody, his own. Idempotent. Reasons: INVALID_FIELD, UNSUPPORTED,
 	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, NOT_ALLOWED.

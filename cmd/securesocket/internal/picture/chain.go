@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"slices"
 	"strconv"
-	"strings"
 
 	"securesocket/cmd/securesocket/internal/wording"
 	pb "securesocket/gen/securesocket/v1"
@@ -118,8 +117,11 @@ func role(depth int, anchor bool) string {
 // origin says where a certificate came from.
 func (d *Diagnosis) origin(c *pb.Certificate, anchor bool) string {
 	sent, sentBy := contains(d.Reply.GetReport().GetPeerChain(), c.GetSha256()), "sent by the peer"
-	if d.FromFile {
+	switch {
+	case d.FromFile:
 		sentBy = "from the file"
+	case d.Reply.GetTls().GetResumed():
+		sentBy = "sent by the peer in an earlier handshake"
 	}
 	added := slices.ContainsFunc(d.Added, func(der []byte) bool {
 		sum := sha256.Sum256(der)
@@ -167,7 +169,7 @@ const maxSubjectNames = 8
 func subjectNames(c *pb.Certificate) string {
 	all := slices.Concat(c.GetDnsNames(), c.GetIpAddresses(), c.GetEmailAddresses(), c.GetUris())
 	shown := all[:min(len(all), maxSubjectNames)]
-	said := cut(strings.Join(shown, ", "), 2*maxName)
+	said := cut(wording.Names(shown), 2*maxName)
 	if more := len(all) - len(shown); more > 0 {
 		said += " and " + strconv.Itoa(more) + " more"
 	}

@@ -32,6 +32,7 @@ func (d *Diagnosis) connection() []fact {
 		{"alpn", cmp.Or(tls.GetAlpnProtocol(), "none")},
 		{"server name", cmp.Or(tls.GetServerName(), "none sent")},
 		{"resumed", resumed},
+		{"client certificate", wording.ClientCertificate(tls)},
 	}
 }
 
@@ -40,6 +41,9 @@ func judgedBy(report *pb.CertificateReport) string {
 	said := ""
 	if store := report.GetStoreName(); store != "" {
 		said += ", judged by the anchors of: " + store
+		if store != "system" { // which follows nobody
+			said += ", and of any level that it follows"
+		}
 	}
 	if report.GetValidateTime() != nil {
 		said += ", at " + wording.Time(report.GetValidateTime())

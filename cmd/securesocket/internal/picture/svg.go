@@ -52,6 +52,9 @@ func (d *Diagnosis) SVG() []byte {
 			said[i] = f.name + " " + f.value
 		}
 		c.wrapped("soft", strings.Join(said, ", "), 2)
+		if hint := wording.ClientCertificateHint(d.Reply.GetTls()); hint != "" {
+			c.wrapped("soft", hint, 2)
+		}
 	}
 	c.down(10)
 	d.svgChain(c)

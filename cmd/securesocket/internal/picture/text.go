@@ -29,7 +29,10 @@ func (d *Diagnosis) Text(out *terminal.Text) {
 	if facts := d.connection(); len(facts) > 0 {
 		title(out, "connection")
 		for _, f := range facts {
-			out.Line("  %-11s  %s", f.name, f.value)
+			out.Line("  %-18s  %s", f.name, f.value)
+		}
+		if hint := wording.ClientCertificateHint(d.Reply.GetTls()); hint != "" {
+			textRemedy(out, remedy{"", hint})
 		}
 	}
 	d.textChain(out, g)

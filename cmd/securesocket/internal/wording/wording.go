@@ -72,6 +72,15 @@ func Depth(depth int32) string {
 	return "depth " + strconv.Itoa(int(depth))
 }
 
+// Count is a number of things: "1 trust anchor", "2 trust anchors".
+func Count(n int32, thing string) string {
+	said := strconv.Itoa(int(n)) + " " + thing
+	if n != 1 {
+		said += "s"
+	}
+	return said
+}
+
 // Milliseconds is a duration with microseconds behind the point: "1.234 ms".
 func Milliseconds(d time.Duration) string { return fmt.Sprintf("%.3f ms", float64(d)/1e6) }
 
