@@ -173,6 +173,9 @@ func NewRegistry(cfg Config) *Registry {
 	r.trust, r.defaults = newTrust(&r.cfg), newDefaults(&r.cfg)
 	r.checker = revocation.NewChecker(revocation.Config{
 		Fetcher: revocation.NewHTTPFetcher(r.dialFetch), LeafCRLAge: r.cfg.LeafCRLAge,
+		Panicked: func(value any, stack []byte) {
+			_ = Internal(r.cfg.Logger, "panic while checking revocation", "panic", value, "stack", string(stack))
+		},
 	})
 	return r
 }

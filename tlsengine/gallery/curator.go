@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
+	"slices"
 
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/forge"
@@ -34,12 +35,11 @@ type curator struct {
 	stranger *forge.CA     // a root that nobody trusts
 	key      crypto.Signer // of every leaf that needs no other; ECDSA P-256
 	keyRSA   crypto.Signer // 2048 bits; making one takes long
-	rootURL  string        // of the root's revocation list
+	listers  []*forge.CA   // that intermediates point to for revocation, root and issuing first
 }
 
 func newCurator(base string) *curator {
 	c := &curator{outside: newResponders(base)}
-	c.rootURL = c.outside.url(rootCRLPath)
 	var err error
 	if c.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		c.fail(err)
@@ -50,7 +50,9 @@ func newCurator(base string) *curator {
 	house := forge.Organization("Gallery")
 	c.root = c.authority(forge.NewCA(forge.CommonName("Gallery Root"), house))
 	c.stranger = c.authority(forge.NewCA(forge.CommonName("Nobody's Root"), house))
+	c.listers = append(c.listers, c.root)
 	c.issuing = c.below(c.root, forge.CommonName("Gallery Issuing CA"))
+	c.listers = append(c.listers, c.issuing)
 	c.issuingR = c.below(c.root, forge.CommonName("Gallery RSA CA"), forge.Key(c.keyRSA))
 	return c
 }
@@ -70,12 +72,22 @@ func (c *curator) authority(ca *forge.CA, err error) *forge.CA {
 	return ca
 }
 
-// below makes an intermediate whose revocation can be looked up, in the root's list.
+// listed lets a certificate say where the list of its issuer is.
+func (c *curator) listed(issuer *forge.CA) forge.Option {
+	i := slices.Index(c.listers, issuer)
+	if i < 0 {
+		i = len(c.listers)
+		c.listers = append(c.listers, issuer)
+	}
+	return forge.CRLDistributionPoint(c.outside.url(listPath(i)))
+}
+
+// below makes an intermediate whose revocation can be looked up, in the list of ca.
 func (c *curator) below(ca *forge.CA, opts ...forge.Option) *forge.CA {
 	if c.err != nil {
 		return new(forge.CA)
 	}
-	opts = append([]forge.Option{forge.Organization("Gallery"), forge.CRLDistributionPoint(c.rootURL)}, opts...)
+	opts = append([]forge.Option{forge.Organization("Gallery"), c.listed(ca)}, opts...)
 	return c.authority(ca.Intermediate(opts...))
 }
 
@@ -114,7 +126,7 @@ func (c *curator) crossSign(ca, other *forge.CA, opts ...forge.Option) []byte {
 	if c.err != nil {
 		return nil
 	}
-	cross, err := ca.CrossSign(other, opts...)
+	cross, err := ca.CrossSign(other, append([]forge.Option{c.listed(ca)}, opts...)...)
 	if err != nil {
 		c.fail(err)
 		return nil

@@ -26,10 +26,16 @@ var (
 // RootPath is where the page has the root certificate.
 const RootPath = "/root.pem"
 
-// Command is a command line that tries the host, from a folder that holds the root as root.pem.
+// Command is a command line that tries the host, from a folder that holds the root as root.pem, in a POSIX shell. It ends
+// with the reason that the host stands for.
 func (g *Gallery) Command(h Host) string {
 	ip := g.address[:strings.LastIndexByte(g.address, ':')]
-	line := "securesocket --embedded --egress-allow " + strings.Trim(ip, "[]") + " status " + g.address +
+	before, command := "", "status "
+	if h.Group == GroupEnding {
+		// Only who sends a request and reads the answer sees how it ends. The host is to end before the client does.
+		before, command = `printf 'GET / HTTP/1.1\r\nHost: `+h.Name+`\r\n\r\n' | `, "connect --no-half-close "
+	}
+	line := before + "securesocket --embedded --egress-allow " + strings.Trim(ip, "[]") + " " + command + g.address +
 		" --no-system-roots --cafile root.pem --server-name " + h.Name
 	if h.VerifyName != h.Name {
 		line += " --verify-name '" + h.VerifyName + "'"
@@ -39,6 +45,9 @@ func (g *Gallery) Command(h Host) string {
 	}
 	for _, protocol := range h.ALPN {
 		line += " --alpn " + protocol
+	}
+	if h.RequireALPN {
+		line += " --require-alpn"
 	}
 	return line
 }

@@ -2,6 +2,7 @@ package gallery
 
 import (
 	"crypto/x509"
+	"fmt"
 	"time"
 
 	"golang.org/x/crypto/ocsp"
@@ -16,7 +17,6 @@ const fresh = 7*24*time.Hour - 2*time.Hour
 
 // Where certificates point to.
 const (
-	rootCRLPath      = "/crl/root.crl"
 	forgetfulPath    = "/ocsp/forgetful"
 	crlPath          = "/crl/issuing.crl"
 	staleCRLPath     = "/crl/stale.crl"
@@ -25,6 +25,17 @@ const (
 	impostorOCSPPath = "/ocsp/impostor"
 	downPath         = "/ocsp/down"
 )
+
+// listPath is where the list of the i-th lister is.
+func listPath(i int) string {
+	switch i {
+	case 0:
+		return "/crl/root.crl"
+	case 1:
+		return crlPath
+	}
+	return fmt.Sprintf("/crl/%d.crl", i)
+}
 
 func (c *curator) revocation() {
 	var (
@@ -115,8 +126,11 @@ func (c *curator) respond(revoked []*x509.Certificate, fallen *forge.CA) {
 		return
 	}
 	next := time.Now().Add(fresh)
-	c.list(rootCRLPath, c.root, forge.List{Revoked: []*x509.Certificate{fallen.Certificate}, NextUpdate: next})
-	c.list(crlPath, c.issuing, forge.List{Revoked: revoked, NextUpdate: next})
+	// Most have revoked nothing.
+	gone := map[*forge.CA][]*x509.Certificate{c.root: {fallen.Certificate}, c.issuing: revoked}
+	for i, ca := range c.listers {
+		c.list(listPath(i), ca, forge.List{Revoked: gone[ca], NextUpdate: next})
+	}
 	c.list(staleCRLPath, c.issuing,
 		forge.List{ThisUpdate: time.Now().Add(-72 * time.Hour), NextUpdate: time.Now().Add(-24 * time.Hour)})
 

@@ -1,6 +1,9 @@
 package revocation
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Ages past which a CRL is not taken for news, though nextUpdate is still to come, where the certificate says at which URL
 // a newer one is to be had: whoever is between could otherwise show an old one for a long time. The authorities of the Web
@@ -17,7 +20,8 @@ func (l *crl) judge(s *subject, src source) (Result, error) {
 		return Result{}, err
 	}
 	if age := s.maxCRLAge(); age >= 0 && s.namesCRL() && s.now.Sub(l.thisUpdate) > age {
-		return Result{}, outOfDate.at(l.thisUpdate.Add(age))
+		return Result{}, fmt.Errorf("%w: issued at %s, and none older than %v is taken, although it calls itself current",
+			outOfDate, l.thisUpdate.UTC().Format(time.RFC3339), age)
 	}
 	points := s.points
 	if src.url != "" {
