@@ -161,7 +161,7 @@ func TestServiceDecisionEnds(t *testing.T) {
 		"connect_timeout": {
 			func(d *client.Dialer) { d.Timeout = 500 * time.Millisecond },
 			func(context.CancelFunc, *client.Question) {},
-			pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT,
+			pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT,
 		},
 		"dial cancelled": {
 			func(*client.Dialer) {},
