@@ -79,7 +79,7 @@ func (p *program) remedy(e *client.Error) string {
 		}
 	case pb.ErrorReason_ERROR_REASON_PEER_ALERT:
 		if e.Metadata["client_certificate"] == "none" {
-			return "show the client certificate that it asked for, with --client-cert and --client-key or with --identity; its own log says more"
+			return "if that is why, show one with --client-cert and --client-key or with --identity; the peer's own log says more"
 		}
 	}
 	if hint := e.Metadata["hint"]; hint != "" {

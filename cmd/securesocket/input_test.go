@@ -62,9 +62,10 @@ func TestReadAnchors(t *testing.T) {
 	t.Parallel()
 	one, two := tlstest.NewCA(t), tlstest.NewCA(t)
 	bundle := slices.Concat([]byte("# a comment\n"), one.PEM(), []byte("\nanother\n"), two.PEM())
-	anchors, err := readAnchors([]string{writeFile(t, bundle), writeFile(t, one.PEM())})
+	both := slices.Concat(two.DER(), one.DER())
+	anchors, err := readAnchors([]string{writeFile(t, bundle), writeFile(t, one.PEM()), writeFile(t, both)})
 	require.NoError(t, err)
-	require.Equal(t, [][]byte{one.DER(), two.DER(), one.DER()}, anchors)
+	require.Equal(t, [][]byte{one.DER(), two.DER(), one.DER(), two.DER(), one.DER()}, anchors)
 
 	none, err := readAnchors(nil)
 	require.NoError(t, err)
@@ -87,7 +88,8 @@ func TestReadAnchorsRefuses(t *testing.T) {
 	for name, content := range map[string][]byte{
 		"empty":           nil,
 		"text":            []byte("no PEM at all"),
-		"DER":             ca.DER(),
+		"cut DER":         ca.DER()[:200],
+		"DER and more":    slices.Concat(ca.DER(), []byte("secret")),
 		"key":             key,
 		"key behind":      slices.Concat(ca.PEM(), key),
 		"old key":         block("RSA PRIVATE KEY", []byte("secret")),

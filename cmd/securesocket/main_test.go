@@ -81,6 +81,13 @@ func startPeer(t *testing.T, handle func(*tls.Conn), options ...tlstest.Option) 
 	return peer{tlstest.Serve(t, config, handle), writeFile(t, ca.PEM())}
 }
 
+func readFile(t *testing.T, file string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return content
+}
+
 func writeFile(t *testing.T, content []byte) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "file.pem")

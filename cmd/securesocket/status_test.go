@@ -70,6 +70,24 @@ func TestStatusOfATrustedPeer(t *testing.T) {
 	require.NotContains(t, r.stdout, "problem:")
 }
 
+// It tells what the peer shows now, so nothing is resumed, whatever the defaults say.
+func TestStatusResumesNothing(t *testing.T) {
+	t.Parallel()
+	address, _ := startService(t)
+	resumed := make(chan bool, 2)
+	p := startPeer(t, func(conn *tls.Conn) {
+		resumed <- conn.ConnectionState().DidResume
+		tlstest.CloseNotify(conn)
+	})
+	for range 2 {
+		r := runWith(t.Context(), nil, "status", p.address, "--cafile", p.cafile, "-o", "json", "--server", address)
+		require.Equal(t, exitDone, r.code, r.stderr)
+		session, _, _ := statusJSON(t, r.stdout)
+		require.False(t, session.GetEffectiveSettings().GetTls().GetResumption())
+		require.False(t, <-resumed)
+	}
+}
+
 func TestStatusOfARefusedPeer(t *testing.T) {
 	t.Parallel()
 	p := startPeer(t, tlstest.Echo, tlstest.Expired(), tlstest.Names("other.example"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/pem"
 	"strings"
 	"testing"
 
@@ -48,13 +49,15 @@ func TestTrust(t *testing.T) {
 	require.Equal(t, exitDone, r.code, r.stderr)
 	require.Contains(t, r.stdout, "trust anchor, from the trust store")
 
+	block, _ := pem.Decode(readFile(t, p.cafile))
+	require.Equal(t, "0 of 1 are new\n", ours("trust add", writeFile(t, block.Bytes)).stdout, "the same in DER")
 	require.Equal(t, exitDone, ours("trust reset").code)
 	require.Empty(t, own(""))
 	require.Equal(t, "1 of 1 are new\n", ours("trust add --chain-only", p.cafile).stdout)
 	require.False(t, own("")[0].GetTrusted())
 	require.Equal(t, exitDone, ours("trust reset").code)
 
-	require.Equal(t, "1 trust anchors now\n", ours("trust set", p.cafile).stdout)
+	require.Equal(t, "1 trust anchor now\n", ours("trust set", p.cafile).stdout)
 	require.Equal(t, 2, strings.Count(ours("trust list").stdout, "\n"), "the system's count no more")
 	require.Equal(t, "0 trust anchors now\n", ours("trust set --none").stdout)
 	require.Equal(t, 1, strings.Count(ours("trust list").stdout, "\n"))

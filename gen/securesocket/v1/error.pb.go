@@ -34,7 +34,8 @@ const (
 	// INVALID_ARGUMENT, with a BadRequest. A field has a value that is not
 	// allowed, or is one that this service does not know.
 	ErrorReason_ERROR_REASON_INVALID_FIELD ErrorReason = 1
-	// INVALID_ARGUMENT. The bytes are not exactly one DER certificate.
+	// INVALID_ARGUMENT. The bytes are not exactly one DER certificate, or not a
+	// bundle of them.
 	ErrorReason_ERROR_REASON_INVALID_CERTIFICATE ErrorReason = 2
 	// INVALID_ARGUMENT. A private key that cannot be read or decrypted, does not
 	// fit its certificate, or is weak. It is not echoed.
@@ -142,13 +143,14 @@ const (
 	ErrorReason_ERROR_REASON_REVOCATION_UNAVAILABLE ErrorReason = 58
 	// FAILED_PRECONDITION. The caller did not accept the certificate's problems.
 	ErrorReason_ERROR_REASON_DECISION_REFUSED ErrorReason = 59
-	// FAILED_PRECONDITION. No decision came within decision_timeout.
+	// FAILED_PRECONDITION. No decision came within decision_timeout, or what was
+	// left of connect_timeout.
 	ErrorReason_ERROR_REASON_DECISION_TIMEOUT ErrorReason = 60
 	// FAILED_PRECONDITION. The chain could not be judged: it is larger than
 	// the service looks at, or a staple that it promises is missing.
 	ErrorReason_ERROR_REASON_CERTIFICATE_UNDETERMINED ErrorReason = 61
 	// FAILED_PRECONDITION. The caller keeps the key of its identity, and gave no
-	// signature, or one that does not verify.
+	// signature in time, or one that does not verify.
 	ErrorReason_ERROR_REASON_SIGNATURE_FAILED ErrorReason = 62
 	// INTERNAL. A defect of the service; metadata `id` finds it in its logs.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 90

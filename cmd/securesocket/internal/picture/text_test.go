@@ -38,7 +38,8 @@ func TestTextOfATrustedPeer(t *testing.T) {
 		"\nrevocation\n", "depth 0, leaf   good by the peer's OCSP staple, as of 2026-01-02T03:04:05Z, good until 2026-01-09T03:04:05Z\n",
 		"depth 1         not checked: it names no responder\n",
 		"\nwarnings\n  ! the leaf expires in 9 days\n",
-		"\nconnection\n", "TLS 1.3", "TLS_AES_128_GCM_SHA256, 128 bits", "X25519MLKEM768", "h2", "www.example", "resumed      no",
+		"\nconnection\n", "TLS 1.3", "TLS_AES_128_GCM_SHA256, 128 bits", "X25519MLKEM768", "h2", "www.example", "resumed             no",
+		"client certificate  not asked for in the handshake\n",
 		"\nchain, judged by the anchors of: system, at 2026-01-02T03:04:05Z\n",
 		"  # CN=Root\n", "issued by itself\n", "trust anchor, from the trust store\n",
 		"valid 2026-01-02T03:04:05Z to 2027-01-02T03:04:05Z, ECDSA 256, sha256 ",
@@ -93,6 +94,36 @@ func TestTextWithoutACertificate(t *testing.T) {
 	inOrder(t, textOf(d, false, false), "x ALPN_MISMATCH  a:1", "certificate: TRUSTED, ", "mend  peer: ")
 }
 
+// Who was asked for a client certificate and showed none has not been accepted yet, under TLS 1.3.
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	reply := trustedReply()
+	reply.Tls.ClientCertificateRequested = true
+	d := &Diagnosis{Target: "a:1", Reply: reply}
+	inOrder(t, textOf(d, false, false), "client certificate  asked for, none shown\n", "first bytes")
+	require.Contains(t, requireXML(t, d.SVG()), "first bytes")
+	reply.Tls.ClientCertificateShown = true
+	require.Contains(t, textOf(d, false, false), "client certificate  asked for, and one shown\n")
+	require.NotContains(t, textOf(d, false, false), "first bytes")
+}
+
+// A session's own anchors come beside those that it follows.
+func TestJudgedBy(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, ", judged by the anchors of: system", judgedBy(&pb.CertificateReport{StoreName: "system"}))
+	require.Equal(t, ", judged by the anchors of: session, and of any level that it follows", judgedBy(&pb.CertificateReport{StoreName: "session"}))
+}
+
+// A name with a comma in it is one name.
+func TestNamesAreQuoted(t *testing.T) {
+	t.Parallel()
+	reply := trustedReply()
+	reply.Report.JudgedPath[0].DnsNames = []string{"evil.test, good.example"}
+	d := &Diagnosis{Target: "a:1", Reply: reply}
+	require.Contains(t, textOf(d, false, false), `for "evil.test, good.example", 192.0.2.1`)
+	require.Contains(t, requireXML(t, d.SVG()), `for "evil.test, good.example", 192.0.2.1`)
+}
+
 func TestOrigins(t *testing.T) {
 	t.Parallel()
 	reply := trustedReply()
@@ -105,6 +136,8 @@ func TestOrigins(t *testing.T) {
 	require.Contains(t, textOf(d, false, false), "trust anchor, added by the caller, also from the file\n")
 	d.Added, d.FromFile = nil, false
 	require.Contains(t, textOf(d, false, false), "trust anchor, in the trust store, also sent by the peer\n")
+	reply.Tls.Resumed = true
+	require.Contains(t, textOf(d, false, false), "leaf, sent by the peer in an earlier handshake\n")
 }
 
 // Without an answer nothing is trusted, and nothing breaks.

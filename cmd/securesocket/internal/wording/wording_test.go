@@ -28,6 +28,8 @@ func TestWords(t *testing.T) {
 		"depth 2":             Depth(2),
 		"1.234 ms":            Milliseconds(1234499 * time.Nanosecond),
 		"unknown":             Time(nil),
+		"1 trust anchor":      Count(1, "trust anchor"),
+		"0 trust anchors":     Count(0, "trust anchor"),
 		"0102030405060708":    Fingerprint([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9}),
 	} {
 		require.Equal(t, want, got)
