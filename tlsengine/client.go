@@ -146,7 +146,7 @@ func handshake(ctx context.Context, raw net.Conn, conf *tls.Config, v *verdict) 
 	case err != nil:
 		err = mapHandshakeError(err, t, conf.Time())
 		if a, ok := errors.AsType[*AlertError](err); ok {
-			a.about(v.clientCertificate())
+			_ = a.about(v.clientCertificate())
 		}
 		return nil, err
 	case v.report == nil:
