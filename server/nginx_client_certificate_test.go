@@ -4,14 +4,9 @@ import (
 	"crypto"
 	"crypto/tls"
 	"encoding/pem"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,62 +16,13 @@ import (
 	"securesocket/tlsengine/tlstest"
 )
 
-// nginxClientsConfig takes the directory, the address, the certificate, its key,
-// the protocol, the user if there is a choice, and the authority of the clients.
-const nginxClientsConfig = `
-daemon off;
-worker_processes 1;
-%[6]s
-pid %[1]s/nginx.pid;
-error_log %[1]s/error.log;
-events {}
-http {
-	access_log off;
-	client_body_temp_path %[1]s/body;
-	proxy_temp_path %[1]s/proxy;
-	fastcgi_temp_path %[1]s/fastcgi;
-	uwsgi_temp_path %[1]s/uwsgi;
-	scgi_temp_path %[1]s/scgi;
-	server {
-		listen %[2]s ssl;
-		ssl_certificate %[3]s;
-		ssl_certificate_key %[4]s;
-		ssl_protocols %[5]s;
-		ssl_client_certificate %[7]s;
-		ssl_verify_client on;
-		add_header X-Verify $ssl_client_verify always;
-		add_header X-Client $ssl_client_escaped_cert always;
-		return 200 "welcome";
-	}
-}
-`
-
 // serveDemandingNginx is nginx that wants a certificate of an authority.
 func serveDemandingNginx(tb testing.TB, version uint16, clients *tlstest.CA) (addr string, ca *tlstest.CA) {
 	tb.Helper()
-	path := program(tb, "nginx", "/usr/sbin/nginx")
-	dir := tb.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	defer func() { _ = l.Close() }()
-	socket, err := l.(*net.TCPListener).File()
-	require.NoError(tb, err)
-	defer func() { _ = socket.Close() }()
-	ca = tlstest.NewCA(tb)
-	cert, key := ca.Leaf().WriteFiles(dir)
-	protocol := map[uint16]string{tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3"}[version]
-	user := ""
-	if os.Getuid() == 0 {
-		user = "user root;" // nobody could not read the directory
-	}
-	conf := filepath.Join(dir, "nginx.conf")
-	require.NoError(tb, os.WriteFile(conf,
-		fmt.Appendf(nil, nginxClientsConfig, dir, l.Addr(), cert, key, protocol, user, authorityFile(tb, clients)), 0o600))
-	cmd := exec.Command(path, "-p", dir, "-c", conf, "-e", filepath.Join(dir, "error.log"))
-	cmd.Env = append(os.Environ(), "NGINX=3;")
-	cmd.ExtraFiles = []*os.File{socket}
-	run(tb, cmd)
-	return l.Addr().String(), ca
+	return runNginx(tb, version, "ssl_client_certificate "+authorityFile(tb, clients)+`; ssl_verify_client on;
+		add_header X-Verify $ssl_client_verify always;
+		add_header X-Client $ssl_client_escaped_cert always;
+		return 200 "welcome";`)
 }
 
 // visitNginx asks for a page, and says as whom nginx took the caller.

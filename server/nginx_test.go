@@ -21,8 +21,8 @@ import (
 )
 
 // nginxConfig takes the directory, the address, the certificate, its key, the
-// protocol, and the user if there is a choice. The master process stays: nginx
-// without one crashes on sockets that it is handed.
+// protocol, the user if there is a choice, and what the server does. The master
+// process stays: nginx without one crashes on sockets that it is handed.
 const nginxConfig = `
 daemon off;
 worker_processes 1;
@@ -43,20 +43,26 @@ http {
 		ssl_certificate %[3]s;
 		ssl_certificate_key %[4]s;
 		ssl_protocols %[5]s;
-		root %[1]s/www;
-		location /upload/ { dav_methods PUT; }
+		%[7]s
 	}
 }
 `
 
-// serveNginx runs nginx as a child process. It is handed a socket that listens
-// already, so that no port can be lost and nobody has to wait for it.
+// serveNginx runs nginx with files to fetch and a place to put some.
 func serveNginx(tb testing.TB, version uint16) (addr, www string, ca *tlstest.CA) {
+	tb.Helper()
+	www = filepath.Join(tb.TempDir(), "www")
+	require.NoError(tb, os.MkdirAll(filepath.Join(www, "upload"), 0o700))
+	addr, ca = runNginx(tb, version, "root "+www+"; location /upload/ { dav_methods PUT; }")
+	return addr, www, ca
+}
+
+// runNginx runs nginx as a child process. It is handed a socket that listens
+// already, so that no port can be lost and nobody has to wait for it.
+func runNginx(tb testing.TB, version uint16, does string) (addr string, ca *tlstest.CA) {
 	tb.Helper()
 	path := program(tb, "nginx", "/usr/sbin/nginx")
 	dir := tb.TempDir()
-	www = filepath.Join(dir, "www")
-	require.NoError(tb, os.MkdirAll(filepath.Join(www, "upload"), 0o700))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
 	defer func() { _ = l.Close() }()
@@ -71,7 +77,7 @@ func serveNginx(tb testing.TB, version uint16) (addr, www string, ca *tlstest.CA
 	if os.Getuid() == 0 {
 		user = "user root;" // nobody could not read the directory
 	}
-	require.NoError(tb, os.WriteFile(conf, fmt.Appendf(nil, nginxConfig, dir, l.Addr(), cert, key, protocol, user), 0o600))
+	require.NoError(tb, os.WriteFile(conf, fmt.Appendf(nil, nginxConfig, dir, l.Addr(), cert, key, protocol, user, does), 0o600))
 	cmd := exec.Command(path, "-p", dir, "-c", conf, "-e", filepath.Join(dir, "error.log"))
 	cmd.Env = append(os.Environ(), "NGINX=3;")
 	cmd.ExtraFiles = []*os.File{socket}
@@ -81,7 +87,7 @@ func serveNginx(tb testing.TB, version uint16) (addr, www string, ca *tlstest.CA
 			tb.Logf("nginx: %s", log)
 		}
 	})
-	return l.Addr().String(), www, ca
+	return l.Addr().String(), ca
 }
 
 func TestNginxDownload(t *testing.T) {
