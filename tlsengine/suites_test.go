@@ -3,6 +3,7 @@ package tlsengine_test
 import (
 	"crypto/tls"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -39,6 +40,7 @@ func TestSuites(t *testing.T) {
 func TestSuitesAreOpenSSLs(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("openssl"); err != nil {
+		require.Empty(t, os.Getenv("CI"), "openssl is required here")
 		t.Skip("openssl is not installed")
 	}
 	out, err := exec.CommandContext(t.Context(), "openssl", "ciphers", "-V", "ALL:@SECLEVEL=0").Output()
