@@ -73,6 +73,7 @@ func New(cfg Config) *Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 15 * time.Minute, Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	}
+	opts = append(opts, codecOptions()...)
 	opts = append(opts, interceptorOptions(cfg.Authenticate, cfg.Logger)...)
 	s := &Server{
 		grpc:     grpc.NewServer(append(opts, cfg.Options...)...),

@@ -132,38 +132,9 @@ func (a *Attachment) currentLocked(what string, generation int64) (c *connection
 	return s.conn, generation != s.generation, nil
 }
 
-// Write takes bytes of the caller for the peer; payload is handed over. It
-// waits while the connection's buffer is full. What belongs to another
-// generation is dropped. The error is an OffsetError, a StateError, a
-// FieldError, a SupersededError or ctx's.
+// Write is WritePayload for bytes in one piece, which are handed over.
 func (a *Attachment) Write(ctx context.Context, generation, offset int64, payload []byte) error {
-	s := a.s
-	for {
-		s.mu.Lock()
-		c, drop, err := a.currentLocked("data", generation)
-		if err != nil || drop {
-			s.mu.Unlock()
-			return err
-		}
-		full, err := c.acceptLocked(offset, payload)
-		if err == nil && !full {
-			a.wake() // progress
-		}
-		changed := (<-chan struct{})(nil)
-		if full {
-			changed = s.nextChangeLocked()
-		}
-		s.mu.Unlock()
-		if err != nil || !full {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-a.gone:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return a.WritePayload(ctx, generation, offset, whole(payload))
 }
 
 // Finish half-closes the connection after offset bytes.

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"io"
+	"math"
+	"sync"
 )
 
 // Refusal is a frame that could not be obeyed.
@@ -16,18 +18,49 @@ type Progress struct {
 	Generation, Accepted, Written int64
 }
 
-// Received is bytes from the peer. Payload is valid until Release, which must
-// be called once.
+// Received is bytes from the peer. It is valid until Release, which must be
+// called once; the buffers then serve other sessions.
 type Received struct {
 	Generation, Offset int64
-	Payload            []byte
-	chunk              *chunk
+	// The bytes, in at most MaxPieces pieces. A piece's capacity is its buffer's:
+	// 16 KiB.
+	Pieces [][]byte
+
+	chunks [MaxPieces]*chunk
+	pieces [MaxPieces][]byte // the array of Pieces
 }
 
-// Release gives the payload's buffer back.
-func (r *Received) Release() { r.chunk.release() }
+// MaxPieces bounds the pieces of a Received: 64 KiB in full ones. Larger frames
+// are no faster.
+const MaxPieces = 4
 
-// Outgoing is what is to be sent next: exactly one field is set.
+var receivedPool = sync.Pool{New: func() any { return new(Received) }}
+
+func newReceived(generation, offset int64) *Received {
+	r := receivedPool.Get().(*Received) //nolint:forcetypeassert // the pool holds nothing else
+	r.Generation, r.Offset, r.Pieces = generation, offset, r.pieces[:0]
+	return r
+}
+
+// append takes a chunk over.
+func (r *Received) append(k *chunk) {
+	r.chunks[len(r.Pieces)] = k
+	r.Pieces = append(r.Pieces, k.buf)
+}
+
+// Release gives the buffers back.
+func (r *Received) Release() {
+	for _, k := range r.chunks {
+		if k != nil {
+			k.release()
+		}
+	}
+	*r = Received{}
+	receivedPool.Put(r)
+}
+
+// Outgoing is what is to be sent next: exactly one field is set. Progress is
+// valid until the next call of Next.
 type Outgoing struct {
 	Data     *Received
 	Event    *Event
@@ -65,8 +98,9 @@ func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
 	}
 	c := s.conn
 	e := s.events.after(a.cursor)
+	limit := int64(math.MaxInt64)
 	if e != nil && c != nil && e.Generation == c.gen && e.Offset > c.delivered {
-		e = nil // bytes come before it
+		e, limit = nil, e.Offset // bytes come before it
 	}
 	// The last progress comes before the end, any other after what happened.
 	if _, last := kindOf(e).(Closed); e == nil || last {
@@ -93,8 +127,8 @@ func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
 			a.askedToSign = r.ID
 			return Outgoing{Sign: r}, true, nil
 		}
-		if k, offset := c.takeLocked(); k != nil {
-			return Outgoing{Data: &Received{c.gen, offset, k.buf, k}}, true, nil
+		if r := c.takeLocked(limit); r != nil {
+			return Outgoing{Data: r}, true, nil
 		}
 	}
 	switch {
@@ -132,7 +166,7 @@ func (a *Attachment) progressLocked() *Progress {
 		return nil
 	case p.Written == p.Accepted, p.Written-a.reported.Written >= progressStep, c.ended:
 		a.reported = p
-		return &p
+		return &a.reported // only Next changes it
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,19 +22,29 @@ type readHalf struct {
 	readCause CloseCause    // 0: open
 }
 
-// chunk is a buffer of received bytes. It belongs to the connection until an
-// attachment takes it.
+// chunk is a buffer of a connection's bytes. What came from the peer belongs to
+// the connection until an attachment takes it.
 type chunk struct {
-	buf []byte // its capacity is chunkSize
+	buf []byte // its capacity is readSize
 }
 
-// chunkSize holds two TLS records.
-const chunkSize = 32 << 10
+// readSize holds one TLS record. Larger frames are made of several chunks, so
+// that a reader that waits for its peer holds no more than one record's.
+const readSize = 16 << 10
 
-var chunkPool = sync.Pool{New: func() any { return &chunk{buf: make([]byte, 0, chunkSize)} }}
+// chunkSize is the least room that a connection has for each direction.
+const chunkSize = 2 * readSize
+
+// chunkPool serves all sessions, so that a buffer's next owner may be another
+// caller. It is not cleared in between: what is ever looked at is buf[:len], and
+// len moves only over bytes that Read or copy have just written.
+var chunkPool = sync.Pool{New: func() any { return &chunk{buf: make([]byte, 0, readSize)} }}
+
+func newChunk() *chunk {
+	return chunkPool.Get().(*chunk) //nolint:forcetypeassert // the pool holds nothing else
+}
 
 func (k *chunk) release() {
-	clear(k.buf) // the next owner may be another caller
 	k.buf = k.buf[:0]
 	chunkPool.Put(k)
 }
@@ -42,8 +53,8 @@ func (k *chunk) release() {
 // for: a caller that does not read stops the reading of the socket.
 func (c *connection) readLoop() {
 	for c.waitSpace() {
-		k := chunkPool.Get().(*chunk) //nolint:forcetypeassert // the pool holds nothing else
-		n, err := c.tls.Read(k.buf[:chunkSize])
+		k := newChunk()
+		n, err := c.tls.Read(k.buf[:readSize])
 		k.buf = k.buf[:n]
 		if err != nil && causeOf(err).truncation() && tcpClosed(c.raw) {
 			c.awaitWriteError()
@@ -59,7 +70,7 @@ func (c *connection) readLoop() {
 func (c *connection) waitSpace() bool {
 	for {
 		c.s.mu.Lock()
-		ok := c.discard || c.held+chunkSize <= c.s.reg.cfg.BufferBytes
+		ok := c.discard || c.held+readSize <= c.s.reg.cfg.BufferBytes
 		c.s.mu.Unlock()
 		if ok {
 			return c.ctx.Err() == nil
@@ -99,14 +110,14 @@ func (c *connection) receive(k *chunk, err error) bool {
 // so that many small records do not hold many large buffers.
 func (c *connection) storeLocked(k *chunk) {
 	if n := len(c.chunks); n > 0 && !c.sealed {
-		if last := c.chunks[n-1]; len(last.buf)+len(k.buf) <= chunkSize {
+		if last := c.chunks[n-1]; len(last.buf)+len(k.buf) <= readSize {
 			last.buf = append(last.buf, k.buf...)
 			k.release()
 			return
 		}
 	}
 	c.chunks = append(c.chunks, k)
-	c.held += chunkSize
+	c.held += readSize
 	c.sealed = false
 }
 
@@ -114,19 +125,25 @@ func (c *connection) storeLocked(k *chunk) {
 // event being emitted stands between two chunks.
 func (h *readHalf) sealLocked() { h.sealed = true }
 
-// takeLocked hands the first chunk over, with its offset; nil if there is none.
-func (c *connection) takeLocked() (*chunk, int64) {
+// takeLocked hands over what is there, up to MaxPieces chunks and not beyond
+// limit; nil if nothing is. limit has to lie between two chunks.
+func (c *connection) takeLocked(limit int64) *Received {
 	if len(c.chunks) == 0 {
-		return nil, 0
+		return nil
 	}
-	k := c.chunks[0]
-	c.chunks[0] = nil
-	c.chunks = c.chunks[1:]
-	c.held -= chunkSize
-	offset := c.delivered
-	c.delivered += int64(len(k.buf))
+	r := newReceived(c.gen, c.delivered)
+	for _, k := range c.chunks[:min(len(c.chunks), MaxPieces)] {
+		if c.delivered >= limit {
+			break
+		}
+		r.append(k)
+		c.delivered += int64(len(k.buf))
+	}
+	// Moved down, not sliced off: the array is used again.
+	c.chunks = slices.Delete(c.chunks, 0, len(r.Pieces))
+	c.held -= len(r.Pieces) * readSize
 	signal(c.space)
-	return k, offset
+	return r
 }
 
 // writeErrorGrace bounds awaitWriteError, for an error that the reader's own

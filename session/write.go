@@ -1,48 +1,186 @@
 package session
 
-import "time"
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+)
 
 // writeHalf is what the caller sent and waits for the peer. Guarded by the
 // session's mu.
 type writeHalf struct {
 	accepted   int64 // bytes from the caller
 	written    int64 // bytes encrypted and handed to the kernel
-	queue      [][]byte
+	queue      []pending
 	finishAt   int64         // close_notify after this byte; -1: not asked for
 	ready      chan struct{} // depth 1: to the writer, when there is something to do
+	room       chan struct{} // depth 1: to WritePayload, when bytes were written; made when it first waits
 	writeCause CloseCause    // 0: open
 	writeDone  bool          // close_notify was written
 }
 
-// acceptLocked takes what fits of the caller's bytes. payload is handed over.
-// full: the queue has no room for it now.
-func (c *connection) acceptLocked(offset int64, payload []byte) (full bool, err error) {
-	if offset > c.accepted && c.openLocked() {
-		return false, &OffsetError{What: "data", Have: c.accepted, Got: offset, Gap: true}
+// Payload is bytes of the caller in the buffers in which they came.
+type Payload interface {
+	// Pieces returns the bytes in order. They stay as they are until Release.
+	Pieces() [][]byte
+	// Release gives the buffers back; it is called once. It neither waits nor
+	// calls back.
+	Release()
+}
+
+// whole is a payload in one slice, which the garbage collector frees.
+type whole []byte
+
+func (w whole) Pieces() [][]byte { return [][]byte{w} }
+func (whole) Release()           {}
+
+// pending is bytes that wait for the peer: a payload, or small ones that were
+// copied into a chunk of the connection's.
+type pending struct {
+	payload Payload
+	skip    int // bytes of payload that came before
+	joined  *chunk
+}
+
+// maxJoined is the largest payload that is joined with its neighbours. Small
+// ones are: each costs a record, and holds more memory than it has bytes.
+const maxJoined = 8 << 10
+
+// WritePayload is Write for a payload that is in several buffers, or is to be
+// given back: it is handed over, and released when it has been written to the
+// peer, was copied, or is refused. Of a connection that ends before, it is left
+// to the garbage collector.
+func (a *Attachment) WritePayload(ctx context.Context, generation, offset int64, payload Payload) error {
+	s := a.s
+	for {
+		s.mu.Lock()
+		c, drop, err := a.currentLocked("data", generation)
+		if err != nil || drop {
+			s.mu.Unlock()
+			payload.Release()
+			return err
+		}
+		full, err := c.acceptLocked(offset, payload)
+		switch {
+		case full && c.room == nil:
+			c.room = make(chan struct{}, 1)
+		case err == nil && !full:
+			a.wake() // progress
+		}
+		s.mu.Unlock()
+		if !full {
+			return err
+		}
+		if err := a.waitRoom(ctx, c); err != nil {
+			payload.Release()
+			return err
+		}
 	}
-	if offset+int64(len(payload)) <= c.accepted {
-		return false, nil // all of it came before
+}
+
+// waitRoom waits until there may be room in c's queue, or c has ended, or a is
+// superseded. The error is ctx's.
+func (a *Attachment) waitRoom(ctx context.Context, c *connection) error {
+	select {
+	case <-c.room:
+		select {
+		case <-a.gone:
+			signal(c.room) // it is for the stream that has the session now
+		default:
+		}
+		return nil
+	case <-a.gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.ctx.Done():
 	}
-	if !c.openLocked() {
-		return false, &StateError{Op: "data", Have: c.writeStateLocked(), Want: "connecting or encrypted, before finish and close"}
+	// What is said of the end comes before the refusal of these bytes.
+	c.s.mu.Lock()
+	if c.ended {
+		c.s.mu.Unlock()
+		return nil
 	}
-	payload = payload[c.accepted-offset:]
-	if c.finishAt >= 0 && c.accepted+int64(len(payload)) > c.finishAt {
-		return false, &StateError{Op: "data", Have: "to be finished before these bytes", Want: "open for writing"}
+	changed := c.s.nextChangeLocked()
+	c.s.mu.Unlock()
+	select {
+	case <-changed:
+	case <-a.gone:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if pending := c.accepted - c.written; pending > 0 && pending+int64(len(payload)) > int64(c.s.reg.cfg.BufferBytes) {
+	return nil
+}
+
+// acceptLocked takes what fits of the caller's bytes. full: the queue has
+// no room for it now, and payload is the caller's still; else it is handed over.
+func (c *connection) acceptLocked(offset int64, payload Payload) (full bool, err error) {
+	size := 0
+	for _, piece := range payload.Pieces() {
+		size += len(piece)
+	}
+	end := offset + int64(size)
+	switch {
+	case offset > c.accepted && c.openLocked():
+		err = &OffsetError{What: "data", Have: c.accepted, Got: offset, Gap: true}
+	case end <= c.accepted: // all of it came before
+	case !c.openLocked():
+		err = &StateError{Op: "data", Have: c.writeStateLocked(), Want: "connecting or encrypted, before finish and close"}
+	case c.finishAt >= 0 && end > c.finishAt:
+		err = &StateError{Op: "data", Have: "to be finished before these bytes", Want: "open for writing"}
+	case c.accepted > c.written && end-c.written > int64(c.s.reg.cfg.BufferBytes):
 		return true, nil
+	default:
+		c.enqueueLocked(pending{payload: payload, skip: int(c.accepted - offset)}, int(end-c.accepted))
+		c.accepted = end
+		signal(c.ready)
+		return false, nil
 	}
-	c.accepted += int64(len(payload))
-	// Small payloads are joined: each costs a record, and more memory than it
-	// has bytes.
-	if n := len(c.queue); n > 0 && len(c.queue[n-1])+len(payload) <= chunkSize {
-		c.queue[n-1] = append(c.queue[n-1], payload...)
-	} else {
-		c.queue = append(c.queue, payload)
+	payload.Release()
+	return false, err
+}
+
+// enqueueLocked appends the size bytes of p, or joins them with what is there.
+func (c *connection) enqueueLocked(p pending, size int) {
+	if size > maxJoined {
+		c.queue = append(c.queue, p)
+		return
 	}
-	signal(c.ready)
-	return false, nil
+	n := len(c.queue)
+	if n == 0 || c.queue[n-1].joined == nil || len(c.queue[n-1].joined.buf)+size > readSize {
+		c.queue = append(c.queue, pending{joined: newChunk()})
+		n++
+	}
+	k := c.queue[n-1].joined
+	for _, piece := range p.payload.Pieces() {
+		skip := min(p.skip, len(piece))
+		p.skip -= skip
+		k.buf = append(k.buf, piece[skip:]...)
+	}
+	p.payload.Release()
+}
+
+// writeTo writes the bytes, and gives the buffers back.
+func (p *pending) writeTo(w io.Writer) (written int, err error) {
+	if p.joined != nil {
+		defer p.joined.release()
+		return w.Write(p.joined.buf)
+	}
+	defer p.payload.Release()
+	for _, piece := range p.payload.Pieces() {
+		skip := min(p.skip, len(piece))
+		p.skip -= skip
+		if skip == len(piece) {
+			continue
+		}
+		n, err := w.Write(piece[skip:])
+		written += n
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 // openLocked: bytes of the caller can still be accepted.
@@ -83,10 +221,10 @@ func (c *connection) finishLocked(what string, offset *int64) error {
 // writeLoop writes to the peer until the writing half has ended.
 func (c *connection) writeLoop() {
 	for {
-		payload, finish := c.next()
+		p, ok, finish := c.next()
 		switch {
-		case payload != nil:
-			n, err := c.tls.Write(payload)
+		case ok:
+			n, err := p.writeTo(c.tls)
 			if !c.wrote(n, err) {
 				return
 			}
@@ -104,7 +242,7 @@ func (c *connection) writeLoop() {
 }
 
 // next returns the next bytes to write, or whether close_notify is due.
-func (c *connection) next() (payload []byte, finish bool) {
+func (c *connection) next() (p pending, ok, finish bool) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if len(c.queue) == 0 {
@@ -115,12 +253,11 @@ func (c *connection) next() (payload []byte, finish bool) {
 				c.firstEnd = CauseLocal
 			}
 		}
-		return nil, finish
+		return pending{}, false, finish
 	}
-	payload = c.queue[0]
-	c.queue[0] = nil
-	c.queue = c.queue[1:]
-	return payload, false
+	p = c.queue[0]
+	c.queue = slices.Delete(c.queue, 0, 1)
+	return p, true, false
 }
 
 func (c *connection) wrote(n int, err error) bool {
@@ -131,6 +268,7 @@ func (c *connection) wrote(n int, err error) bool {
 		c.touchLocked()
 	}
 	c.s.wakeLocked()
+	signal(c.room)
 	if err != nil {
 		c.writeEndedLocked(err)
 		return false

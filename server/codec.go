@@ -1,0 +1,50 @@
+package server
+
+import (
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // registers the codec for everything else
+	"google.golang.org/grpc/experimental"
+	"google.golang.org/grpc/mem"
+
+	pb "securesocket/gen/securesocket/v1"
+)
+
+// codec is protobuf, byte for byte, but for the frames of Attach that move bytes
+// it does without protobuf's copies: their payload stays in the buffers in which
+// it came, both ways. These frames have types of their own, outFrame and
+// inFrame, that say who owns the buffers; a protobuf message has no place for
+// that.
+type codec struct{ encoding.CodecV2 }
+
+// codecOptions has gRPC use the codec, and buffers of sizes that suit it.
+func codecOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{grpc.ForceServerCodecV2(newCodec()), experimental.BufferPool(buffers)}
+}
+
+// newCodec wraps gRPC's own.
+func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
+
+// Marshal hands the buffers of an outFrame over to gRPC.
+func (c codec) Marshal(message any) (mem.BufferSlice, error) {
+	if f, ok := message.(*outFrame); ok {
+		return f.wire(), nil
+	}
+	return c.CodecV2.Marshal(message)
+}
+
+// Unmarshal references wire from an inFrame that is a data frame as every
+// encoder writes it. Anything else is for protobuf to judge.
+func (c codec) Unmarshal(wire mem.BufferSlice, message any) error {
+	f, ok := message.(*inFrame)
+	if !ok {
+		return c.CodecV2.Unmarshal(wire, message)
+	}
+	h, ok := scanData(wire)
+	if ok {
+		*f = inFrame{offset: h.offset, generation: h.generation, payload: newPayload(wire, h.size)}
+		return nil
+	}
+	*f = inFrame{request: new(pb.AttachRequest)}
+	return c.CodecV2.Unmarshal(wire, f.request)
+}
