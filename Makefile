@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help generate generated breaking lint fmt test race validation-table ci clean
+.PHONY: help generate generated breaking lint fmt test race bench-peers validation-table ci clean
 
 tool := go tool -modfile=tools/go.mod
 BASE ?= main# the branch that the wire contract is compared with
@@ -44,6 +44,10 @@ test: ## Run all tests
 
 race: ## Run all tests under the race detector
 	go test -race ./...
+
+bench-peers: ## Measure the service beside others, into docs/benchmarks.md (GHOSTUNNEL=PATH, QUICK=1)
+	go build -ldflags "-X main.version=$$(git describe --always --dirty 2>/dev/null || echo dev)" -o bin/securesocket ./cmd/securesocket
+	bin/securesocket bench --peers --docs docs $(if $(QUICK),--quick) $(if $(GHOSTUNNEL),--ghostunnel '$(GHOSTUNNEL)')
 
 validation-table: ## Write the table of docs/validation.md anew (needs SECURESOCKET_VECTORS and SECURESOCKET_PKITS_CRLS)
 	go test ./tlsengine -run '^TestValidationTable$$' -count=1 -args -update-docs

@@ -9,6 +9,7 @@
 //	securesocket trust list|add|set|reset               whom this user's sessions trust
 //	securesocket sessions [-o text|json]                this user's sessions
 //	securesocket capabilities [-o text|json]            what the service can do
+//	securesocket bench [HOST:PORT]                      how fast a running service is; --peers compares it with others
 //
 // The service is at --server, else at $SECURESOCKET_ADDR, else at the daemon's default socket. With --embedded it runs
 // inside this process and ends with it.

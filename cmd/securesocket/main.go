@@ -85,6 +85,7 @@ Exit codes: 0 done, 1 other, 2 usage, 3 refused by policy, 4 network,
 	p.service.register(root)
 	root.AddCommand(p.connectCommand(), p.statusCommand(), p.diagnoseCommand(), p.validateCommand(), p.trustCommand(),
 		p.sessionsCommand(), p.capabilitiesCommand(), p.demoCommand())
+	root.AddCommand(p.benchCommands()...)
 	return root
 }
 
