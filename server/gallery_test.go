@@ -33,7 +33,7 @@ func TestGallery(t *testing.T) {
 	hosts := g.Hosts()
 	require.GreaterOrEqual(t, len(hosts), 40)
 	c := servertest.Start(t).Client(t)
-	// Not one by one as subtests of the parallel kind: the gallery ends when this function does.
+	// Not one by one as subtests of the parallel kind: the gallery ends with the test.
 	t.Run("hosts", func(t *testing.T) {
 		for _, h := range hosts {
 			t.Run(h.Name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func (r *Registry) ChangeCertificates(owner string, scope Scope, id string, chan
 		case l == have:
 			return have, errUnchanged
 		}
-		return l, checkLevel(l)
+		return l, checkLevel(l, "a level of trust", maxLevelCertificates, maxLevelBytes)
 	}
 	switch scope {
 	case ScopeSession:
@@ -101,15 +101,8 @@ func (s *Session) changeCertificates(change CertificateChange) error {
 	if err != nil {
 		return err
 	}
-	if next.Own.Len() > maxCertificates {
-		return &LimitError{What: "certificates of a session", Limit: maxCertificates}
-	}
-	total := 0
-	for _, e := range next.Own.Entries() {
-		total += len(e.Cert.Raw)
-	}
-	if total > maxCertificateTotalBytes {
-		return &LimitError{What: "bytes of a session's certificates", Limit: maxCertificateTotalBytes}
+	if err := checkLevel(next, "a session", maxCertificates, maxCertificateTotalBytes); err != nil {
+		return err
 	}
 	s.certificates = next
 	return nil

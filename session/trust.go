@@ -82,17 +82,18 @@ func callerKey(owner string) string {
 	return "caller:" + owner
 }
 
-// checkLevel bounds what a caller may keep.
-func checkLevel(l truststore.Level) error {
-	if l.Own.Len() > maxLevelCertificates {
-		return &LimitError{What: "certificates of a level of trust", Limit: maxLevelCertificates}
+// checkLevel bounds what a caller may keep of certificates, as whose is said in
+// the error.
+func checkLevel(l truststore.Level, whose string, certificates, bytes int) error {
+	if l.Own.Len() > certificates {
+		return &LimitError{What: "certificates of " + whose, Limit: certificates}
 	}
 	total := 0
 	for _, e := range l.Own.Entries() {
 		total += len(e.Cert.Raw)
 	}
-	if total > maxLevelBytes {
-		return &LimitError{What: "bytes of a level's certificates", Limit: maxLevelBytes}
+	if total > bytes {
+		return &LimitError{What: "bytes of the certificates of " + whose, Limit: bytes}
 	}
 	return nil
 }

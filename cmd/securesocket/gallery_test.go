@@ -27,13 +27,13 @@ func TestGalleryCommands(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root.pem")
 	require.NoError(t, os.WriteFile(root, g.RootPEM(), 0o600))
 
-	// Not parallel to this function, which ends the gallery.
+	// Within the test, which ends the gallery.
 	t.Run("hosts", func(t *testing.T) {
 		for _, h := range g.Hosts() {
+			if h.Silent {
+				continue // it ends by the handshake's clock alone; server's test of the gallery has a short one
+			}
 			t.Run(h.Name, func(t *testing.T) {
-				if h.Silent {
-					t.Skip("ends by the handshake's clock alone, which takes its ten seconds")
-				}
 				t.Parallel()
 				stdin, args := shellWords(t, g.Command(h))
 				for i, arg := range args {
