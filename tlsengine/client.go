@@ -31,7 +31,7 @@ func Client(ctx context.Context, raw net.Conn, cfg *Config) (*Conn, error) {
 		return nil, interrupted(ctx)
 	}
 	v := new(verdict)
-	return handshake(ctx, raw, clientTLSConfig(ctx, s, v, func(cs tls.ConnectionState) error { return v.reach(ctx, s, cs) }), v)
+	return handshake(ctx, raw, clientTLSConfig(ctx, s, v, v.reach), v)
 }
 
 // verdict is written by the hook, on the goroutine of the handshake.
@@ -39,7 +39,14 @@ type verdict struct {
 	report  *Report          // nil: not reached
 	refusal error            // why the handshake must not succeed; nil: it may
 	shown   *tls.Certificate // ours; nil: none was asked for
+
+	// What the hooks need, until the handshake is over: crypto/tls keeps them for as long as the connection lives.
+	ctx      context.Context
+	settings *settings
 }
+
+// forget lets go of what only a handshake needs. A hook that ran afterwards would refuse.
+func (v *verdict) forget() { v.ctx, v.settings = nil, nil }
 
 func (v *verdict) clientCertificate() ClientCertificate {
 	switch {
@@ -51,7 +58,11 @@ func (v *verdict) clientCertificate() ClientCertificate {
 	return OneShown
 }
 
-func (v *verdict) reach(ctx context.Context, s *settings, cs tls.ConnectionState) error {
+func (v *verdict) reach(cs tls.ConnectionState) error {
+	ctx, s := v.ctx, v.settings
+	if s == nil {
+		return noVerdict()
+	}
 	v.report, v.refusal = decide(ctx, s, judge(ctx, s, evidence{chain: cs.PeerCertificates, staple: cs.OCSPResponse}))
 	if v.refusal != nil {
 		return v.refusal
@@ -104,8 +115,12 @@ func clientTLSConfig(ctx context.Context, s *settings, v *verdict, hook func(tls
 	if s.Sessions != nil {
 		conf.ClientSessionCache = view{s.Sessions, s.now}
 	}
+	v.ctx, v.settings = ctx, s
 	conf.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		cert, err := identity.Select(ctx, s.Identities, s.Sign, info)
+		if v.settings == nil {
+			return nil, noVerdict()
+		}
+		cert, err := identity.Select(v.ctx, v.settings.Identities, v.settings.Sign, info)
 		v.shown = cert
 		return cert, err
 	}
@@ -133,6 +148,7 @@ func handshake(ctx context.Context, raw net.Conn, conf *tls.Config, v *verdict) 
 		_ = raw.SetDeadline(time.Time{})
 	}
 	t.handshaking = false
+	v.forget()
 
 	switch {
 	case v.refusal != nil && !(ended && errors.Is(v.refusal, context.Cause(ctx))):

@@ -26,7 +26,9 @@ type Conn struct {
 	closed      atomic.Bool // Close or Abort has begun
 	writeClosed atomic.Bool // CloseWrite has begun
 
-	readEnd error // the reader's; the first end, returned ever after
+	// The reader's.
+	readEnd error // the first end, returned ever after
+	drained bool  // the last read was a TryRead that took what there was: crypto/tls has no whole record left
 }
 
 // Read reads plaintext. It returns io.EOF for the peer's close_notify and for nothing else; any other end is a
@@ -36,6 +38,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if c.readEnd != nil {
 		return 0, c.readEnd
 	}
+	c.drained = false
 	n, err := c.tls.Read(p)
 	if err == nil || isDeadline(err) {
 		return n, err
@@ -54,24 +57,41 @@ func (c *Conn) mapReadError(err error) error {
 	return newTransportError("read", err, c.closed.Load())
 }
 
-// Write writes plaintext and returns when the kernel has it. Its errors are *TransportError (EndLocal with ErrWriteClosed
-// after CloseWrite, with net.ErrClosed after Close) and *AlertError; all of them last. Close and Abort unblock it. p is
-// not kept.
+// Write writes plaintext and returns when the kernel has it; after an error n counts the bytes whose records the kernel
+// has completely. Its errors are *TransportError (EndLocal with ErrWriteClosed after CloseWrite, with net.ErrClosed after
+// Close) and *AlertError; all of them last. Close and Abort unblock it. p is not kept.
 func (c *Conn) Write(p []byte) (int, error) {
 	// After close_notify crypto/tls leaves a write deadline in the past, whose timeout would be a lie.
 	if c.writeClosed.Load() && !c.closed.Load() {
 		return 0, &TransportError{End: EndLocal, Op: "write", Err: ErrWriteClosed}
 	}
-	n, err := c.tls.Write(p)
+	n, err := c.writeCorked(p)
 	if err == nil {
 		return n, nil
 	}
 	return n, c.mapWriteError("write", err)
 }
 
+// writeCorked gives the kernel up to four records at once, where p is more than one.
+func (c *Conn) writeCorked(p []byte) (int, error) {
+	if len(p) <= minHeld {
+		return c.tls.Write(p)
+	}
+	c.tap.cork.begin(len(p), &c.state)
+	n, err := c.tls.Write(p)
+	lost, lostErr := c.tap.cork.end(c.tap.Conn)
+	if err == nil {
+		err = lostErr
+	}
+	return n - lost, err
+}
+
 func (c *Conn) mapWriteError(op string, err error) error {
 	if a := alertFrom(err); a != nil {
 		return a.about(c.state.ClientCertificate)
+	}
+	if c.writeClosed.Load() && !c.closed.Load() && !c.tap.cork.failed() {
+		err = ErrWriteClosed // crypto/tls says so in its words to a Write that CloseWrite has overtaken
 	}
 	return newTransportError(op, err, c.closed.Load())
 }
@@ -131,7 +151,7 @@ func (c *Conn) LocalAddr() net.Addr { return c.tap.LocalAddr() }
 // RemoteAddr returns the raw connection's remote address.
 func (c *Conn) RemoteAddr() net.Addr { return c.tap.RemoteAddr() }
 
-// SetReadDeadline sets when a Read, the one in flight included, gives up; the zero time is never.
+// SetReadDeadline sets when a Read or AwaitRead, the one in flight included, gives up; the zero time is never.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.tap.SetReadDeadline(t) }
 
 // isDeadline tells a deadline of ours from ETIMEDOUT, which also says Timeout() but is an end.

@@ -88,7 +88,7 @@ func (d *diagnosis) checkName() {
 
 func (d *diagnosis) checkExtensions(depth int) {
 	cert := d.certs[depth]
-	subject := quote(subjectText(cert))
+	subject := subjectOf{cert}
 	var oids []string
 	for _, oid := range cert.UnhandledCriticalExtensions {
 		if depth > 0 && oid.Equal(oidNameConstraints) {
@@ -121,7 +121,7 @@ func (d *diagnosis) checkExtensions(depth int) {
 // checkAuthority checks whether an issuer may be one (RFC 5280, section 6.1.4, k to n).
 func (d *diagnosis) checkAuthority(depth int) {
 	cert := d.certs[depth]
-	subject := quote(subjectText(cert))
+	subject := subjectOf{cert}
 	const hint = "server: send the right intermediate certificate; its authority must replace it if it is the right one"
 	oldAnchor := d.anchored && depth == len(d.certs)-1 && cert.Version < 3 // version 1 has no extensions to say so
 	switch {

@@ -33,11 +33,11 @@ func TestReadEnds(t *testing.T) {
 	for name, tc := range ends {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothVersions(t, func(t *testing.T, version uint16) {
+			bothWays(t, func(t *testing.T, version uint16, read reading) {
 				conn := connect(t, version, tc.handle)
 				var err error
 				for err == nil {
-					_, err = conn.Read(make([]byte, 100))
+					_, err = read(conn, make([]byte, 100))
 				}
 				end, ok := tlsengine.EndOf(err)
 				require.True(t, ok, "%v", err)
@@ -46,7 +46,7 @@ func TestReadEnds(t *testing.T) {
 				require.Equal(t, tc.want == tlsengine.EndCloseNotify, errors.Is(err, io.EOF))
 
 				require.NoError(t, conn.Abort())
-				_, again := conn.Read(make([]byte, 1))
+				_, again := read(conn, make([]byte, 1))
 				require.Equal(t, err, again, "the first end lasts")
 			})
 		})
@@ -55,9 +55,9 @@ func TestReadEnds(t *testing.T) {
 
 func TestRemoteAlertInData(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothWays(t, func(t *testing.T, version uint16, read reading) {
 		conn := connect(t, version, tlstest.FatalAlert)
-		_, err := conn.Read(make([]byte, 1))
+		_, err := read(conn, make([]byte, 1))
 		var alert *tlsengine.AlertError
 		require.ErrorAs(t, err, &alert)
 		require.Equal(t, tlsengine.AlertError{Alert: 20, Remote: true}, *alert)
@@ -68,9 +68,9 @@ func TestRemoteAlertInData(t *testing.T) {
 
 func TestLocalAlertInData(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothWays(t, func(t *testing.T, version uint16, read reading) {
 		conn := connect(t, version, func(c *tls.Conn) { _ = tlstest.SpoilRecord(c) })
-		_, err := conn.Read(make([]byte, 1))
+		_, err := read(conn, make([]byte, 1))
 		var alert *tlsengine.AlertError
 		require.ErrorAs(t, err, &alert)
 		require.Equal(t, tlsengine.AlertError{Alert: 20}, *alert)
@@ -82,10 +82,10 @@ func TestLocalAlertInData(t *testing.T) {
 
 func TestReadDeadlineIsNoEnd(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothWays(t, func(t *testing.T, version uint16, read reading) {
 		conn := connect(t, version, tlstest.Echo)
 		require.NoError(t, conn.SetReadDeadline(time.Now()))
-		_, err := conn.Read(make([]byte, 1))
+		_, err := read(conn, make([]byte, 1))
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		_, ok := tlsengine.EndOf(err)
 		require.False(t, ok)
@@ -107,27 +107,29 @@ func TestCloseUnblocksRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// The server does not answer our close_notify, or its own might be read first.
-			conn := connect(t, tls.VersionTLS13, func(*tls.Conn) { <-t.Context().Done() })
-			read := make(chan error, 1)
-			go func() {
-				_, err := conn.Read(make([]byte, 1))
-				read <- err
-			}()
-			time.Sleep(10 * time.Millisecond)
-			require.NoError(t, end(conn))
-			require.NoError(t, end(conn), "idempotent")
-			require.NoError(t, conn.Abort())
-			require.NoError(t, conn.Close())
-			err := <-read
-			got, _ := tlsengine.EndOf(err)
-			require.Equal(t, tlsengine.EndLocal, got, "%v", err)
-			require.ErrorIs(t, err, net.ErrClosed)
+			bothWays(t, func(t *testing.T, version uint16, read reading) {
+				// The server does not answer our close_notify, or its own might be read first.
+				conn := connect(t, version, func(*tls.Conn) { <-t.Context().Done() })
+				ended := make(chan error, 1)
+				go func() {
+					_, err := read(conn, make([]byte, 1))
+					ended <- err
+				}()
+				time.Sleep(10 * time.Millisecond)
+				require.NoError(t, end(conn))
+				require.NoError(t, end(conn), "idempotent")
+				require.NoError(t, conn.Abort())
+				require.NoError(t, conn.Close())
+				err := <-ended
+				got, _ := tlsengine.EndOf(err)
+				require.Equal(t, tlsengine.EndLocal, got, "%v", err)
+				require.ErrorIs(t, err, net.ErrClosed)
 
-			_, err = conn.Write([]byte("x"))
-			got, _ = tlsengine.EndOf(err)
-			require.Equal(t, tlsengine.EndLocal, got, "%v", err)
-			require.ErrorIs(t, err, net.ErrClosed)
+				_, err = conn.Write([]byte("x"))
+				got, _ = tlsengine.EndOf(err)
+				require.Equal(t, tlsengine.EndLocal, got, "%v", err)
+				require.ErrorIs(t, err, net.ErrClosed)
+			})
 		})
 	}
 }

@@ -18,7 +18,7 @@ var emptyName = []byte{0x30, 0}
 // private authorities do wrong, such as leaving out key identifiers, is a warning instead.
 func (d *diagnosis) checkProfile(depth int) {
 	cert := d.certs[depth]
-	subject := quote(subjectText(cert))
+	subject := subjectOf{cert}
 	const hint = "server: replace the certificate, its authority issued it against RFC 5280"
 	if depth > 0 {
 		// Section 4.1.2.6: an authority has a name. Without one every other nameless authority is its namesake.

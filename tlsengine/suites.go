@@ -2,7 +2,9 @@ package tlsengine
 
 import (
 	"crypto/tls"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // Suite is a cipher suite that crypto/tls implements. The fields from OpenSSL on are what Qt's QSslCipher says, in
@@ -24,7 +26,10 @@ type Suite struct {
 }
 
 // Suites lists every suite that can be negotiated, the secure ones first. The slice is the caller's.
-func Suites() []Suite {
+func Suites() []Suite { return slices.Clone(allSuites()) }
+
+// allSuites is what Suites lists; it is not to be modified.
+var allSuites = sync.OnceValue(func() []Suite {
 	var all []Suite
 	for _, s := range tls.CipherSuites() {
 		all = append(all, newSuite(s))
@@ -33,7 +38,7 @@ func Suites() []Suite {
 		all = append(all, newSuite(s))
 	}
 	return all
-}
+})
 
 func newSuite(s *tls.CipherSuite) Suite {
 	suite := Suite{ID: s.ID, Name: s.Name, Insecure: s.Insecure, OpenSSL: s.Name, KeyExchange: "any", Authentication: "any"}
@@ -88,7 +93,7 @@ var ciphers = map[string]struct {
 
 // SuiteByID finds a suite by IANA's number.
 func SuiteByID(id uint16) (Suite, bool) {
-	for _, s := range Suites() {
+	for _, s := range allSuites() {
 		if s.ID == id {
 			return s, true
 		}
@@ -98,7 +103,7 @@ func SuiteByID(id uint16) (Suite, bool) {
 
 // SuiteByName finds a suite by IANA's name.
 func SuiteByName(name string) (Suite, bool) {
-	for _, s := range Suites() {
+	for _, s := range allSuites() {
 		if s.Name == name {
 			return s, true
 		}

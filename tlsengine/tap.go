@@ -1,6 +1,7 @@
 package tlsengine
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -23,6 +24,12 @@ type tap struct {
 	heldErr  error // came together with data, given on the next read
 	first    [recordHeaderLen]byte
 	firstLen int
+	probe    *probe // of the raw connection; nil: it cannot be probed, or nobody has asked
+	probed   bool   // somebody has
+	trying   bool   // the reader does not want to wait
+	emptied  bool   // by the last raw read of this try
+
+	cork cork // everybody who writes
 
 	handshaking bool  // writes are watched for alerts
 	writeErr    error // of the handshake
@@ -45,7 +52,7 @@ func (t *tap) Read(p []byte) (int, error) {
 		t.heldErr = nil
 		return 0, t.keepReadErr(err)
 	}
-	n, err := t.Conn.Read(p)
+	n, err := t.readRaw(p)
 	if t.firstLen < recordHeaderLen {
 		t.firstLen += copy(t.first[t.firstLen:], p[:n])
 	}
@@ -56,19 +63,57 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, t.keepReadErr(err)
 }
 
+func (t *tap) readRaw(p []byte) (int, error) {
+	switch {
+	case !t.trying:
+		return t.Conn.Read(p)
+	case t.emptied:
+		return 0, ErrWouldBlock
+	}
+	n, err := t.probe.read(p)
+	t.emptied = err == nil && n < len(p) && n <= smallRead
+	return n, err
+}
+
+// smallRead bounds what makes a reader that tries content. After a small message it is not worth asking the kernel again
+// in the same breath, which await will do; of a bulk transfer more has come by the time that the last read is decrypted.
+const smallRead = 4 << 10
+
+// startTrying makes reads say ErrWouldBlock instead of waiting, until stopTrying. false: they cannot.
+func (t *tap) startTrying() bool {
+	if !t.probed {
+		t.probe, t.probed = newProbe(t.Conn), true
+	}
+	t.trying, t.emptied = t.probe != nil, false
+	return t.trying
+}
+
+func (t *tap) stopTrying() { t.trying = false }
+
 func (t *tap) keepReadErr(err error) error {
-	if err != nil && t.readErr == nil && !isDeadline(err) {
+	if err != nil && t.readErr == nil && !isDeadline(err) && !errors.Is(err, ErrWouldBlock) {
 		t.readErr = err
 	}
 	return err
 }
 
-func (t *tap) Write(p []byte) (int, error) {
-	if t.handshaking {
-		t.watchAlert(p)
+// await waits for the raw connection after a read of it that would have blocked. The error is a deadline's: of any other
+// end the next read tells.
+func (t *tap) await() error {
+	if err := t.probe.await(); isDeadline(err) {
+		return err
 	}
+	return nil
+}
+
+// Write is called with whole records: after the handshake with one, under the lock of crypto/tls.
+func (t *tap) Write(p []byte) (int, error) {
+	if !t.handshaking {
+		return t.cork.write(t.Conn, p)
+	}
+	t.watchAlert(p)
 	n, err := t.Conn.Write(p)
-	if t.handshaking && err != nil && t.writeErr == nil {
+	if err != nil && t.writeErr == nil {
 		t.writeErr = err
 	}
 	return n, err

@@ -86,3 +86,8 @@ func subjectText(cert *x509.Certificate) string {
 	}
 	return "serial " + cert.SerialNumber.Text(16)
 }
+
+// subjectOf is subjectText, quoted, for a message that most often is not needed.
+type subjectOf struct{ cert *x509.Certificate }
+
+func (s subjectOf) String() string { return quote(subjectText(s.cert)) }
