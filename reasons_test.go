@@ -80,6 +80,15 @@ func (p *provoker) serve(handle func(*tls.Conn), opts ...tlstest.Option) string 
 	return tlstest.Serve(p.tb, &tls.Config{Certificates: []tls.Certificate{leaf.Certificate()}}, handle)
 }
 
+// hostPort splits an address of a test server.
+func (p *provoker) hostPort(addr string) (string, int32) {
+	host, port, err := net.SplitHostPort(addr)
+	require.NoError(p.tb, err)
+	n, err := strconv.ParseInt(port, 10, 32)
+	require.NoError(p.tb, err)
+	return host, int32(n)
+}
+
 func (p *provoker) serveRaw(answer string) string {
 	return tlstest.ServeRaw(p.tb, func(c net.Conn) {
 		_, _ = c.Read(make([]byte, 1))
@@ -178,6 +187,21 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 		_, err := p.s.GetSession(p.tb.Context(), &pb.GetSessionRequest{SessionId: "none"})
 		return err
 	},
+	pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED: func(p *provoker) error {
+		yes := true
+		resp, err := p.s.CreateSession(p.tb.Context(), &pb.CreateSessionRequest{
+			Settings: &pb.SessionSettings{Resumable: &yes, DetachGrace: durationpb.New(time.Second)},
+		})
+		require.NoError(p.tb, err)
+		id := resp.GetSession().GetSessionId()
+		_, err = p.s.AddCertificate(p.tb.Context(), &pb.AddCertificateRequest{SessionId: id, Certificate: p.ca.DER(), Trusted: true})
+		require.NoError(p.tb, err)
+		host, port := p.hostPort(p.serve(tlstest.Echo))
+		_, err = p.s.Connect(p.tb.Context(), &pb.ConnectRequest{SessionId: id, Host: host, Port: port})
+		require.NoError(p.tb, err)
+		_, err = p.s.Wait(p.tb.Context(), &pb.WaitRequest{SessionId: id, Condition: pb.WaitRequest_CONDITION_DISCONNECTED})
+		return err
+	},
 	pb.ErrorReason_ERROR_REASON_SESSION_STATE: func(p *provoker) error {
 		_, err := p.s.Close(p.tb.Context(), &pb.CloseRequest{SessionId: p.id()})
 		return err
@@ -227,14 +251,11 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 		svc := servertest.Start(p.tb)
 		s := svc.Client(p.tb)
 		addr := p.serve(tlstest.Echo)
-		host, port, err := net.SplitHostPort(addr)
-		require.NoError(p.tb, err)
-		n, err := strconv.ParseInt(port, 10, 32)
-		require.NoError(p.tb, err)
+		host, port := p.hostPort(addr)
 		st, err := s.Attach(p.tb.Context())
 		require.NoError(p.tb, err)
 		require.NoError(p.tb, st.Send(&pb.AttachRequest{Frame: &pb.AttachRequest_Open{Open: &pb.Open{
-			Host: host, Port: int32(n), Certificates: []*pb.ExtraCertificate{{Certificate: p.ca.DER(), Trusted: true}},
+			Host: host, Port: port, Certificates: []*pb.ExtraCertificate{{Certificate: p.ca.DER(), Trusted: true}},
 		}}}))
 		awaitEvent := func(want func(*pb.Event) bool) {
 			for {
@@ -258,11 +279,8 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 	pb.ErrorReason_ERROR_REASON_CANCELLED: func(p *provoker) error {
 		id := p.id()
 		addr := tlstest.ServeRaw(p.tb, func(c net.Conn) { _, _ = c.Read(make([]byte, 1<<16)); _, _ = c.Read(make([]byte, 1)) })
-		host, port, err := net.SplitHostPort(addr)
-		require.NoError(p.tb, err)
-		n, err := strconv.ParseInt(port, 10, 32)
-		require.NoError(p.tb, err)
-		_, err = p.s.Connect(p.tb.Context(), &pb.ConnectRequest{SessionId: id, Host: host, Port: int32(n), ReturnImmediately: true})
+		host, port := p.hostPort(addr)
+		_, err := p.s.Connect(p.tb.Context(), &pb.ConnectRequest{SessionId: id, Host: host, Port: port, ReturnImmediately: true})
 		require.NoError(p.tb, err)
 		_, err = p.s.Close(p.tb.Context(), &pb.CloseRequest{SessionId: id})
 		require.NoError(p.tb, err)
@@ -271,8 +289,7 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 		return failure(resp.GetSession().GetLastError())
 	},
 	pb.ErrorReason_ERROR_REASON_UNSUPPORTED: func(p *provoker) error {
-		resumable := true
-		return p.create(&pb.SessionSettings{Resumable: &resumable})
+		return p.create(&pb.SessionSettings{Tcp: &pb.TcpSettings{SourceAddress: "127.0.0.1"}})
 	},
 
 	pb.ErrorReason_ERROR_REASON_HOST_NOT_FOUND:      func(p *provoker) error { return p.dialErr("missing.example:443") },

@@ -61,6 +61,8 @@ var advices = map[pb.ErrorReason]advice{
 		"have the operator allow it to this caller, or leave it out"},
 	pb.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED: {sideCaller, false,
 		"use a new request_id for a request with other arguments"},
+	pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED: {sideCaller, false,
+		"begin a new session; the metadata says how far the bytes had come"},
 
 	pb.ErrorReason_ERROR_REASON_EGRESS_DENIED: {sideOperator, false,
 		"have the operator allow the target; the metadata names the rule that refused it"},

@@ -32,7 +32,8 @@ func (e *grammarError) Error() string { return fmt.Sprintf("frame %d: %s", e.fra
 
 // Attach is the handler of a stream. It waits for the end; receiving and
 // sending are goroutines of their own, because either may be blocked by the
-// caller while the other ends the stream.
+// caller while the other ends the stream. The sender is there while there is
+// something to send.
 func (s *service) Attach(stream attachStream) error {
 	ctx := stream.Context()
 	att, err := s.begin(stream)
@@ -43,7 +44,13 @@ func (s *service) Attach(stream attachStream) error {
 	sent := make(chan error, 1)
 	received := make(chan error, 1)
 	log := s.registry.Config().Logger
-	go func() { sent <- session.Guard(log, func() error { return p.send(ctx) }) }()
+	att.Start(func() (goesOn bool) {
+		err := session.Guard(log, p.send)
+		if err != nil {
+			sent <- err
+		}
+		return err == nil
+	})
 	go func() { received <- session.Guard(log, func() error { return p.receive(ctx) }) }()
 	for {
 		select {
@@ -51,9 +58,11 @@ func (s *service) Attach(stream attachStream) error {
 			att.Detach(keeps(err))
 			return endOfStream(err)
 		case err := <-received:
-			if err == nil { // CloseSend: what is left is still sent
-				att.CloseSend()
-				received = nil
+			if err == nil {
+				if att.CloseSend() {
+					return nil
+				}
+				received = nil // what is left is still sent
 				continue
 			}
 			att.Detach(keeps(err))
@@ -74,9 +83,7 @@ func (s *service) Attach(stream attachStream) error {
 // keeps tells whether the connection outlives the stream: it does where the
 // service ended the stream, not the caller or the network.
 func keeps(err error) bool {
-	var ge *grammarError
-	var oe *session.OffsetError
-	return errors.As(err, &ge) || errors.As(err, &oe)
+	return errors.As(err, new(*grammarError)) || errors.As(err, new(*session.GapError)) || errors.As(err, new(*session.WindowError))
 }
 
 // endOfStream: io.EOF is the stream's regular end.
@@ -213,12 +220,12 @@ func (s *service) take(stream attachStream, sess *session.Session, args session.
 		return nil, err
 	}
 	err = stream.Send(&pb.AttachResponse{Frame: &pb.AttachResponse_Attached{Attached: &pb.Attached{
-		Session:          s.toSession(a.Snapshot),
+		Session:          toSession(a.Snapshot),
 		ResumeToken:      sess.Token(),
 		AcceptedOffset:   a.Accepted,
-		SocketDataOffset: a.Delivered,
-		DetachGrace:      durationpb.New(s.registry.Config().DetachGrace),
-		SendLimit:        maxOffset,
+		SocketDataOffset: a.Offset,
+		DetachGrace:      durationpb.New(a.Grace),
+		SendLimit:        min(a.SendLimit, maxOffset),
 	}}})
 	if err != nil {
 		att.Detach(false)

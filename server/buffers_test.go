@@ -63,7 +63,7 @@ func TestPayloadIsReferencedUntilItIsReleased(t *testing.T) {
 	require.NoError(t, newCodec().Unmarshal(wire, &f))
 	wire.Free()
 	require.Zero(t, back)
-	require.Equal(t, want, bytes.Join(f.payload.Pieces(), nil))
+	require.Equal(t, want, bytes.Join(f.payload.pieces, nil))
 	f.payload.Release()
 	require.EqualValues(t, len(wire), back)
 }
@@ -79,7 +79,7 @@ func TestPayloadInLittlePartsIsCopied(t *testing.T) {
 		require.NoError(t, newCodec().Unmarshal(wire, &f))
 		wire.Free()
 		require.EqualValues(t, len(wire), back)
-		require.Equal(t, want[:6000], bytes.Join(f.payload.Pieces(), nil))
+		require.Equal(t, want[:6000], bytes.Join(f.payload.pieces, nil))
 		f.payload.Release()
 	}
 }
@@ -88,22 +88,22 @@ func TestPayloadInLittlePartsIsCopied(t *testing.T) {
 // parallel: nobody else takes the frame from its pool meanwhile.
 func TestOutFrameStaysUntilItsLastReference(t *testing.T) {
 	payload := bytes.Repeat([]byte("payload "), 8<<10)
-	f := socketData(received(1, 1, payload))
+	f := newOutFrame(received(1, 1, payload))
 	sending, err := newCodec().Marshal(f)
 	require.NoError(t, err)
 	want := encoded(t, &pb.AttachResponse{Frame: &pb.AttachResponse_SocketData{SocketData: &pb.Data{Offset: 1, Generation: 1, Payload: payload}}})
 	sending.Ref() // the transport's
 	sending.Free()
-	require.NotNil(t, f.data)
+	require.NotEmpty(t, f.data.Bytes)
 	require.Equal(t, want, sending.Materialize())
 	transport := sending.Reader() // which frees as it reads
 	sending.Free()
 	got := make([]byte, len(want))
 	n, err := transport.Read(got[:len(want)-1])
 	require.NoError(t, err)
-	require.NotNil(t, f.data)
+	require.NotEmpty(t, f.data.Bytes)
 	_, err = transport.Read(got[n:])
 	require.NoError(t, err)
-	require.Nil(t, f.data)
+	require.Empty(t, f.data.Bytes)
 	require.Equal(t, want, got)
 }

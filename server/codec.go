@@ -12,9 +12,9 @@ import (
 
 // codec is protobuf, byte for byte, but for the frames of Attach that move bytes
 // it does without protobuf's copies: their payload stays in the buffers in which
-// it came, both ways. These frames have types of their own, outFrame and
-// inFrame, that say who owns the buffers; a protobuf message has no place for
-// that.
+// it came, both ways, unless it is little. These frames have types of their own,
+// outFrame, shortFrame and inFrame, that say who owns the buffers; a protobuf
+// message has no place for that.
 type codec struct{ encoding.CodecV2 }
 
 // codecOptions has gRPC use the codec, and buffers of sizes that suit it.
@@ -25,10 +25,13 @@ func codecOptions() []grpc.ServerOption {
 // newCodec wraps gRPC's own.
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
-// Marshal hands the buffers of an outFrame over to gRPC.
+// Marshal hands the buffers of an outFrame, and a shortFrame, over to gRPC.
 func (c codec) Marshal(message any) (mem.BufferSlice, error) {
-	if f, ok := message.(*outFrame); ok {
+	switch f := message.(type) {
+	case *outFrame:
 		return f.wire(), nil
+	case shortFrame:
+		return mem.BufferSlice{mem.SliceBuffer(f)}, nil
 	}
 	return c.CodecV2.Marshal(message)
 }

@@ -103,11 +103,12 @@ func (s *scanner) toTheEnd() bool {
 	return length == uint64(s.left)
 }
 
-// payload is a session.Payload in buffers that are referenced until Release.
+// payload is the bytes of a data frame, in buffers that are referenced until
+// Release.
 type payload struct {
 	buffers mem.BufferSlice
-	pieces  [][]byte
-	copied  *[]byte // instead of buffers; from the pool
+	pieces  [][]byte // the bytes in order
+	copied  *[]byte  // instead of buffers; from the pool
 }
 
 var payloadPool = sync.Pool{New: func() any { return new(payload) }}
@@ -157,9 +158,6 @@ func gather(dst []byte, wire mem.BufferSlice, skip int) []byte {
 	}
 	return dst[:n]
 }
-
-// Pieces returns the bytes in order.
-func (p *payload) Pieces() [][]byte { return p.pieces }
 
 // Release gives the buffers back.
 func (p *payload) Release() {

@@ -10,67 +10,58 @@ import (
 	"securesocket/session"
 )
 
-// outFrame is a frame of the service's that the codec writes by hand:
-// socket_data or output_progress. It is sent once; gRPC's last reference to its
-// buffers gives it back, with the bytes of the peer that it refers to.
-type outFrame struct {
-	data  *session.Received // nil: the header is all of the frame
-	head  []byte            // in room
-	slice [1 + session.MaxPieces]mem.Buffer
-	left  atomic.Int32 // buffers that gRPC still refers to
-	// mem.NewBuffer counts the references only of buffers larger than 1 KiB.
-	room [headerBuffer]byte
-}
+// shortFrame is a frame of the service's in memory of its own, no more than it
+// needs: a reference would hold much more while the frame waits to be sent.
+type shortFrame []byte
 
-const headerBuffer = 1<<10 + 64
+// maxShort is the largest payload of a shortFrame.
+const maxShort = 1 << 10
 
-var outFramePool = sync.Pool{New: func() any { return new(outFrame) }}
-
-func newOutFrame() *outFrame {
-	f := outFramePool.Get().(*outFrame) //nolint:forcetypeassert // the pool holds nothing else
-	f.head = f.room[:0]
-	return f
-}
+// maxFrameHeader is what precedes the payload of socket_data at most.
+const maxFrameHeader = maxDataHeader
 
 // socketData is the frame of what came from the peer, which it takes over.
-func socketData(r *session.Received) *outFrame {
-	f := newOutFrame()
-	f.data = r
-	payload := 0
-	for _, piece := range r.Pieces {
-		payload += len(piece)
+func socketData(r session.Received) any {
+	if len(r.Bytes) <= maxShort {
+		defer r.Release()
+		b := appendSocketData(make(shortFrame, 0, maxFrameHeader+len(r.Bytes)), r)
+		return append(b, r.Bytes...)
 	}
+	return newOutFrame(r)
+}
+
+// appendSocketData appends all of the frame but the payload.
+func appendSocketData(b []byte, r session.Received) shortFrame {
 	inner := sizeInt(fieldOffset, r.Offset) + sizeInt(fieldGeneration, r.Generation) +
-		protowire.SizeTag(fieldPayload) + protowire.SizeBytes(payload)
-	f.head = protowire.AppendTag(f.head, fieldSocketData, protowire.BytesType)
-	f.head = protowire.AppendVarint(f.head, uint64(inner))
-	f.int(fieldOffset, r.Offset)
-	f.int(fieldGeneration, r.Generation)
-	f.head = protowire.AppendTag(f.head, fieldPayload, protowire.BytesType)
-	f.head = protowire.AppendVarint(f.head, uint64(payload))
-	return f
+		protowire.SizeTag(fieldPayload) + protowire.SizeBytes(len(r.Bytes))
+	b = protowire.AppendTag(b, fieldSocketData, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(inner))
+	b = appendInt(b, fieldOffset, r.Offset)
+	b = appendInt(b, fieldGeneration, r.Generation)
+	b = protowire.AppendTag(b, fieldPayload, protowire.BytesType)
+	return protowire.AppendVarint(b, uint64(len(r.Bytes)))
 }
 
 // outputProgress is the frame that tells how far the caller's bytes have come.
-func outputProgress(p *session.Progress) *outFrame {
+func outputProgress(p *session.Progress) shortFrame {
 	const accepted, written, limit, generation = 1, 2, 3, 4 // fields of OutputProgress
-	f := newOutFrame()
-	inner := sizeInt(accepted, p.Accepted) + sizeInt(written, p.Written) + sizeInt(limit, maxOffset) + sizeInt(generation, p.Generation)
-	f.head = protowire.AppendTag(f.head, fieldOutputProgress, protowire.BytesType)
-	f.head = protowire.AppendVarint(f.head, uint64(inner))
-	f.int(accepted, p.Accepted)
-	f.int(written, p.Written)
-	f.int(limit, maxOffset)
-	f.int(generation, p.Generation)
-	return f
+	most := min(p.SendLimit, maxOffset)
+	inner := sizeInt(accepted, p.Accepted) + sizeInt(written, p.Written) + sizeInt(limit, most) + sizeInt(generation, p.Generation)
+	b := make(shortFrame, 0, 2+inner)
+	b = protowire.AppendTag(b, fieldOutputProgress, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(inner))
+	b = appendInt(b, accepted, p.Accepted)
+	b = appendInt(b, written, p.Written)
+	b = appendInt(b, limit, most)
+	return appendInt(b, generation, p.Generation)
 }
 
-// int appends an int64 field; protobuf leaves out what is zero.
-func (f *outFrame) int(number protowire.Number, value int64) {
-	if value != 0 {
-		f.head = protowire.AppendTag(f.head, number, protowire.VarintType)
-		f.head = protowire.AppendVarint(f.head, uint64(value))
+// appendInt appends an int64 field; protobuf leaves out what is zero.
+func appendInt(b []byte, number protowire.Number, value int64) []byte {
+	if value == 0 {
+		return b
 	}
+	return protowire.AppendVarint(protowire.AppendTag(b, number, protowire.VarintType), uint64(value))
 }
 
 func sizeInt(number protowire.Number, value int64) int {
@@ -80,17 +71,34 @@ func sizeInt(number protowire.Number, value int64) int {
 	return protowire.SizeTag(number) + protowire.SizeVarint(uint64(value))
 }
 
+// outFrame is socket_data that refers to the bytes of the peer. It is sent once;
+// gRPC's last reference to its buffers gives it back, with these bytes.
+type outFrame struct {
+	data  session.Received
+	head  []byte // in room
+	slice [2]mem.Buffer
+	left  atomic.Int32 // buffers that gRPC still refers to
+	// mem.NewBuffer counts the references only of buffers larger than 1 KiB.
+	room [headerBuffer]byte
+}
+
+const headerBuffer = 1<<10 + 64
+
+var outFramePool = sync.Pool{New: func() any { return new(outFrame) }}
+
+func newOutFrame(r session.Received) *outFrame {
+	f := outFramePool.Get().(*outFrame) //nolint:forcetypeassert // the pool holds nothing else
+	f.data = r
+	f.head = appendSocketData(f.room[:0], r)
+	return f
+}
+
 // wire returns the frame with one reference to each buffer, for gRPC to free.
 // The slice is the frame's own: nobody looks at it after the last Free.
 func (f *outFrame) wire() mem.BufferSlice {
-	wire := append(mem.BufferSlice(f.slice[:0]), mem.NewBuffer(&f.head, f))
-	if f.data != nil {
-		for i := range f.data.Pieces {
-			wire = append(wire, mem.NewBuffer(&f.data.Pieces[i], f))
-		}
-	}
-	f.left.Store(int32(len(wire)))
-	return wire
+	f.left.Store(int32(len(f.slice)))
+	f.slice = [2]mem.Buffer{mem.NewBuffer(&f.head, f), mem.NewBuffer(&f.data.Bytes, f)}
+	return f.slice[:]
 }
 
 // Get makes outFrame a mem.BufferPool, which has nothing to give.
@@ -101,10 +109,8 @@ func (f *outFrame) Put(*[]byte) {
 	if f.left.Add(-1) > 0 {
 		return
 	}
-	if f.data != nil {
-		f.data.Release()
-		f.data = nil
-	}
-	clear(f.slice[:])
+	f.data.Release()
+	f.data = session.Received{}
+	f.slice = [2]mem.Buffer{}
 	outFramePool.Put(f)
 }

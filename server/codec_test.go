@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,7 +45,7 @@ func decoded(message []byte, piece int) (m *pb.AttachRequest, short bool, err er
 	if err != nil || f.payload == nil {
 		return f.request, false, err
 	}
-	m = dataRequest(f.offset, f.generation, bytes.Join(f.payload.Pieces(), nil))
+	m = dataRequest(f.offset, f.generation, bytes.Join(f.payload.pieces, nil))
 	f.payload.Release()
 	return m, true, nil
 }
@@ -147,17 +146,15 @@ func FuzzInFrame(f *testing.F) {
 	})
 }
 
-// received is what a session hands out, with a payload cut in pieces.
-func received(offset, generation int64, payload []byte) *session.Received {
-	r := &session.Received{Offset: offset, Generation: generation}
-	for p := range slices.Chunk(payload, 16<<10) {
-		r.Pieces = append(r.Pieces, append(make([]byte, 0, 16<<10), p...))
-	}
+// received is what a session hands out.
+func received(offset, generation int64, payload []byte) session.Received {
+	r := session.Received{Offset: offset, Generation: generation}
+	r.Bytes = payload
 	return r
 }
 
 // wireOf sends a frame, and frees what gRPC would.
-func wireOf(tb testing.TB, f *outFrame) []byte {
+func wireOf(tb testing.TB, f any) []byte {
 	tb.Helper()
 	wire, err := newCodec().Marshal(f)
 	require.NoError(tb, err)
@@ -172,14 +169,14 @@ func checkOutFrames(tb testing.TB, a, b, c int64, payload []byte) {
 	}}), wireOf(tb, socketData(received(a, b, payload))))
 	require.Equal(tb, encoded(tb, &pb.AttachResponse{Frame: &pb.AttachResponse_OutputProgress{
 		OutputProgress: &pb.OutputProgress{AcceptedOffset: a, WrittenOffset: b, SendLimit: maxOffset, Generation: c},
-	}}), wireOf(tb, outputProgress(&session.Progress{Accepted: a, Written: b, Generation: c})))
+	}}), wireOf(tb, outputProgress(&session.Progress{Accepted: a, Written: b, SendLimit: session.NoLimit, Generation: c})))
 }
 
 func TestOutFramesAreProtobuf(t *testing.T) {
 	t.Parallel()
 	for _, a := range []int64{0, 1, 127, 128, maxOffset, -1} {
 		for _, b := range []int64{0, 1, 1 << 40} {
-			for _, size := range []int{1, 127, 128, 16 << 10, 64 << 10} {
+			for _, size := range []int{1, 127, 128, maxShort, maxShort + 1, 64 << 10} {
 				checkOutFrames(t, a, b, 1, bytes.Repeat([]byte{7}, size))
 			}
 		}

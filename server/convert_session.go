@@ -12,8 +12,7 @@ import (
 	"securesocket/tlsengine"
 )
 
-func (s *service) toSession(v session.Snapshot) *pb.Session {
-	cfg := s.registry.Config()
+func toSession(v session.Snapshot) *pb.Session {
 	m := &pb.Session{
 		SessionId:         v.ID,
 		Generation:        v.Generation,
@@ -32,7 +31,7 @@ func (s *service) toSession(v session.Snapshot) *pb.Session {
 		CreateTime:        timestamppb.New(v.Created),
 		Owner:             v.Owner,
 		AttachSeq:         v.AttachSeq,
-		EffectiveSettings: toEffective(v.Effective, cfg.DetachGrace, cfg.BufferBytes),
+		EffectiveSettings: toSettings(v.Effective),
 		ReadCause:         pb.CloseCause(v.ReadCause),
 		WriteCause:        pb.CloseCause(v.WriteCause),
 	}

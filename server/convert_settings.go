@@ -74,6 +74,11 @@ func fromSettings(m *pb.SessionSettings, ids identities) (session.Settings, erro
 		Identities:   own,
 		Family:       session.Family(c.GetAddressFamily()),
 		Label:        m.GetLabel(),
+		ReceiveBytes: int(m.GetReceiveBufferBytes()),
+		SendBytes:    int(m.GetSendBufferBytes()),
+	}
+	if m != nil {
+		s.Resumable = m.Resumable
 	}
 	if t != nil {
 		s.ServerName, s.RequireALPN, s.Resumption = t.ServerName, t.RequireAlpn, t.Resumption
@@ -93,6 +98,7 @@ func fromSettings(m *pb.SessionSettings, ids identities) (session.Settings, erro
 		{"tcp.tcp_timeout", c.GetTcpTimeout(), &s.TCPTimeout},
 		{"connect_timeout", m.GetConnectTimeout(), &s.ConnectTimeout},
 		{"idle_timeout", m.GetIdleTimeout(), &s.IdleTimeout},
+		{"detach_grace", m.GetDetachGrace(), &s.DetachGrace},
 	} {
 		if d.from == nil {
 			continue
@@ -125,20 +131,8 @@ func inSettings(prefix string, err error) error {
 
 // checkSupported refuses the settings that are known and not supported.
 func checkSupported(m *pb.SessionSettings) error {
-	c := m.GetTcp()
-	for _, f := range []struct {
-		field string
-		set   bool
-	}{
-		{"tcp.source_address", c.GetSourceAddress() != ""},
-		{"detach_grace", m.GetDetachGrace() != nil},
-		{"receive_buffer_bytes", m.GetReceiveBufferBytes() != 0},
-		{"send_buffer_bytes", m.GetSendBufferBytes() != 0},
-		{"resumable", m.GetResumable()},
-	} {
-		if f.set {
-			return &session.UnsupportedError{Field: f.field}
-		}
+	if m.GetTcp().GetSourceAddress() != "" {
+		return &session.UnsupportedError{Field: "tcp.source_address"}
 	}
 	return nil
 }
@@ -176,9 +170,13 @@ func toSettings(s session.Settings) *pb.SessionSettings {
 			TcpTimeout:    toDuration(s.TCPTimeout),
 			AddressFamily: pb.AddressFamily(s.Family),
 		},
-		ConnectTimeout: toDuration(s.ConnectTimeout),
-		IdleTimeout:    toDuration(s.IdleTimeout),
-		Label:          s.Label,
+		ConnectTimeout:     toDuration(s.ConnectTimeout),
+		IdleTimeout:        toDuration(s.IdleTimeout),
+		DetachGrace:        toDuration(s.DetachGrace),
+		ReceiveBufferBytes: toInt32(s.ReceiveBytes),
+		SendBufferBytes:    toInt32(s.SendBytes),
+		Label:              s.Label,
+		Resumable:          s.Resumable,
 	}
 }
 
@@ -192,15 +190,6 @@ func pinsOf(m *pb.TrustSettings) ([][sha256.Size]byte, error) {
 		pins = append(pins, [sha256.Size]byte(pin))
 	}
 	return pins, nil
-}
-
-// toEffective fills in what this version does where a setting is not supported.
-func toEffective(s session.Settings, detachGrace time.Duration, bufferBytes int) *pb.SessionSettings {
-	m := toSettings(s)
-	m.Resumable = new(bool)
-	m.DetachGrace = durationpb.New(detachGrace)
-	m.ReceiveBufferBytes, m.SendBufferBytes = toInt32(bufferBytes), toInt32(bufferBytes)
-	return m
 }
 
 func toDuration(d *time.Duration) *durationpb.Duration {

@@ -251,7 +251,7 @@ func TestRefusedDefaults(t *testing.T) {
 			{Tls: &pb.TlsSettings{Trust: &pb.TrustSettings{SpkiSha256Pins: [][]byte{{1}}}}},
 			{Tls: &pb.TlsSettings{Revocation: 9}},
 		},
-		"UNSUPPORTED":          {{ReceiveBufferBytes: 1}},
+		"UNSUPPORTED":          {{Tcp: &pb.TcpSettings{SourceAddress: "127.0.0.1"}}},
 		"UNSUPPORTED_PROTOCOL": {{Tls: &pb.TlsSettings{MinVersion: pb.ProtocolVersion_PROTOCOL_VERSION_SSL3}}},
 		"UNSUPPORTED_CIPHER":   {{Tls: &pb.TlsSettings{CipherSuites: []string{"TLS_RSA_WITH_RC4_128_SHA"}}}},
 		"NOT_ALLOWED":          {{Tls: &pb.TlsSettings{Override: pb.OverrideMode_OVERRIDE_MODE_ASK}}},

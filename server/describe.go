@@ -32,7 +32,7 @@ func describe(err error) description {
 }
 
 func of(reason pb.ErrorReason, message string, pairs ...string) description {
-	return description{reason, message, meta(pairs...)}
+	return description{reason: reason, message: message, metadata: meta(pairs...)}
 }
 
 func meta(pairs ...string) map[string]string {
@@ -79,6 +79,13 @@ func describeRequest(err error) (description, bool) {
 		return of(pb.ErrorReason_ERROR_REASON_SESSION_STATE, e.Error(), "operation", e.Op, "have", e.Have, "want", e.Want), true
 	case *session.ClosedError:
 		return of(pb.ErrorReason_ERROR_REASON_SESSION_STATE, e.Error(), "close_cause", short(pb.CloseCause(e.Cause))), true
+	case *session.ExpiredError:
+		return of(pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED, e.Error(), "generation", num(e.Generation),
+			"accepted_bytes", num(e.Accepted), "written_bytes", num(e.Written), "received_bytes", num(e.Received)), true
+	case *session.GapError:
+		return of(pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH, e.Error(), "what", e.What, "have", num(e.Have), "got", num(e.Got)), true
+	case *session.WindowError:
+		return of(pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH, e.Error(), "what", "send_limit", "have", num(e.Limit), "got", num(e.Got)), true
 	case *session.OffsetError:
 		return of(pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH, e.Error(), "what", e.What, "have", num(e.Have), "got", num(e.Got)), true
 	case *session.SupersededError:
@@ -107,11 +114,17 @@ func describeService(err error) (description, bool) {
 	case *session.InternalError:
 		return of(pb.ErrorReason_ERROR_REASON_INTERNAL, e.Error(), "id", e.ID), true
 	case *session.LimitError:
-		return of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", e.What, "limit", num(int64(e.Limit))), true
+		d := of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", e.What)
+		if d.retry = e.Retry; d.retry == 0 {
+			d.metadata["limit"] = num(int64(e.Limit))
+		}
+		return d, true
 	case *session.NotAllowedError:
 		return of(pb.ErrorReason_ERROR_REASON_NOT_ALLOWED, e.Error(), "what", e.What), true
 	case *session.DrainingError:
-		return of(pb.ErrorReason_ERROR_REASON_DRAINING, e.Error()), true
+		d := of(pb.ErrorReason_ERROR_REASON_DRAINING, e.Error())
+		d.retry = drainRetry
+		return d, true
 	case *session.PolicyError:
 		// Not the address that a name led to: it would tell about the
 		// operator's network.
@@ -143,7 +156,7 @@ func describePeer(err error) (description, bool) {
 		if e.Timeout {
 			reason = pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT
 		}
-		d := description{reason, e.Error(), judgement(e.Report)}
+		d := description{reason: reason, message: e.Error(), metadata: judgement(e.Report)}
 		if e.Timeout {
 			d.metadata["limit"] = e.Limit.String()
 		}
@@ -199,7 +212,11 @@ var statusReasons = map[tlsengine.Status]pb.ErrorReason{
 }
 
 func describeCertificate(e *tlsengine.CertificateError) description {
-	d := description{certificateReason(e.Report), "the peer's certificate is refused: " + e.Report.Status.String(), judgement(e.Report)}
+	d := description{
+		reason:   certificateReason(e.Report),
+		message:  "the peer's certificate is refused: " + e.Report.Status.String(),
+		metadata: judgement(e.Report),
+	}
 	if p, ok := e.Report.Deciding(); ok {
 		d.message = clip(p.Message) // the engine has escaped it
 	}

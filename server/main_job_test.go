@@ -35,7 +35,7 @@ func TestOpenEchoesAndEndsInOrder(t *testing.T) {
 	k.write([]byte("hello"))
 	k.until(func() bool { return len(k.data) == 5 })
 	require.Equal(t, "hello", string(k.data))
-	require.EqualValues(t, 5, k.progress.GetWrittenOffset())
+	k.until(func() bool { return k.progress.GetWrittenOffset() == 5 })
 	k.finish()
 	require.NoError(t, k.stream.CloseSend())
 	require.NoError(t, k.end())

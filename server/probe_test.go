@@ -200,7 +200,7 @@ func TestRefusedProbes(t *testing.T) {
 			Tls: &pb.TlsSettings{MinVersion: pb.ProtocolVersion_PROTOCOL_VERSION_SSL3},
 		})},
 		"an unknown group": {"INVALID_FIELD", withSettings(&pb.SessionSettings{Tls: &pb.TlsSettings{Groups: []string{"x"}}})},
-		"buffers":          {"UNSUPPORTED", withSettings(&pb.SessionSettings{ReceiveBufferBytes: 1})},
+		"a source address": {"UNSUPPORTED", withSettings(&pb.SessionSettings{Tcp: &pb.TcpSettings{SourceAddress: "127.0.0.1"}})},
 		"garbage": {"INVALID_CERTIFICATE", func(m *pb.ProbeRequest) {
 			m.Certificates = []*pb.ExtraCertificate{{Certificate: ca.DER()}, {Certificate: []byte("garbage")}}
 		}},

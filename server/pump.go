@@ -21,13 +21,16 @@ type pump struct {
 	att    *session.Attachment
 }
 
-// send sends what the session has to say, until the stream's end.
-func (p *pump) send(ctx context.Context) error {
+// send sends what the session has to say. nil: nothing is left now.
+func (p *pump) send() error {
 	for {
-		out, err := p.att.Next(ctx)
+		out, ok, err := p.att.Next()
 		if err != nil {
 			p.detached(err)
 			return err
+		}
+		if !ok {
+			return nil
 		}
 		if err := p.stream.SendMsg(toFrame(out)); err != nil {
 			return err
@@ -56,20 +59,18 @@ func (p *pump) superseded(sent <-chan error) error {
 	}
 }
 
-// toFrame returns an outFrame for what moves bytes, and a pb.AttachResponse for
-// the rest.
+// toFrame returns an outFrame or a shortFrame for what moves bytes, and a
+// pb.AttachResponse for the rest.
 func toFrame(out session.Outgoing) any {
 	switch {
-	case out.Data != nil:
+	case len(out.Data.Bytes) > 0:
 		return socketData(out.Data)
 	case out.Progress != nil:
 		return outputProgress(out.Progress)
 	case out.Event != nil:
 		return &pb.AttachResponse{Frame: &pb.AttachResponse_Event{Event: toEvent(out.Event)}}
 	case out.Question != nil:
-		return &pb.AttachResponse{Frame: &pb.AttachResponse_DecisionRequest{DecisionRequest: &pb.DecisionRequest{
-			DecisionId: out.Question.ID, Report: toReport(out.Question.Report), DeadlineTime: timestamppb.New(out.Question.Deadline),
-		}}}
+		return &pb.AttachResponse{Frame: &pb.AttachResponse_DecisionRequest{DecisionRequest: toDecisionRequest(out.Question)}}
 	case out.Sign != nil:
 		m := &pb.SignRequest{
 			SignId: out.Sign.ID, SignatureScheme: int32(out.Sign.Scheme), Input: out.Sign.Input, Prehashed: out.Sign.Hashed,
@@ -80,6 +81,10 @@ func toFrame(out session.Outgoing) any {
 	return &pb.AttachResponse{Frame: &pb.AttachResponse_Refused{Refused: &pb.Refused{
 		FrameNumber: out.Refusal.Frame, Failure: toFailure(out.Refusal.Err),
 	}}}
+}
+
+func toDecisionRequest(q *session.Question) *pb.DecisionRequest {
+	return &pb.DecisionRequest{DecisionId: q.ID, Report: toReport(q.Report), DeadlineTime: timestamppb.New(q.Deadline)}
 }
 
 // receive obeys the caller's frames. nil: CloseSend. Any other error ends the
@@ -130,20 +135,22 @@ const maxSignError = 256
 
 // fatal errors end the stream; any other is a refusal.
 func fatal(err error) bool {
-	if ge := new(grammarError); errors.As(err, &ge) {
-		return true
-	}
-	if se := new(session.SupersededError); errors.As(err, &se) {
-		return true
-	}
-	oe, ok := errors.AsType[*session.OffsetError](err)
-	return ok && oe.Gap || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, new(*grammarError)) || errors.As(err, new(*session.SupersededError)) || errors.As(err, new(*session.GapError)) || errors.As(err, new(*session.WindowError)) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (p *pump) obey(ctx context.Context, frame int64, m *pb.AttachRequest) error {
 	switch f := m.GetFrame().(type) {
 	case *pb.AttachRequest_Data:
 		return p.data(ctx, f.Data)
+	case *pb.AttachRequest_Ack:
+		if err := checkPosition("ack", f.Ack.GetReceivedOffset(), f.Ack.GetGeneration()); err != nil {
+			return err
+		}
+		if err := checkOffset("ack.event_seq", f.Ack.GetEventSeq()); err != nil {
+			return err
+		}
+		return p.att.Ack(f.Ack.GetGeneration(), f.Ack.GetReceivedOffset(), f.Ack.GetEventSeq())
 	case *pb.AttachRequest_Finish:
 		if err := checkPosition("finish", f.Finish.GetOffset(), f.Finish.GetGeneration()); err != nil {
 			return err
@@ -171,11 +178,11 @@ func (p *pump) obey(ctx context.Context, frame int64, m *pb.AttachRequest) error
 
 // bytes obeys a data frame in its usual form.
 func (p *pump) bytes(ctx context.Context, m *inFrame) error {
+	defer m.payload.Release()
 	if err := checkPosition("data", m.offset, m.generation); err != nil {
-		m.payload.Release()
 		return err
 	}
-	return p.att.WritePayload(ctx, m.generation, m.offset, m.payload)
+	return p.att.Write(ctx, m.generation, m.offset, m.payload.pieces...)
 }
 
 // data obeys a data frame in any other form.
@@ -187,10 +194,12 @@ func (p *pump) data(ctx context.Context, d *pb.Data) error {
 	case n == 0:
 		return &session.FieldError{Field: "data.payload", Why: "is empty"}
 	case n > maxPayloadBytes:
-		return &session.FieldError{Field: "data.payload", Why: "has more than 128 KiB"}
+		return errPayloadSize
 	}
 	return p.att.Write(ctx, d.GetGeneration(), d.GetOffset(), d.GetPayload())
 }
+
+var errPayloadSize = &session.FieldError{Field: "data.payload", Why: "has more than 128 KiB"}
 
 func checkPosition(frame string, offset, generation int64) error {
 	if uint64(offset) <= maxOffset && uint64(generation) <= maxOffset {

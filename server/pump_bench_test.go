@@ -1,8 +1,8 @@
 package server
 
 import (
-	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/netip"
 	"testing"
@@ -59,17 +59,13 @@ func BenchmarkCodecSend(b *testing.B) {
 	c := newCodec()
 	payload := make([]byte, benchPayload)
 	r := received(1<<40, 1, payload)
-	pieces := r.Pieces
 	b.SetBytes(benchPayload)
 	b.ReportAllocs()
 	for b.Loop() {
-		*r = session.Received{Offset: 1 << 40, Generation: 1, Pieces: pieces}
-		f := socketData(r)
-		wire, err := c.Marshal(f)
+		wire, err := c.Marshal(newOutFrame(r))
 		if err != nil {
 			b.Fatal(err)
 		}
-		f.data = nil // its buffers are not a session's
 		wire.Free()
 	}
 }
@@ -82,7 +78,6 @@ type loop struct {
 	number int64
 	sent   int64 // bytes of socket_data, counted on the wire
 	until  int64
-	stop   context.CancelFunc
 	wire   mem.BufferSlice
 }
 
@@ -107,10 +102,12 @@ func (s *loop) SendMsg(m any) error {
 	s.sent += int64(wire.Len())
 	wire.Free()
 	if s.until > 0 && s.sent >= s.until {
-		s.stop()
+		return errEnough
 	}
 	return nil
 }
+
+var errEnough = errors.New("enough")
 
 type anywhere struct{}
 
@@ -132,16 +129,25 @@ func attachedTo(b *testing.B, handle func(*tls.Conn)) *session.Attachment {
 	require.NoError(b, err)
 	_, err = s.Begin(session.Target{Addr: addr.Addr(), Port: int(addr.Port())}, session.Request{}, true)
 	require.NoError(b, err)
-	for {
-		out, err := att.Next(b.Context())
-		require.NoError(b, err)
-		if out.Event == nil {
-			continue
+	secure := make(chan struct{})
+	att.Start(func() bool {
+		for {
+			out, ok, err := att.Next()
+			if !ok || err != nil {
+				return err == nil
+			}
+			if out.Event == nil {
+				continue
+			}
+			if _, ok := out.Event.Kind.(session.SecureConnected); ok {
+				close(secure)
+			}
 		}
-		if _, ok := out.Event.Kind.(session.SecureConnected); ok {
-			return att
-		}
-	}
+	})
+	<-secure
+	att, _, err = s.Attach(session.AttachArgs{Seq: 2, Trusted: true})
+	require.NoError(b, err)
+	return att
 }
 
 // BenchmarkPumpSend and BenchmarkPumpReceive are all that the service does for a
@@ -155,12 +161,19 @@ func BenchmarkPumpSend(b *testing.B) {
 			}
 		}
 	})
-	ctx, stop := context.WithCancel(b.Context())
-	p := &pump{stream: &loop{codec: newCodec(), until: int64(b.N) * benchPayload, stop: stop}, att: att}
+	p := &pump{stream: &loop{codec: newCodec(), until: int64(b.N) * benchPayload}, att: att}
 	b.SetBytes(benchPayload)
 	b.ReportAllocs()
 	b.ResetTimer()
-	require.ErrorIs(b, p.send(ctx), context.Canceled)
+	done := make(chan error)
+	att.Start(func() bool {
+		err := p.send()
+		if err != nil {
+			done <- err
+		}
+		return err == nil
+	})
+	require.ErrorIs(b, <-done, errEnough)
 	b.StopTimer()
 	att.Detach(false)
 }

@@ -108,10 +108,6 @@ func TestRefusedSettings(t *testing.T) {
 	for reason, refused := range map[string][]*pb.SessionSettings{
 		"UNSUPPORTED": {
 			inTCP(&pb.TcpSettings{SourceAddress: "127.0.0.1"}),
-			{DetachGrace: durationpb.New(time.Second)},
-			{ReceiveBufferBytes: 1},
-			{SendBufferBytes: -1},
-			{Resumable: &yes},
 		},
 		"UNSUPPORTED_PROTOCOL": {
 			inTLS(&pb.TlsSettings{MinVersion: pb.ProtocolVersion_PROTOCOL_VERSION_SSL2}),
@@ -128,6 +124,11 @@ func TestRefusedSettings(t *testing.T) {
 			inTLS(&pb.TlsSettings{CipherSuites: []string{"TLS_AES_128_GCM_SHA256"}, MaxVersion: pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_2}),
 		},
 		"INVALID_FIELD": {
+			{DetachGrace: durationpb.New(time.Second - 1)},
+			{DetachGrace: durationpb.New(10*time.Minute + 1)},
+			{ReceiveBufferBytes: 16<<10 - 1},
+			{ReceiveBufferBytes: 4<<20 + 1},
+			{SendBufferBytes: -1},
 			{ConnectTimeout: minus},
 			{IdleTimeout: minus},
 			{IdleTimeout: &durationpb.Duration{Seconds: 1, Nanos: -1}},

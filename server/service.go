@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	pb "securesocket/gen/securesocket/v1"
@@ -51,7 +52,8 @@ func (s *service) GetCapabilities(context.Context, *pb.GetCapabilitiesRequest) (
 		Limits: &pb.Limits{
 			MaxSessionsPerCaller: toInt32(cfg.MaxSessionsPerOwner),
 			MaxMessageBytes:      maxRequestBytes,
-			MaxBufferBytes:       toInt32(cfg.BufferBytes),
+			MaxBufferBytes:       session.MaxBufferBytes,
+			MaxDetachGrace:       durationpb.New(session.MaxDetachGrace),
 			MaxConcurrentStreams: toInt32(s.maxStreams),
 		},
 		ServerVersion: s.version,
@@ -83,7 +85,7 @@ func (s *service) CreateSession(ctx context.Context, req *pb.CreateSessionReques
 	if err != nil {
 		return nil, inSettings("settings.", err)
 	}
-	return &pb.CreateSessionResponse{Session: s.toSession(sess.Snapshot()), ResumeToken: sess.Token(), Warnings: warnings}, nil
+	return &pb.CreateSessionResponse{Session: toSession(sess.Snapshot()), ResumeToken: sess.Token(), Warnings: warnings}, nil
 }
 
 func (s *service) GetSession(ctx context.Context, req *pb.GetSessionRequest) (*pb.GetSessionResponse, error) {
@@ -91,7 +93,7 @@ func (s *service) GetSession(ctx context.Context, req *pb.GetSessionRequest) (*p
 	if err != nil {
 		return nil, err
 	}
-	return &pb.GetSessionResponse{Session: s.toSession(sess.Snapshot())}, nil
+	return &pb.GetSessionResponse{Session: toSession(sess.Snapshot())}, nil
 }
 
 func (s *service) ListSessions(ctx context.Context, req *pb.ListSessionsRequest) (*pb.ListSessionsResponse, error) {
@@ -107,7 +109,7 @@ func (s *service) ListSessions(ctx context.Context, req *pb.ListSessionsRequest)
 	resp := &pb.ListSessionsResponse{}
 	size = 0
 	for i, sess := range page {
-		m := s.toSession(sess.Snapshot())
+		m := toSession(sess.Snapshot())
 		resp.Sessions = append(resp.Sessions, m)
 		if size += proto.Size(m); size > maxPageBytes && i+1 < len(page) {
 			page, more = page[:i+1], true
@@ -129,7 +131,7 @@ func (s *service) UpdateSession(ctx context.Context, req *pb.UpdateSessionReques
 	if err != nil {
 		return nil, inSettings("settings.", err)
 	}
-	return &pb.UpdateSessionResponse{Session: s.toSession(sess.Snapshot()), EffectiveGeneration: generation, Warnings: warnings}, nil
+	return &pb.UpdateSessionResponse{Session: toSession(sess.Snapshot()), EffectiveGeneration: generation, Warnings: warnings}, nil
 }
 
 // merging returns what changes settings to what a request asks for.
@@ -177,7 +179,7 @@ func (s *service) Connect(ctx context.Context, req *pb.ConnectRequest) (*pb.Conn
 		}
 	}
 	v := sess.Snapshot()
-	return &pb.ConnectResponse{Session: s.toSession(v), EventSeq: v.EventSeq}, nil
+	return &pb.ConnectResponse{Session: toSession(v), EventSeq: v.EventSeq}, nil
 }
 
 func (s *service) Close(ctx context.Context, req *pb.CloseRequest) (*pb.CloseResponse, error) {
@@ -192,7 +194,7 @@ func (s *service) Close(ctx context.Context, req *pb.CloseRequest) (*pb.CloseRes
 	if err := sess.Close(ctx, how, offset, req.GetClose().GetGeneration()); err != nil {
 		return nil, err
 	}
-	return &pb.CloseResponse{Session: s.toSession(sess.Snapshot())}, nil
+	return &pb.CloseResponse{Session: toSession(sess.Snapshot())}, nil
 }
 
 func (s *service) Wait(ctx context.Context, req *pb.WaitRequest) (*pb.WaitResponse, error) {
@@ -217,7 +219,7 @@ func (s *service) Wait(ctx context.Context, req *pb.WaitRequest) (*pb.WaitRespon
 	if err != nil {
 		return nil, err
 	}
-	return &pb.WaitResponse{Reached: r.Reached, TimedOut: r.TimedOut, Cause: toFailure(r.Cause), Session: s.toSession(r.Snapshot)}, nil
+	return &pb.WaitResponse{Reached: r.Reached, TimedOut: r.TimedOut, Cause: toFailure(r.Cause), Session: toSession(r.Snapshot)}, nil
 }
 
 func (s *service) AddCertificate(ctx context.Context, req *pb.AddCertificateRequest) (*pb.AddCertificateResponse, error) {

@@ -49,6 +49,7 @@ type description struct {
 	reason   pb.ErrorReason
 	message  string
 	metadata map[string]string
+	retry    time.Duration // when to try again; 0: not said
 }
 
 func (d description) code() codes.Code { return reasonCodes[d.reason] }
@@ -69,8 +70,9 @@ func (d description) status() *status.Status {
 		details = append(details, &errdetails.QuotaFailure{Violations: []*errdetails.QuotaFailure_Violation{
 			{Subject: d.metadata["what"], Description: d.message},
 		}})
-	case pb.ErrorReason_ERROR_REASON_DRAINING:
-		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(drainRetry)})
+	}
+	if d.retry > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(d.retry)})
 	}
 	if full, err := st.WithDetails(details...); err == nil {
 		return full
@@ -97,6 +99,7 @@ var reasonCodes = map[pb.ErrorReason]codes.Code{
 	pb.ErrorReason_ERROR_REASON_RESUME_TOKEN:         codes.PermissionDenied,
 	pb.ErrorReason_ERROR_REASON_UNAUTHENTICATED:      codes.Unauthenticated,
 	pb.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED:    codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED:      codes.NotFound,
 
 	pb.ErrorReason_ERROR_REASON_EGRESS_DENIED:   codes.PermissionDenied,
 	pb.ErrorReason_ERROR_REASON_LIMIT:           codes.ResourceExhausted,

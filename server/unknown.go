@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -36,40 +37,71 @@ func checkKnown(m proto.Message) error {
 	if size, limit := proto.Size(m), largeRequest(m); size > limit {
 		return &session.FieldError{Field: "request", Why: fmt.Sprintf("has %d bytes; at most %d are allowed", size, limit)}
 	}
-	return walkKnown(m.ProtoReflect(), "")
-}
-
-func walkKnown(m protoreflect.Message, path string) error {
-	if unknown := m.GetUnknown(); len(unknown) > 0 {
-		return &session.FieldError{Field: path + unknownNumber(unknown), Why: "is not known to this version of the service"}
+	if err := walkKnown(m.ProtoReflect()); err != nil {
+		return err
 	}
-	var err error
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		field := path + string(fd.Name())
-		switch {
-		case fd.IsMap(): // no request has one
-		case fd.IsList():
-			for i := range v.List().Len() {
-				if err = checkValue(fd, v.List().Get(i), fmt.Sprintf("%s[%d]", field, i)); err != nil {
-					return false
-				}
-			}
-		default:
-			err = checkValue(fd, v, field)
-		}
-		return err == nil
-	})
-	return err
+	return nil
 }
 
-func checkValue(fd protoreflect.FieldDescriptor, v protoreflect.Value, path string) error {
-	switch fd.Kind() {
-	case protoreflect.MessageKind, protoreflect.GroupKind:
-		return walkKnown(v.Message(), path+".")
-	case protoreflect.EnumKind:
-		if fd.Enum().Values().ByNumber(v.Enum()) == nil {
-			return &session.FieldError{Field: path, Why: fmt.Sprintf("has the value %d, which is not known to this version of the service", v.Enum())}
+// walkKnown returns a *session.FieldError, or nil.
+func walkKnown(m protoreflect.Message) *session.FieldError {
+	if unknown := m.GetUnknown(); len(unknown) > 0 {
+		return &session.FieldError{Field: unknownNumber(unknown), Why: "is not known to this version of the service"}
+	}
+	for _, fd := range fieldsToCheck(m.Descriptor()) {
+		if !m.Has(fd) {
+			continue
 		}
+		v := m.Get(fd)
+		if !fd.IsList() {
+			if err := checkValue(fd, v); err != nil {
+				err.Field = string(fd.Name()) + err.Field
+				return err
+			}
+			continue
+		}
+		for i := range v.List().Len() {
+			if err := checkValue(fd, v.List().Get(i)); err != nil {
+				err.Field = fmt.Sprintf("%s[%d]%s", fd.Name(), i, err.Field)
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkedFields has what fieldsToCheck found, by descriptor.
+var checkedFields sync.Map
+
+// fieldsToCheck are the fields in which there may be something unknown: messages and enums. No request has a map.
+func fieldsToCheck(d protoreflect.MessageDescriptor) []protoreflect.FieldDescriptor {
+	if found, ok := checkedFields.Load(d); ok {
+		return found.([]protoreflect.FieldDescriptor) //nolint:forcetypeassert // the map holds nothing else
+	}
+	var all []protoreflect.FieldDescriptor
+	for i := range d.Fields().Len() {
+		switch fd := d.Fields().Get(i); fd.Kind() {
+		case protoreflect.MessageKind, protoreflect.GroupKind, protoreflect.EnumKind:
+			if !fd.IsMap() {
+				all = append(all, fd)
+			}
+		}
+	}
+	checkedFields.Store(d, all)
+	return all
+}
+
+// checkValue names the field in the error by what follows its own name.
+func checkValue(fd protoreflect.FieldDescriptor, v protoreflect.Value) *session.FieldError {
+	if fd.Kind() != protoreflect.EnumKind {
+		err := walkKnown(v.Message())
+		if err != nil {
+			err.Field = "." + err.Field
+		}
+		return err
+	}
+	if fd.Enum().Values().ByNumber(v.Enum()) == nil {
+		return &session.FieldError{Why: fmt.Sprintf("has the value %d, which is not known to this version of the service", v.Enum())}
 	}
 	return nil
 }

@@ -2,105 +2,84 @@ package session
 
 import (
 	"context"
-	"crypto/subtle"
+	"math"
+	"time"
+
+	"securesocket/session/resume"
 )
 
-// maxSeqJump is how far ahead of the last one an attach_seq may be.
-const maxSeqJump = 1 << 20
-
-// Attachment is the stream that holds a session. One goroutine calls Next, and
-// one calls Write, Finish and CloseSocket; Detach may come from any.
+// Attachment is the stream that holds a session. One goroutine at a time, which
+// Start has started, calls Next, and one calls Write, Ack, Finish and
+// CloseSocket; Detach may come from any.
 type Attachment struct {
 	s    *Session
 	seq  int64
-	kick chan struct{} // depth 1: to Next, when there may be something to send
 	gone chan struct{} // closed when another stream has taken the session
 
 	// Guarded by the session's mu.
+	sender     worker
+	send       func() bool // its work; nil before Start
 	superseded bool
-	detached   bool  // by Detach: there is nobody left to tell
-	closing    bool  // the caller will send no more: the stream ends with the socket
-	cursor     int64 // seq of the last event that was sent
+	detached   bool        // by Detach: there is nobody left to tell
+	closing    bool        // the caller will send no more: the stream ends with the socket
+	due        *time.Timer // to the sender, when there is progress to tell; made when it is needed
 	refusals   []Refusal
-	reported   Progress
+	progress   Progress // that Next returned last
 	// The last question and sign request that this stream was asked.
 	asked, askedToSign int64
 }
 
 // AttachArgs is what an attach brings.
-type AttachArgs struct {
-	Token      []byte // may be empty until the session's first attach
-	Seq        int64  // 0 counts as 1
-	Offset     int64  // next byte the caller expects
-	Generation int64  // of Offset; 0 = the current
-	EventSeq   int64  // the last event the caller has
-	Trusted    bool   // the token is not asked for: an Open that came again
-}
+type AttachArgs = resume.AttachArgs
 
 // Attached is what the caller is told first.
 type Attached struct {
 	Snapshot  Snapshot
 	Accepted  int64
-	Delivered int64
+	SendLimit int64
+	Offset    int64 // the next byte from the peer that is sent
+	Grace     time.Duration
 }
 
-// Attach takes the session: the stream that held it before is superseded.
+// Attach takes the session: the stream that held it before is superseded. The
+// error is ErrNotFound, a TokenError, a SupersededError, an OffsetError, a
+// LimitError with the time to wait, or an ExpiredError.
 func (s *Session) Attach(args AttachArgs) (*Attachment, Attached, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.checkAttachLocked(&args); err != nil {
-		return nil, Attached{}, err
+	if s.over != nil {
+		return nil, Attached{}, s.over
+	}
+	told, err := s.core.Attach(time.Now(), args)
+	if err != nil {
+		return nil, Attached{}, s.obeyedLocked("attach", err)
 	}
 	if old := s.attachment; old != nil {
 		old.superseded = true
 		close(old.gone)
-		old.wake()
+		old.sendSoonLocked()
+		old.stopDueLocked()
 	}
-	a := &Attachment{s: s, seq: args.Seq, kick: make(chan struct{}, 1), gone: make(chan struct{}), cursor: args.EventSeq}
-	s.attachment, s.attachSeq = a, args.Seq
+	a := &Attachment{s: s, seq: told.Epoch, gone: make(chan struct{})}
+	s.attachment = a
 	s.expiry.Stop()
 	if c := s.conn; c != nil {
 		c.detach.Stop()
-		a.reported = Progress{c.gen, c.accepted, c.written}
 	}
-	a.wake()
+	s.effectsLocked()
 	v := s.snapshotLocked()
-	return a, Attached{Snapshot: v, Accepted: v.Accepted, Delivered: v.Delivered}, nil
+	return a, Attached{v, told.Accepted, s.limitLocked(told.SendLimit), told.Offset, *v.Effective.DetachGrace}, nil
 }
 
-func (s *Session) checkAttachLocked(args *AttachArgs) error {
-	if args.Seq == 0 {
-		args.Seq = 1
+// NoLimit is the send_limit of what is bounded by its stream alone.
+const NoLimit = math.MaxInt64
+
+// limitLocked is a send_limit of the core as the caller is told it.
+func (s *Session) limitLocked(limit int64) int64 {
+	if s.resumableLocked() {
+		return limit
 	}
-	switch {
-	case s.deleted:
-		return ErrNotFound
-	case len(args.Token) == 0 && s.attachSeq > 0 && !args.Trusted:
-		return &TokenError{Missing: true}
-	case len(args.Token) > 0 && subtle.ConstantTimeCompare(args.Token, s.token[:]) == 0:
-		return &TokenError{}
-	case args.Seq <= s.attachSeq:
-		return &SupersededError{LastSeq: s.attachSeq}
-	case args.Seq > s.attachSeq+maxSeqJump:
-		return &OffsetError{What: "attach_seq", Have: s.attachSeq, Got: args.Seq}
-	case args.EventSeq > s.events.lastSeq:
-		return &OffsetError{What: "received_event_seq", Have: s.events.lastSeq, Got: args.EventSeq}
-	}
-	c := s.conn
-	if args.Generation > s.generation {
-		return &OffsetError{What: "generation", Have: s.generation, Got: args.Generation}
-	}
-	if args.Generation != 0 && args.Generation != s.generation {
-		return nil // of a generation that is over: its offset has no meaning now
-	}
-	if args.Offset > 0 && (c == nil || args.Offset > c.received) {
-		have := int64(0)
-		if c != nil {
-			have = c.received
-		}
-		return &OffsetError{What: "received_offset", Have: have, Got: args.Offset}
-	}
-	return nil
+	return NoLimit
 }
 
 // Gone is closed when another stream has taken the session.
@@ -110,49 +89,121 @@ func (a *Attachment) Gone() <-chan struct{} { return a.gone }
 func (a *Attachment) Superseded() error {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
-	return &SupersededError{LastSeq: a.s.attachSeq}
+	return a.supersededLocked()
 }
 
-func (a *Attachment) wake() { signal(a.kick) }
+func (a *Attachment) supersededLocked() error {
+	return &SupersededError{LastSeq: a.s.core.LastSeq()}
+}
 
-// currentLocked reads the generation of a caller's frame: 0 counts as 1, for
-// those who connect once. drop: the frame belongs to another than the current.
-func (a *Attachment) currentLocked(what string, generation int64) (c *connection, drop bool, err error) {
-	s := a.s
-	switch {
-	case a.superseded:
-		return nil, false, &SupersededError{LastSeq: s.attachSeq}
-	case s.conn == nil:
-		return nil, false, &StateError{Op: what, Have: s.state.String(), Want: "connecting or encrypted"}
-	case generation == 0 && s.generation > 1:
-		return nil, false, &FieldError{Field: what + ".generation", Why: "is required: the session was connected more than once"}
-	case generation == 0:
-		generation = 1
+// Start has send called whenever there may be something to send, in a goroutine
+// of its own, which a stream at rest has not. send calls Next until that has
+// nothing (true), or until an error: then (false) it is not called again.
+func (a *Attachment) Start(send func() (goesOn bool)) {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.send = send
+	a.sendSoonLocked()
+}
+
+func (a *Attachment) sendSoonLocked() {
+	if a.send != nil {
+		a.sender.wakeLocked(a.send)
 	}
-	return s.conn, generation != s.generation, nil
 }
 
-// Write is WritePayload for bytes in one piece, which are handed over.
-func (a *Attachment) Write(ctx context.Context, generation, offset int64, payload []byte) error {
-	return a.WritePayload(ctx, generation, offset, whole(payload))
+// sendAtLocked is sendSoonLocked at an instant.
+func (a *Attachment) sendAtLocked(at time.Time) {
+	if a.due == nil {
+		a.due = time.AfterFunc(time.Until(at), func() {
+			a.s.mu.Lock()
+			defer a.s.mu.Unlock()
+			a.sendSoonLocked()
+		})
+		return
+	}
+	a.due.Reset(time.Until(at))
+}
+
+func (a *Attachment) stopDueLocked() {
+	if a.due != nil {
+		a.due.Stop()
+	}
+}
+
+// Write takes one payload for the peer, which may be in several pieces; they are
+// copied. It waits for room, unless the session is resumable: then the caller
+// keeps to its send_limit. The error is ctx's, a SupersededError, a GapError or a
+// WindowError, after which the stream cannot go on, or a StateError or FieldError.
+func (a *Attachment) Write(ctx context.Context, generation, offset int64, pieces ...[]byte) error {
+	s := a.s
+	for {
+		s.mu.Lock()
+		full, err := s.core.Data(time.Now(), a.seq, generation, offset, pieces...)
+		err = s.obeyedLocked("data", err)
+		c := s.conn
+		s.mu.Unlock()
+		if !full {
+			return err
+		}
+		if err := a.waitRoom(ctx, c); err != nil {
+			return err
+		}
+	}
+}
+
+// waitRoom waits until there may be room for bytes of the caller, or c has ended,
+// or a is superseded. The error is ctx's.
+func (a *Attachment) waitRoom(ctx context.Context, c *connection) error {
+	select {
+	case <-c.room:
+		select {
+		case <-a.gone:
+			signal(c.room) // it is for the stream that has the session now
+		default:
+		}
+		return nil
+	case <-a.gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.ctx.Done():
+	}
+	// What is said of the end comes before the refusal of these bytes.
+	c.s.mu.Lock()
+	if c.ended {
+		c.s.mu.Unlock()
+		return nil
+	}
+	changed := c.s.nextChangeLocked()
+	c.s.mu.Unlock()
+	select {
+	case <-changed:
+	case <-a.gone:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// Ack says that the caller has the bytes before offset and the events up to
+// eventSeq; 0 says nothing. The error is a SupersededError, an OffsetError, a
+// StateError or a FieldError.
+func (a *Attachment) Ack(generation, offset, eventSeq int64) error {
+	s := a.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.obeyedLocked("ack", s.core.Ack(time.Now(), a.seq, generation, offset, eventSeq))
+	s.settledLocked()
+	return err
 }
 
 // Finish half-closes the connection after offset bytes.
 func (a *Attachment) Finish(generation, offset int64) error {
-	a.s.mu.Lock()
-	defer a.s.mu.Unlock()
-	c, drop, err := a.currentLocked("finish", generation)
-	switch {
-	case err != nil || drop:
-		return err
-	case c.finishAt == offset:
-		return nil
-	case !c.openLocked():
-		return &StateError{Op: "finish", Have: c.writeStateLocked(), Want: "open for writing"}
-	case offset > c.accepted:
-		return &OffsetError{What: "finish", Have: c.accepted, Got: offset, Gap: true}
-	}
-	return c.finishLocked("finish", &offset)
+	s := a.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.obeyedLocked("finish", s.core.Finish(time.Now(), a.seq, generation, offset))
 }
 
 // CloseSocket begins to end the connection or its writing half.
@@ -160,50 +211,68 @@ func (a *Attachment) CloseSocket(how How, sendOffset *int64, generation int64) e
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
 	if a.superseded {
-		return &SupersededError{LastSeq: a.s.attachSeq}
+		return a.supersededLocked()
 	}
 	_, err := a.s.beginCloseLocked(how, sendOffset, generation)
 	return err
 }
 
-// CloseSend notes that the caller will send no more: the socket is closed
-// gracefully, and the stream ends when that is done.
-func (a *Attachment) CloseSend() {
-	a.s.mu.Lock()
-	defer a.s.mu.Unlock()
-	if a.superseded {
-		return
-	}
-	a.closing = true
-	if c := a.s.conn; c != nil && !c.ended {
-		_, _ = a.s.beginCloseLocked(CloseGraceful, nil, 0)
-	}
-	a.wake()
-}
-
-// Detach lets the session go; it does nothing if another stream has it. The
-// connection is aborted, but one that is being closed gracefully goes on, and
-// so does every connection with keep, for the detach grace.
-func (a *Attachment) Detach(keep bool) {
+// CloseSend notes that the caller will send no more. A resumable session is let
+// go (true): the stream is over. Otherwise the socket is closed gracefully, and
+// the stream ends when that is done.
+func (a *Attachment) CloseSend() (over bool) {
 	s := a.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	switch {
+	case a.superseded:
+		return false
+	case s.resumableLocked():
+		a.detachLocked(true)
+		return true
+	}
+	a.closing = true
+	if c := s.conn; c != nil && !c.ended {
+		_, _ = s.beginCloseLocked(CloseGraceful, nil, 0)
+	}
+	a.sendSoonLocked()
+	return false
+}
+
+// Detach lets the session go; it does nothing if another stream has it. A
+// resumable session is kept for its grace. Otherwise the connection is aborted,
+// but one that is being closed gracefully goes on, and so does every connection
+// with keep, for the same time.
+func (a *Attachment) Detach(keep bool) {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.detachLocked(keep)
+}
+
+func (a *Attachment) detachLocked(keep bool) {
+	s := a.s
 	if s.attachment != a {
 		return
 	}
 	s.attachment = nil
 	a.superseded, a.detached = true, true
+	a.stopDueLocked()
+	a.sendSoonLocked()
+	s.core.Detach(time.Now(), a.seq)
+	s.effectsLocked()
 	c := s.conn
 	if c == nil || c.ended {
-		if s.ephemeral && !s.deleted {
-			s.deleteLocked()
+		if s.ephemeral && c == nil && s.over == nil {
+			s.endLocked(ErrNotFound)
 		}
+		s.settledLocked()
 		s.restLocked()
 		return
 	}
 	switch {
+	case s.core.Resumable():
 	case keep:
-		c.detach.Reset(s.reg.cfg.DetachGrace)
+		c.detach.Reset(*c.settings.DetachGrace)
 	case !c.closing:
 		c.stopLocked(CauseLocal, ErrCancelled, true)
 	}

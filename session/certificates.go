@@ -94,8 +94,8 @@ func (s *Session) AddCertificate(cert *x509.Certificate, trusted bool) error {
 func (s *Session) changeCertificates(change CertificateChange) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deleted {
-		return ErrNotFound
+	if s.over != nil {
+		return s.over
 	}
 	next, err := change(s.certificates)
 	if err != nil {

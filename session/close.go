@@ -58,17 +58,18 @@ func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64)
 	if c == nil || c.ended {
 		return nil, &StateError{Op: "close", Have: s.state.String(), Want: "connecting or connected"}
 	}
+	accepted, _, _ := s.core.Counts()
 	switch how {
 	case CloseAbort:
 		c.stopLocked(CauseLocal, ErrCancelled, true)
 		return c, nil
 	case CloseWriteHalf:
-		return c, c.finishLocked("close", sendOffset)
+		return c, c.finishLocked(sendOffset)
 	}
 	switch {
 	case c.tls != nil:
 		return c, c.closeGracefullyLocked(sendOffset)
-	case c.question != nil, c.accepted == 0 && sendOffset == nil:
+	case c.question != nil, accepted == 0 && sendOffset == nil:
 		// Closing while a question is open is a no.
 		c.stopLocked(CauseLocal, ErrCancelled, false)
 		return c, nil
@@ -77,15 +78,6 @@ func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64)
 	err := c.finishNowLocked(sendOffset)
 	c.closeWhenSecure = c.closeWhenSecure || err == nil
 	return c, err
-}
-
-// finishNowLocked is finishLocked for a graceful close: without an offset, the
-// bytes that a half-close may still wait for need not come.
-func (c *connection) finishNowLocked(sendOffset *int64) error {
-	if sendOffset == nil {
-		c.finishAt = -1
-	}
-	return c.finishLocked("close", sendOffset)
 }
 
 // closeGracefullyLocked writes what was accepted, close_notify, and lets the
@@ -97,9 +89,17 @@ func (c *connection) closeGracefullyLocked(sendOffset *int64) error {
 	if err := c.finishNowLocked(sendOffset); err != nil || c.closing {
 		return err
 	}
+	c.letGoLocked()
+	return nil
+}
+
+// letGoLocked begins the graceful end of a connection whose last byte to write
+// is known.
+func (c *connection) letGoLocked() {
 	c.closing = true
 	c.discard = true
-	signal(c.space)
+	c.s.core.PeerEnded(c.gen, CauseLocal)
+	c.s.effectsLocked()
 	if c.readCause == 0 {
 		c.readCause = CauseLocal
 	}
@@ -113,5 +113,22 @@ func (c *connection) closeGracefullyLocked(sendOffset *int64) error {
 	}))
 	c.s.setStateLocked(StateClosing)
 	c.lingerLocked()
-	return nil
+}
+
+// finishLocked asks for a half-close after offset bytes, nil = what is accepted.
+func (c *connection) finishLocked(offset *int64) error {
+	at, _, _ := c.s.core.Counts()
+	if offset != nil {
+		at = *offset
+	}
+	return c.s.obeyedLocked("close", c.s.core.CloseAt(at))
+}
+
+// finishNowLocked is finishLocked for a graceful close: without an offset, the
+// bytes that a half-close may still wait for need not come.
+func (c *connection) finishNowLocked(offset *int64) error {
+	if offset == nil {
+		return c.s.obeyedLocked("close", c.s.core.CloseNow())
+	}
+	return c.finishLocked(offset)
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -53,24 +54,29 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deleted {
-		return nil, ErrNotFound
+	if s.over != nil {
+		return nil, s.over
 	}
 	if err := s.reg.connectionBegins(); err != nil {
 		return nil, err
 	}
-	s.generation++
 	s.status, s.report = tlsengine.StatusUnknown, nil
 	s.lastErr = nil
 	if s.conn != nil {
 		s.conn.attempt.slimLocked()
 	}
-	c := s.newConnection(target, settings.Effective())
+	c := s.newConnection(target, s.reg.cfg.effective(settings))
 	c.attempt = &Attempt{s: s, req: req, decided: make(chan struct{})}
 	c.attempt.join(pinned)
+	now := time.Now()
+	if c.gen = s.core.Begin(now, c.streamOptions()); c.gen == 0 {
+		s.reg.connectionEnded()
+		return nil, s.obeyedLocked("connect", s.core.Tick(now))
+	}
 	s.conn = c
+	s.effectsLocked()
 	s.expiry.Stop()
-	s.requests.remember(req, c.attempt, time.Now(), maxSessionRequests)
+	s.requests.remember(req, c.attempt, now, maxSessionRequests)
 	go c.run()
 	return c.attempt, nil
 }
@@ -80,8 +86,8 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 func (s *Session) joinOrClear(req Request, pinned bool, defaults Settings) (*Attempt, Settings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deleted {
-		return nil, Settings{}, ErrNotFound
+	if s.over != nil {
+		return nil, Settings{}, s.over
 	}
 	a, found, err := s.requests.find(req, time.Now())
 	if err != nil {
@@ -166,21 +172,44 @@ func (a *Attempt) slimLocked() {
 	}
 }
 
-// run is the goroutine of a connection: it connects, reads until the end, and
-// cleans up.
+// run is the goroutine that connects. It ends with that, because the handshake
+// has made its stack large.
 func (c *connection) run() {
-	defer c.finish()
+	growStack()
 	if phase, err := c.connect(); err != nil {
+		defer c.finish()
 		c.connectFailed(phase, err)
 		return
 	}
+	go c.live()
+}
+
+// handshakeStack is what a handshake and its judgement need of a stack.
+const handshakeStack = 10 << 10
+
+// growStack makes the stack large enough for a handshake while there is nothing
+// on it yet: to grow it step by step copies every frame each time.
+//
+//go:noinline
+func growStack() {
+	var room [handshakeStack]byte
+	runtime.KeepAlive(&room)
+}
+
+// live is the goroutine of a connection that is secure: it reads until the end,
+// and cleans up.
+func (c *connection) live() {
+	defer c.finish()
 	tornDown := make(chan struct{})
 	context.AfterFunc(c.ctx, func() { defer close(tornDown); c.teardown() })
-	go func() { defer close(c.writerDone); c.guard(c.writeLoop) }()
 	c.guard(c.readLoop)
-	<-c.writerDone
+	select {
+	case <-c.writerDone:
+	case <-c.ctx.Done():
+	}
 	c.cancel(nil)
 	<-tornDown
+	c.endWriter()
 }
 
 // connect takes the connection through its phases. On failure it says in which
@@ -326,17 +355,17 @@ func (c *connection) encrypted(conn *tlsengine.Conn) bool {
 		return false
 	}
 	c.tls = conn
+	c.writeSoonLocked()
 	c.touchLocked()
 	c.watchIdleLocked()
 	if s.attachment == nil {
-		c.detach.Reset(s.reg.cfg.DetachGrace)
+		c.watchDetachLocked()
 	}
 	s.setStateLocked(StateEncrypted)
 	s.emitLocked(SecureConnected{TLS: conn.State(), Report: conn.Report()})
 	c.attempt.decide(nil, c)
 	if c.closeWhenSecure {
-		at := c.finishAt
-		_ = c.closeGracefullyLocked(&at)
+		c.letGoLocked()
 	}
 	return true
 }
@@ -351,6 +380,7 @@ func (c *connection) connectFailed(phase Phase, err error) {
 	}
 	c.stopped = true
 	c.cause, c.failure = connectCause(err), err
+	c.endBytesLocked(c.cause)
 	c.cancel(err)
 	if pe, ok := errors.AsType[*PolicyError](err); ok {
 		c.ioError = true

@@ -10,8 +10,8 @@ import (
 	"securesocket/tlsengine"
 )
 
-// connection is one generation of a session: the socket and the bytes that
-// wait in either direction. Everything but the immutable fields is guarded by
+// connection is one generation of a session: the socket, and how it ends. The
+// bytes that wait in either direction are the core's. Everything but the immutable fields is guarded by
 // the session's mu.
 type connection struct {
 	s      *Session
@@ -21,7 +21,7 @@ type connection struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed by run when `closed` has been emitted and the socket is closed
 
-	writerDone chan struct{} // closed when write has ended
+	writerDone chan struct{} // closed when the writing half has ended
 
 	attempt  *Attempt
 	timeline timeline
@@ -34,8 +34,13 @@ type connection struct {
 	unsigned      bool         // the handshake ended while a SignRequest was open
 	abortive      bool         // teardown closes the socket with RST
 
-	readHalf
-	writeHalf
+	discard    bool          // the caller has closed: what still comes is dropped
+	space      chan struct{} // depth 1: to the reader, when there may be room
+	writer     worker        // writes to the peer
+	room       chan struct{} // depth 1: to Attachment.Write, when bytes were written
+	readCause  CloseCause    // of the peer's direction; 0: open
+	writeCause CloseCause    // of the caller's direction; 0: open
+	writeDone  bool          // close_notify was written
 
 	// The first cause, and the failure behind it; 0 and nil while it is open
 	// or if it ends cleanly.
@@ -57,17 +62,16 @@ type connection struct {
 
 func (s *Session) newConnection(target Target, eff Settings) *connection {
 	c := &connection{
-		s: s, gen: s.generation, target: target, settings: eff,
+		s: s, target: target, settings: eff,
 		done: make(chan struct{}), writerDone: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.space = make(chan struct{}, 1)
-	c.ready = make(chan struct{}, 1)
-	c.finishAt = -1
+	c.room = make(chan struct{}, 1)
 	c.timeline.began = time.Now()
 	c.lastActivity = c.timeline.began
 	// Its clock starts when the connection is secure, or when a stream lets go.
-	c.detach = time.AfterFunc(s.reg.cfg.DetachGrace, func() { c.stopIf(CauseDetachExpired, func() bool { return s.attachment == nil }) })
+	c.detach = time.AfterFunc(*eff.DetachGrace, func() { c.stopIf(CauseDetachExpired, func() bool { return s.attachment == nil }) })
 	c.detach.Stop()
 	c.timers = append(c.timers, c.detach)
 	return c
@@ -101,6 +105,7 @@ func (c *connection) stopLocked(cause CloseCause, err error, abort bool) {
 	if c.tls != nil {
 		c.endHalvesLocked(cause)
 	}
+	c.endBytesLocked(cause)
 	if err == nil {
 		err = ErrCancelled
 	}
@@ -114,7 +119,23 @@ func (c *connection) failLocked(cause CloseCause, err error) {
 	}
 	c.stopped = true
 	c.endHalvesLocked(cause)
+	c.endBytesLocked(cause)
 	c.cancel(err)
+}
+
+// endBytesLocked has the core take no more bytes, in either direction.
+func (c *connection) endBytesLocked(cause CloseCause) {
+	c.s.core.WriteEnded(time.Now(), c.gen, cause)
+	c.s.core.PeerEnded(c.gen, cause)
+	c.s.effectsLocked()
+}
+
+// watchDetachLocked starts the grace of a connection that no stream holds; a
+// resumable session has the core's.
+func (c *connection) watchDetachLocked() {
+	if !c.s.core.Resumable() {
+		c.detach.Reset(*c.settings.DetachGrace)
+	}
 }
 
 // stopIf stops the connection for cause if a condition holds under the lock.
@@ -184,15 +205,19 @@ func (c *connection) announceEnd() []any {
 	s.setStateLocked(StateUnconnected)
 	s.mode = 0
 	c.ended = true
+	_, written, received := s.core.Counts()
 	s.emitLocked(Closed{
 		Cause: c.overallCause(), Err: c.failure,
-		Received: c.received, Sent: c.written,
+		Received: received, Sent: written,
 		ReadCause: c.readCause, WriteCause: c.writeCause,
 	})
 	s.reg.connectionEnded()
 	c.attempt.decide(c.failure, c)
-	if s.ephemeral && c.cause != CauseReconnect {
-		s.deleteLocked()
+	s.settledLocked()
+	if final, ok := errors.AsType[*ExpiredError](s.over); ok && final.Written < written { // meanwhile
+		amended := *final
+		amended.Written = written
+		s.reg.amend(s, &amended)
 	}
 	s.restLocked()
 	return c.logLineLocked()
@@ -204,9 +229,10 @@ const maxLoggedError = 1024
 // logLineLocked is the one line about a connection, for the operator.
 func (c *connection) logLineLocked() []any {
 	s := c.s
+	_, written, received := s.core.Counts()
 	attrs := []any{
 		"session", s.id, "owner", s.owner, "generation", c.gen, "host", c.target.Host(), "port", c.target.Port,
-		"cause", c.overallCause().String(), "received", c.received, "sent", c.written,
+		"cause", c.overallCause().String(), "received", received, "sent", written,
 		"duration", time.Since(c.timeline.began).Round(time.Microsecond),
 	}
 	if c.remote.IsValid() {

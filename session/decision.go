@@ -61,8 +61,8 @@ func (d Decision) accepts(r *tlsengine.Report) bool {
 func (s *Session) Decide(d Decision) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deleted {
-		return ErrNotFound
+	if s.over != nil {
+		return s.over
 	}
 	return s.decideLocked(d)
 }
@@ -72,7 +72,7 @@ func (a *Attachment) Decide(d Decision) error {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
 	if a.superseded {
-		return &SupersededError{LastSeq: a.s.attachSeq}
+		return a.supersededLocked()
 	}
 	return a.s.decideLocked(d)
 }

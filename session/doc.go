@@ -6,13 +6,15 @@
 // A session is created idle and may be connected many times; each connect is a
 // new generation with a [connection] of its own. All bytes, offsets and events
 // belong to a generation. One stream at most holds a session, an [Attachment];
-// buffers belong to the connection, never to the attachment.
+// buffers belong to the session, never to the attachment. Package resume has
+// them, and decides what each side may do next; this package owns the goroutines
+// that do it, sockets, states and causes.
 //
 // # Not here
 //
 // The TLS handshake and the judgement of a chain (package tlsengine), what is
-// kept over restarts (package durable), who may call (package server), which targets may be dialled (an [Egress]), plain
-// mode, server mode and streams that survive a cut.
+// kept over restarts (package durable), which byte is where (package resume), who may call (package server), which targets
+// may be dialled (an [Egress]), plain mode and server mode.
 //
 // # Concurrency
 //
@@ -35,14 +37,14 @@
 //	teardown  context.AfterFunc the socket is closed (100 ms)  closing the       run
 //	                                                           socket
 //
-// Timers (the handshake's clock, idle, detach, graceful close, expiry) run a function that takes the
+// Timers (the handshake's clock, idle, detach, grace, graceful close, progress, expiry) run a function that takes the
 // session's lock and ends; each is stopped when its connection or session ends.
 //
 // # Errors
 //
 // What a caller did wrong: [ErrNotFound], [StateError], [FieldError],
-// [UnsupportedError], [OffsetError], [SupersededError], [TokenError],
-// [RequestIDError], [CertificateInputError], [DecisionError]. What the service
+// [UnsupportedError], [OffsetError], [GapError], [WindowError],
+// [SupersededError], [TokenError], [ExpiredError], [RequestIDError], [CertificateInputError], [DecisionError]. What the service
 // cannot do, or the operator does not allow: [LimitError], [DrainingError],
 // [PolicyError], [NotAllowedError]. What the network and the peer
 // did: [NetworkError], [TimeoutError], [ClosedError] and the errors of

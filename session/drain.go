@@ -53,13 +53,7 @@ func (r *Registry) isDrained() bool {
 func (s *Session) announceDrain(deadline time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deleted {
-		return
-	}
-	if c := s.conn; c != nil && !c.ended {
+	if s.over == nil {
 		s.emitLocked(Draining{Deadline: deadline})
-		return
 	}
-	s.events.append(&Event{Time: time.Now(), Kind: Draining{Deadline: deadline}})
-	s.wakeLocked()
 }

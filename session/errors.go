@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"securesocket/session/resume"
 	"securesocket/tlsengine"
 )
 
@@ -122,34 +123,21 @@ func (e *SignatureTimeoutError) Error() string {
 	return fmt.Sprintf("no answer to the sign_request came within %v", e.Limit)
 }
 
-// OffsetError reports a position that does not fit what the service has.
-type OffsetError struct {
-	What string // "data", "finish", "close", "received_offset", "attach_seq"
-	Have int64  // what the service has
-	Got  int64  // what came
-	Gap  bool   // bytes between the two are missing: the stream cannot go on
-}
-
-func (e *OffsetError) Error() string {
-	return fmt.Sprintf("%s at %d does not fit: the service is at %d", e.What, e.Got, e.Have)
-}
-
-// SupersededError reports that another stream has taken the session.
-type SupersededError struct{ LastSeq int64 }
-
-func (e *SupersededError) Error() string {
-	return fmt.Sprintf("a newer stream has attached, with attach_seq %d", e.LastSeq)
-}
-
-// TokenError reports that the resume token is missing or wrong.
-type TokenError struct{ Missing bool }
-
-func (e *TokenError) Error() string {
-	if e.Missing {
-		return "the session was attached before: the resume token is required"
-	}
-	return "the resume token is not this session's"
-}
+// What the core of the stream refuses, in its own words.
+type (
+	// OffsetError reports a position that does not fit what the service has.
+	OffsetError = resume.OffsetError
+	// GapError reports that bytes before a position are missing: the stream cannot go on.
+	GapError = resume.GapError
+	// WindowError reports bytes beyond send_limit: the stream cannot go on.
+	WindowError = resume.WindowError
+	// SupersededError reports that another stream has taken the session.
+	SupersededError = resume.SupersededError
+	// TokenError reports that the resume token is missing or wrong.
+	TokenError = resume.TokenError
+	// ExpiredError reports that a session was without a stream for longer than its grace, and what had become of its bytes.
+	ExpiredError = resume.ExpiredError
+)
 
 // RequestIDError reports that a request_id came again with other arguments.
 type RequestIDError struct{ ID string }
@@ -162,9 +150,15 @@ func (e *RequestIDError) Error() string {
 type LimitError struct {
 	What  string // "sessions of a caller", ...
 	Limit int
+	Retry time.Duration // > 0: instead of Limit, when to try again
 }
 
-func (e *LimitError) Error() string { return fmt.Sprintf("limit reached: %d %s", e.Limit, e.What) }
+func (e *LimitError) Error() string {
+	if e.Retry > 0 {
+		return fmt.Sprintf("too many %s: try again in %s", e.What, e.Retry)
+	}
+	return fmt.Sprintf("limit reached: %d %s", e.Limit, e.What)
+}
 
 // DrainingError reports that the service is about to stop.
 type DrainingError struct{}

@@ -2,9 +2,9 @@ package session
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
+	"securesocket/session/resume"
 	"securesocket/tlsengine"
 )
 
@@ -79,64 +79,22 @@ func (Closed) isEvent()           {}
 func (EventsDropped) isEvent()    {}
 func (Draining) isEvent()         {}
 
-// The bounds of what a session keeps of its past.
-const (
-	maxEvents     = 64
-	maxEventBytes = 1 << 20
-)
-
-// eventLog keeps a session's events, bounded, in the order of seq. Guarded by
-// the session's mu.
-type eventLog struct {
-	events  []*Event
-	bytes   int
-	lastSeq int64
+// eventOf is an event that the core keeps, as callers see it.
+func eventOf(e resume.Event) *Event {
+	out := &Event{Seq: e.Seq, Generation: e.Generation, Offset: e.Offset, Time: e.At}
+	if e.DroppedFrom > 0 {
+		out.Kind = EventsDropped{First: e.DroppedFrom, Last: e.Seq}
+	} else {
+		out.Kind, _ = e.Value.(EventKind)
+	}
+	return out
 }
 
-func (l *eventLog) append(e *Event) {
-	l.lastSeq++
-	e.Seq = l.lastSeq
-	l.events = append(l.events, e)
-	l.bytes += e.size()
-	for len(l.events) > 1 && (len(l.events) > maxEvents || l.bytes > maxEventBytes) {
-		l.dropOne()
-	}
-}
-
-// dropOne drops the oldest event that is not terminal, or the oldest where all
-// are; never the newest.
-func (l *eventLog) dropOne() {
-	i := slices.IndexFunc(l.events[:len(l.events)-1], func(e *Event) bool {
-		_, terminal := e.Kind.(Closed)
-		return !terminal
-	})
-	i = max(i, 0)
-	l.bytes -= l.events[i].size()
-	l.events = slices.Delete(l.events, i, i+1)
-}
-
-// after returns the first event beyond seq, or nil. Where events in between
-// were dropped it is an EventsDropped with the seq of the last of them.
-func (l *eventLog) after(seq int64) *Event {
-	i, _ := slices.BinarySearchFunc(l.events, seq+1, func(e *Event, seq int64) int { return int(e.Seq - seq) })
-	if i == len(l.events) {
-		return nil
-	}
-	e := l.events[i]
-	if e.Seq == seq+1 {
-		return e
-	}
-	return &Event{
-		Seq: e.Seq - 1, Generation: e.Generation, Offset: 0, Time: e.Time,
-		Kind: EventsDropped{First: seq + 1, Last: e.Seq - 1},
-	}
-}
-
-// size estimates what an event costs to keep: chains are what is large.
-func (e *Event) size() int {
+// sizeOf estimates what an event costs to keep: chains are what is large.
+func sizeOf(kind EventKind) int {
 	n := 256
 	var r *tlsengine.Report
-	switch k := e.Kind.(type) {
+	switch k := kind.(type) {
 	case CertificateError:
 		r = k.Report
 	case SecureConnected:

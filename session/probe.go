@@ -62,8 +62,8 @@ func (r *Registry) Probe(ctx context.Context, owner string, target Target, setti
 
 // agreedLocked is what the handshake agreed on, however the connection has fared.
 func (s *Session) agreedLocked() *tlsengine.State {
-	for _, e := range s.events.events {
-		if k, ok := e.Kind.(SecureConnected); ok {
+	for _, e := range s.core.Kept() {
+		if k, ok := e.Value.(SecureConnected); ok {
 			return &k.TLS
 		}
 	}
@@ -72,8 +72,8 @@ func (s *Session) agreedLocked() *tlsengine.State {
 
 // failedPhaseLocked is the phase of the failure that was emitted.
 func (s *Session) failedPhaseLocked() Phase {
-	for _, e := range s.events.events {
-		switch k := e.Kind.(type) {
+	for _, e := range s.core.Kept() {
+		switch k := e.Value.(type) {
 		case IOError:
 			return k.Phase
 		case SecurityError:

@@ -4,146 +4,138 @@ import (
 	"errors"
 	"io"
 	"os"
-	"slices"
-	"sync"
 	"time"
+
+	"securesocket/session/resume"
+	"securesocket/tlsengine"
 )
 
-// readHalf is what came from the peer and waits for the caller. Guarded by the
-// session's mu.
-type readHalf struct {
-	received  int64 // bytes from the peer
-	delivered int64 // bytes handed to an attachment
-	chunks    []*chunk
-	held      int           // capacity of chunks
-	sealed    bool          // the last chunk takes no more: an event stands after it
-	discard   bool          // the caller has closed: what still comes is dropped
-	space     chan struct{} // depth 1: to the reader, when held has shrunk
-	readCause CloseCause    // 0: open
-}
+// The buffers that hold bytes: what is read at once, a TLS record, and what is
+// little.
+const (
+	chunkSize  = 64 << 10
+	recordSize = 16 << 10
+	littleSize = 4 << 10
+)
 
-// chunk is a buffer of a connection's bytes. What came from the peer belongs to
-// the connection until an attachment takes it.
-type chunk struct {
-	buf []byte // its capacity is readSize
-}
+// The pools serve all sessions.
+var chunks, records, littles = resume.NewPool(chunkSize), resume.NewPool(recordSize), resume.NewPool(littleSize)
 
-// readSize holds one TLS record. Larger frames are made of several chunks, so
-// that a reader that waits for its peer holds no more than one record's.
-const readSize = 16 << 10
-
-// chunkSize is the least room that a connection has for each direction.
-const chunkSize = 2 * readSize
-
-// chunkPool serves all sessions, so that a buffer's next owner may be another
-// caller. It is not cleared in between: what is ever looked at is buf[:len], and
-// len moves only over bytes that Read or copy have just written.
-var chunkPool = sync.Pool{New: func() any { return &chunk{buf: make([]byte, 0, readSize)} }}
-
-func newChunk() *chunk {
-	return chunkPool.Get().(*chunk) //nolint:forcetypeassert // the pool holds nothing else
-}
-
-func (k *chunk) release() {
-	k.buf = k.buf[:0]
-	chunkPool.Put(k)
+// newBuffer returns an empty buffer of exactly that capacity.
+func newBuffer(capacity int) *resume.Buffer {
+	switch capacity {
+	case chunkSize:
+		return chunks.Get()
+	case recordSize:
+		return records.Get()
+	}
+	return resume.NewBuffer(make([]byte, 0, capacity))
 }
 
 // readLoop reads from the peer until its end, never more than there is room
 // for: a caller that does not read stops the reading of the socket.
 func (c *connection) readLoop() {
-	for c.waitSpace() {
-		k := newChunk()
-		n, err := c.tls.Read(k.buf[:readSize])
-		k.buf = k.buf[:n]
+	for {
+		room := c.waitRoom()
+		if room == 0 {
+			return
+		}
+		b, err := c.read(room)
 		if err != nil && causeOf(err).truncation() && tcpClosed(c.raw) {
 			c.awaitWriteError()
 		}
-		if !c.receive(k, err) {
+		if !c.receive(b, err) {
 			return
 		}
 	}
 }
 
-// waitSpace waits until there is room for a chunk. false: the connection has
-// to end.
-func (c *connection) waitSpace() bool {
+// waitRoom waits until there is room for bytes of the peer, and returns how
+// much; 0: the connection has to end.
+func (c *connection) waitRoom() int {
 	for {
 		c.s.mu.Lock()
-		ok := c.discard || c.held+readSize <= c.s.reg.cfg.BufferBytes
+		room := c.s.core.Room(c.gen)
+		if c.discard {
+			room = recordSize
+		}
 		c.s.mu.Unlock()
-		if ok {
-			return c.ctx.Err() == nil
+		if c.ctx.Err() != nil {
+			return 0
+		}
+		if room > 0 {
+			return room
 		}
 		select {
 		case <-c.space:
 		case <-c.ctx.Done():
-			return false
+			return 0
 		}
 	}
 }
 
-// receive takes a chunk that was read, and the error that came with it. false:
-// nothing more is to be read.
-func (c *connection) receive(k *chunk, err error) bool {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	if len(k.buf) > 0 {
-		c.touchLocked()
+// read waits for bytes of the peer and returns what is there, up to room; nil if
+// there is only the error. Nothing is held while it waits.
+func (c *connection) read(room int) (*resume.Buffer, error) {
+	for {
+		if err := c.tls.AwaitRead(); err != nil {
+			return nil, err
+		}
+		b := chunks.Get()
+		n, err := c.tls.TryRead(b.Spare()[:min(room, chunkSize)])
+		if errors.Is(err, tlsengine.ErrWouldBlock) {
+			err = nil
+		}
+		if n > 0 {
+			b.Filled(n)
+			return fitting(b), err
+		}
+		b.Release()
+		if err != nil {
+			return nil, err
+		}
 	}
+}
+
+// fitting moves few bytes into a small buffer, so that they hold no large one.
+func fitting(b *resume.Buffer) *resume.Buffer {
+	pool := littles
+	switch n := b.Len(); {
+	case n > recordSize:
+		return b
+	case n > littleSize:
+		pool = records
+	}
+	small := pool.Get()
+	small.Filled(copy(small.Spare(), b.Bytes()))
+	b.Release()
+	return small
+}
+
+// receive takes bytes that were read, nil for none, and the error that came with
+// them. false: nothing more is to be read.
+func (c *connection) receive(b *resume.Buffer, err error) bool {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case len(k.buf) == 0 || c.discard || c.stopped:
-		k.release()
+	case b == nil:
+	case c.discard || c.stopped:
+		c.touchLocked()
+		b.Release()
 	default:
-		c.received += int64(len(k.buf))
-		c.storeLocked(k)
-		c.s.wakeLocked()
+		c.touchLocked()
+		if lost := s.core.Received(c.gen, b); lost != nil {
+			err = Internal(s.reg.cfg.Logger, "received bytes do not fit", "error", lost)
+		}
+		s.effectsLocked()
+		s.changedLocked()
 	}
 	if err != nil {
 		c.readEndedLocked(err)
 		return false
 	}
 	return true
-}
-
-// storeLocked appends a chunk, or copies it into the last one where it fits,
-// so that many small records do not hold many large buffers.
-func (c *connection) storeLocked(k *chunk) {
-	if n := len(c.chunks); n > 0 && !c.sealed {
-		if last := c.chunks[n-1]; len(last.buf)+len(k.buf) <= readSize {
-			last.buf = append(last.buf, k.buf...)
-			k.release()
-			return
-		}
-	}
-	c.chunks = append(c.chunks, k)
-	c.held += readSize
-	c.sealed = false
-}
-
-// sealLocked keeps bytes that come later out of the last chunk, so that the
-// event being emitted stands between two chunks.
-func (h *readHalf) sealLocked() { h.sealed = true }
-
-// takeLocked hands over what is there, up to MaxPieces chunks and not beyond
-// limit; nil if nothing is. limit has to lie between two chunks.
-func (c *connection) takeLocked(limit int64) *Received {
-	if len(c.chunks) == 0 {
-		return nil
-	}
-	r := newReceived(c.gen, c.delivered)
-	for _, k := range c.chunks[:min(len(c.chunks), MaxPieces)] {
-		if c.delivered >= limit {
-			break
-		}
-		r.append(k)
-		c.delivered += int64(len(k.buf))
-	}
-	// Moved down, not sliced off: the array is used again.
-	c.chunks = slices.Delete(c.chunks, 0, len(r.Pieces))
-	c.held -= len(r.Pieces) * readSize
-	signal(c.space)
-	return r
 }
 
 // writeErrorGrace bounds awaitWriteError, for an error that the reader's own
@@ -165,15 +157,18 @@ func (c *connection) awaitWriteError() {
 
 // readEndedLocked notes how the peer's direction ended.
 func (c *connection) readEndedLocked(err error) {
+	s := c.s
 	if c.stopped || c.discard {
 		return // the cause is known; this is our own teardown
 	}
+	_, _, received := s.core.Counts()
 	if errors.Is(err, io.EOF) {
 		c.readCause = CausePeerCloseNotify
 		if c.firstEnd == 0 {
 			c.firstEnd = CausePeerCloseNotify
 		}
-		c.s.emitLocked(RemoteClosed{Cause: CausePeerCloseNotify, Final: c.received})
+		s.core.PeerEnded(c.gen, c.readCause)
+		s.emitLocked(RemoteClosed{Cause: CausePeerCloseNotify, Final: received})
 		return
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) { // set when writing failed
@@ -194,7 +189,7 @@ func (c *connection) readEndedLocked(err error) {
 	c.failLocked(cause, err)
 	c.emitFailureLocked(PhaseData)
 	if cause.byPeer() {
-		c.s.emitLocked(RemoteClosed{Cause: cause, Final: c.received})
+		s.emitLocked(RemoteClosed{Cause: cause, Final: received})
 	}
 }
 

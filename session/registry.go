@@ -81,7 +81,7 @@ type Config struct {
 
 	MaxSessions         int // 20,000
 	MaxSessionsPerOwner int // 1,000
-	BufferBytes         int // per connection and direction; 256 KiB, at least 32 KiB
+	BufferBytes         int // per connection and direction that nothing else is asked for; 256 KiB, at least 32 KiB
 
 	SessionExpiry   time.Duration // without connection and stream; 15 min
 	DetachGrace     time.Duration // a connection without a stream; 60 s
@@ -111,7 +111,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.BufferBytes > 0 {
-		c.BufferBytes = max(c.BufferBytes, chunkSize)
+		c.BufferBytes = max(c.BufferBytes, 2*recordSize)
 	}
 	for _, d := range []struct {
 		p   *int
@@ -160,6 +160,7 @@ type Registry struct {
 type ownerSessions struct {
 	count    int
 	requests requestLog[string] // session IDs
+	expired  []expired          // oldest first
 }
 
 // NewRegistry returns a Registry without sessions.
@@ -225,12 +226,16 @@ func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req R
 	return s, true, warnings, nil
 }
 
-// Get returns an owner's session. Any other ID is ErrNotFound, whether the
-// session exists or not.
+// Get returns an owner's session. One that has expired is an ExpiredError for a
+// while. Any other ID is ErrNotFound, whether the session exists or not.
 func (r *Registry) Get(owner, id string) (*Session, error) {
 	r.mu.Lock()
 	s := r.sessions[id]
+	final := r.owners[owner].expiredLocked(id)
 	r.mu.Unlock()
+	if final != nil {
+		return nil, final
+	}
 	if s == nil || s.owner != owner {
 		return nil, ErrNotFound
 	}
@@ -267,8 +272,9 @@ func (r *Registry) List(owner, after string, limit int) (page []*Session, more b
 	return all, false
 }
 
-// remove forgets a session; its lock may be held.
-func (r *Registry) remove(s *Session) {
+// remove forgets a session; its lock may be held. Where it has expired, final is
+// what its owner is told for a while.
+func (r *Registry) remove(s *Session, final *ExpiredError) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sessions[s.id] != s {
@@ -277,9 +283,19 @@ func (r *Registry) remove(s *Session) {
 	delete(r.sessions, s.id)
 	o := r.owners[s.owner]
 	o.count--
+	if final != nil {
+		o.buryLocked(s.id, final, r.cfg.MaxSessionsPerOwner)
+		time.AfterFunc(expiredMemory, func() { r.forgetExpired(s.owner) })
+	}
+	r.tidyLocked(s.owner)
+}
+
+// tidyLocked forgets an owner of whom nothing is kept.
+func (r *Registry) tidyLocked(owner string) {
+	o := r.owners[owner]
 	o.requests.forgetOld(time.Now(), -1)
-	if o.count == 0 && len(o.requests.entries) == 0 {
-		delete(r.owners, s.owner)
+	if o.count == 0 && len(o.requests.entries) == 0 && len(o.expired) == 0 {
+		delete(r.owners, owner)
 	}
 }
 

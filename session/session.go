@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"sync"
 	"time"
 
+	"securesocket/session/resume"
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/truststore"
 )
@@ -42,7 +44,7 @@ type Session struct {
 	mu           sync.Mutex
 	settings     Settings
 	certificates truststore.Level
-	generation   int64
+	core         *resume.Core // bytes, events and attachments
 	state        State
 	mode         Mode
 	conn         *connection // of the current generation; nil before the first
@@ -50,14 +52,15 @@ type Session struct {
 	status       tlsengine.Status
 	report       *tlsengine.Report // of the current generation
 	lastErr      error             // first cause of the last failure
-	events       eventLog
 	attachment   *Attachment
-	attachSeq    int64 // the last one accepted
 	// The last question and sign request that were asked.
 	lastQuestion, lastSignRequest int64
-	deleted                       bool
+	over                          error // nil: it lives; ErrNotFound: deleted; or an ExpiredError
 	lastUse                       time.Time
 	expiry                        *time.Timer
+	grace                         *time.Timer   // of what is resumable and detached; nil: it never was
+	sweeper                       *time.Timer   // of the workers; nil: there was none yet
+	sweeping                      bool          // it runs
 	changed                       chan struct{} // closed at the next change that somebody may wait for; nil: nobody does
 }
 
@@ -69,6 +72,7 @@ func newSession(r *Registry, id, owner string, settings Settings, ephemeral bool
 		status:   tlsengine.StatusUnknown,
 	}
 	_, _ = rand.Read(s.token[:]) // never fails
+	s.core = resume.New(resume.Config{Token: s.token, Alloc: newBuffer})
 	s.listKey = fmt.Sprintf("%020d %s", s.created.UnixNano(), id)
 	s.lastUse = s.created
 	s.expiry = time.AfterFunc(r.cfg.SessionExpiry, s.expire)
@@ -88,7 +92,7 @@ func (s *Session) ListKey() string { return s.listKey }
 type Snapshot struct {
 	ID, Owner  string
 	Created    time.Time
-	Expires    time.Time // zero: while connected or attached
+	Expires    time.Time // zero: while attached, or connected and not resumable
 	Generation int64
 	State      State
 	Mode       Mode
@@ -125,26 +129,30 @@ func (s *Session) Snapshot() Snapshot {
 // caller's are in memory since the session was created.
 func (s *Session) effectiveLocked() Settings {
 	defaults, _ := s.reg.defaults.get(callerKey(s.owner))
-	return s.settings.Over(defaults).Effective()
+	return s.reg.cfg.effective(s.settings.Over(defaults))
 }
 
 func (s *Session) snapshotLocked() Snapshot {
 	v := Snapshot{
 		ID: s.id, Owner: s.owner, Created: s.created,
-		Generation: s.generation, State: s.state, Mode: s.mode,
+		Generation: s.core.Generation(), State: s.state, Mode: s.mode,
 		Status: s.status, Settings: s.settings, Effective: s.effectiveLocked(),
-		Attached: s.attachment != nil, AttachSeq: s.attachSeq,
-		LastErr: s.lastErr, EventSeq: s.events.lastSeq,
+		Attached: s.attachment != nil, AttachSeq: s.core.LastSeq(),
+		LastErr: s.lastErr, EventSeq: s.core.LastEvent(),
 	}
 	if s.restingLocked() {
 		v.Expires = s.lastUse.Add(s.reg.cfg.SessionExpiry)
+	}
+	if grace := s.core.Deadline(); !grace.IsZero() && (v.Expires.IsZero() || grace.Before(v.Expires)) {
+		v.Expires = grace
 	}
 	c := s.conn
 	if c == nil {
 		return v
 	}
 	v.Target, v.Local, v.Remote = c.target, c.local, c.remote
-	v.Received, v.Sent, v.Accepted, v.Delivered = c.received, c.written, c.accepted, c.delivered
+	v.Accepted, v.Sent, v.Received = s.core.Counts()
+	v.Delivered = s.core.Delivered()
 	v.ReadCause, v.WriteCause = c.readCause, c.writeCause
 	if c.ended {
 		v.Cause = c.overallCause()
@@ -175,8 +183,8 @@ func (s *Session) Update(change func(Settings) (Settings, error)) (effective int
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deleted {
-		return 0, nil, ErrNotFound
+	if s.over != nil {
+		return 0, nil, s.over
 	}
 	before := s.settings
 	s.settings = next
@@ -186,10 +194,10 @@ func (s *Session) Update(change func(Settings) (Settings, error)) (effective int
 		before.NoDelay, next.NoDelay = nil, nil
 		before.Label, next.Label = "", ""
 		if equalSettings(before, next) {
-			return s.generation, warnings, nil
+			return s.core.Generation(), warnings, nil
 		}
 	}
-	return s.generation + 1, warnings, nil
+	return s.core.Generation() + 1, warnings, nil
 }
 
 // Report returns the verdict and the report of a generation, 0 = the current.
@@ -200,17 +208,17 @@ func (s *Session) Report(generation int64) (tlsengine.Status, *tlsengine.Report,
 	if err := s.checkGenerationLocked("the certificate status", generation); err != nil {
 		return 0, nil, 0, err
 	}
-	return s.status, s.report, s.generation, nil
+	return s.status, s.report, s.core.Generation(), nil
 }
 
 func (s *Session) checkGenerationLocked(op string, generation int64) error {
 	switch {
-	case s.deleted:
-		return ErrNotFound
-	case generation != 0 && generation != s.generation:
+	case s.over != nil:
+		return s.over
+	case generation != 0 && generation != s.core.Generation():
 		return &StateError{
 			Op:   op + fmt.Sprintf(" of generation %d", generation),
-			Have: fmt.Sprintf("at generation %d", s.generation),
+			Have: fmt.Sprintf("at generation %d", s.core.Generation()),
 			Want: "at the one that is named",
 		}
 	}
@@ -222,13 +230,13 @@ func (s *Session) checkGenerationLocked(op string, generation int64) error {
 func (s *Session) Delete() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deleted {
+	if s.over != nil {
 		return false
 	}
 	if c := s.conn; c != nil && !c.ended {
 		c.stopLocked(CauseDeleted, nil, false)
 	}
-	s.deleteLocked()
+	s.endLocked(ErrNotFound)
 	return true
 }
 
@@ -240,17 +248,20 @@ func (s *Session) Abandon(req Request) bool {
 	if s.attachment != nil || s.conn != nil {
 		return false
 	}
-	if !s.deleted {
-		s.deleteLocked()
+	if s.over == nil {
+		s.endLocked(ErrNotFound)
 	}
 	s.reg.forget(s, req)
 	return true
 }
 
-func (s *Session) deleteLocked() {
-	s.deleted = true
+// endLocked takes the session from its owner, who is told over from now on.
+func (s *Session) endLocked(over error) {
+	s.over = over
 	s.expiry.Stop()
-	s.reg.remove(s)
+	s.graceLocked()
+	final, _ := over.(*ExpiredError) //nolint:errorlint // as it was made
+	s.reg.remove(s, final)
 	s.wakeLocked()
 }
 
@@ -268,7 +279,7 @@ func (s *Session) restingLocked() bool {
 
 // restLocked starts the clock of expiry when the session has come to rest.
 func (s *Session) restLocked() {
-	if s.restingLocked() && !s.deleted {
+	if s.restingLocked() && s.over == nil {
 		s.lastUse = time.Now()
 		s.expiry.Reset(s.reg.cfg.SessionExpiry)
 	}
@@ -277,25 +288,22 @@ func (s *Session) restLocked() {
 func (s *Session) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deleted || !s.restingLocked() {
+	if s.over != nil || !s.restingLocked() {
 		return
 	}
 	if left := s.reg.cfg.SessionExpiry - time.Since(s.lastUse); left > 0 {
 		s.expiry.Reset(left)
 		return
 	}
-	s.deleteLocked()
+	s.endLocked(ErrNotFound)
 }
 
 // emitLocked adds an event of the current generation and wakes who waits.
 func (s *Session) emitLocked(k EventKind) {
-	e := &Event{Generation: s.generation, Time: time.Now(), Kind: k}
-	if c := s.conn; c != nil {
-		e.Offset = c.received
-		c.sealLocked()
-	}
-	s.events.append(e)
-	s.wakeLocked()
+	_, last := k.(Closed)
+	s.core.Emit(resume.Event{At: time.Now(), Terminal: last, Size: sizeOf(k), Value: k})
+	s.effectsLocked()
+	s.changedLocked()
 }
 
 func (s *Session) setStateLocked(next State) {
@@ -307,14 +315,19 @@ func (s *Session) setStateLocked(next State) {
 	s.emitLocked(StateChanged{Old: old, New: next})
 }
 
-// wakeLocked wakes the attachment and every Wait.
+// wakeLocked wakes the attachment and whoever waits for a change.
 func (s *Session) wakeLocked() {
+	s.changedLocked()
+	if s.attachment != nil {
+		s.attachment.sendSoonLocked()
+	}
+}
+
+// changedLocked wakes whoever waits for a change.
+func (s *Session) changedLocked() {
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
-	}
-	if s.attachment != nil {
-		s.attachment.wake()
 	}
 }
 
@@ -352,6 +365,10 @@ func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	if len(der) > maxCertificateBytes {
 		return nil, &CertificateInputError{Why: fmt.Sprintf("it has %d bytes; at most %d are taken", len(der), maxCertificateBytes)}
 	}
+	key := sha256.Sum256(der)
+	if cert := parsed.get(key); cert != nil {
+		return cert, nil
+	}
 	cert, err := x509.ParseCertificate(der)
 	switch {
 	case err != nil && looksLikePEM(der):
@@ -362,7 +379,7 @@ func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	if k, ok := cert.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSABits {
 		return nil, &CertificateInputError{Why: fmt.Sprintf("its RSA key has %d bits; at most %d are taken", k.N.BitLen(), maxRSABits)}
 	}
-	return cert, nil
+	return parsed.put(key, cert), nil
 }
 
 func looksLikePEM(b []byte) bool { return bytes.Contains(b, []byte("-----BEGIN")) }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"securesocket/session/resume"
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/identity"
 	"securesocket/tlsengine/revocation"
@@ -74,6 +75,10 @@ type Settings struct {
 
 	ConnectTimeout *time.Duration // default 20 s, at least 250 ms
 	IdleTimeout    *time.Duration // default 15 min; 0: never
+	Resumable      *bool          // default false
+	DetachGrace    *time.Duration // default Config.DetachGrace
+	ReceiveBytes   int            // 0: Config.BufferBytes; 1 MiB where Resumable
+	SendBytes      int            // likewise
 	Label          string
 }
 
@@ -96,10 +101,36 @@ const (
 	maxIdentities = 8
 	maxNameBytes  = 1024                // of a name to verify: a URI may be long
 	maxKeepAlive  = 32767 * time.Second // Linux takes no more
+
+	minDetachGrace = time.Second
+	// MaxDetachGrace is the longest DetachGrace.
+	MaxDetachGrace = resume.MaxGrace
+
+	minBufferBytes       = recordSize
+	resumableBufferBytes = 1 << 20
+	// MaxBufferBytes is the most of ReceiveBytes and of SendBytes.
+	MaxBufferBytes = 4 << 20
 )
 
-// Effective returns s with every default filled in that does not depend on the
+// effective returns s with every default filled in that does not depend on the
 // host.
+func (c *Config) effective(s Settings) Settings {
+	s = s.Effective()
+	s.DetachGrace = orDefault(s.DetachGrace, c.DetachGrace)
+	buffer := c.BufferBytes
+	if *s.Resumable {
+		buffer = max(buffer, resumableBufferBytes)
+	}
+	for _, p := range []*int{&s.ReceiveBytes, &s.SendBytes} {
+		if *p == 0 {
+			*p = buffer
+		}
+	}
+	return s
+}
+
+// Effective returns s with every default filled in that depends neither on the
+// host nor on the service.
 func (s Settings) Effective() Settings {
 	s.RequireALPN = orDefault(s.RequireALPN, false)
 	s.NoDelay = orDefault(s.NoDelay, true)
@@ -123,6 +154,7 @@ func (s Settings) Effective() Settings {
 	s.UserTimeout = orDefault(s.UserTimeout, defaultUserTimeout)
 	s.TCPTimeout = orDefault(s.TCPTimeout, defaultTCPTimeout)
 	s.IdleTimeout = orDefault(s.IdleTimeout, defaultIdleTimeout)
+	s.Resumable = orDefault(s.Resumable, false)
 	connect := max(*orDefault(s.ConnectTimeout, defaultConnectTimeout), minConnectTimeout)
 	s.ConnectTimeout = &connect
 	return s
@@ -173,6 +205,17 @@ func (s Settings) check(cfg *Config) (warnings []string, err error) {
 	}
 	if s.KeepAlive != nil && (*s.KeepAlive < 0 || *s.KeepAlive > maxKeepAlive) {
 		return nil, &FieldError{"tcp.keepalive", "has to be between 0 and 32767 seconds"}
+	}
+	if s.DetachGrace != nil && (*s.DetachGrace < minDetachGrace || *s.DetachGrace > MaxDetachGrace) {
+		return nil, &FieldError{"detach_grace", "has to be between 1 second and 10 minutes"}
+	}
+	for _, b := range []struct {
+		field string
+		value int
+	}{{"receive_buffer_bytes", s.ReceiveBytes}, {"send_buffer_bytes", s.SendBytes}} {
+		if b.value != 0 && (b.value < minBufferBytes || b.value > MaxBufferBytes) {
+			return nil, &FieldError{b.field, "has to be between 16 KiB and 4 MiB"}
+		}
 	}
 	if len(s.Label) > maxLabelBytes {
 		return nil, &FieldError{"label", fmt.Sprintf("is longer than %d bytes", maxLabelBytes)}

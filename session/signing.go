@@ -39,7 +39,7 @@ func (a *Attachment) Sign(id int64, sig []byte, why string) error {
 	defer s.mu.Unlock()
 	switch {
 	case a.superseded:
-		return &SupersededError{LastSeq: s.attachSeq}
+		return a.supersededLocked()
 	case id < 1 || id > s.lastSignRequest:
 		return &StateError{Op: "signature", Have: "asking nothing under that sign_id", Want: "asking it"}
 	}

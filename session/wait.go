@@ -40,7 +40,7 @@ func (s *Session) Wait(ctx context.Context, cond Condition, generation, offset i
 			return WaitResult{}, err
 		}
 		if generation == 0 {
-			generation = s.generation
+			generation = s.core.Generation()
 		}
 		reached, cause := s.holdsLocked(cond, offset)
 		if reached {
@@ -75,15 +75,16 @@ func (s *Session) holdsLocked(cond Condition, offset int64) (bool, error) {
 	if c == nil {
 		return cond == WaitDisconnected, nil
 	}
+	_, written, received := s.core.Counts()
 	switch cond {
 	case WaitConnected:
 		return !c.ended && c.raw != nil, c.endLocked(0)
 	case WaitEncrypted:
 		return !c.ended && c.tls != nil, c.endLocked(0)
 	case WaitReadyRead:
-		return c.received > offset, c.endLocked(c.readCause)
+		return received > offset, c.endLocked(c.readCause)
 	case WaitBytesWritten:
-		return c.written >= offset, c.endLocked(c.writeCause)
+		return written >= offset, c.endLocked(c.writeCause)
 	case WaitDisconnected:
 		return c.ended, nil
 	}

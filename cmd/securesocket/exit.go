@@ -38,6 +38,7 @@ var exitCodes = map[pb.ErrorReason]int{
 
 	// Nothing that a user of this program can cause by its arguments.
 	pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND: exitOther,
+	pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED:   exitOther,
 	pb.ErrorReason_ERROR_REASON_SESSION_STATE:     exitOther,
 	pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH:   exitOther,
 	pb.ErrorReason_ERROR_REASON_STREAM_GRAMMAR:    exitOther,

@@ -14,7 +14,6 @@ type attachment struct {
 	events   int64     // seq of the last event that was sent
 	reported Progress  // what the caller was told last
 	due      time.Time // when it has to be told what moved since; zero: nothing did
-	turned   bool      // bytes came from the caller since it was told
 }
 
 // AttachArgs is what an attach brings.
@@ -39,7 +38,8 @@ type Attached struct {
 }
 
 // Attach takes the session: the stream that held it before is superseded. The
-// service rewinds to what the caller has. The error is a TokenError, a
+// service rewinds to what the caller has. Those that fail are limited, but not
+// those that come late, which an honest caller's do. The error is a TokenError, a
 // SupersededError, an OffsetError, a LimitError, an ExpiredError or ErrGone; the
 // seq is not consumed then, and whoever holds the session keeps it.
 func (c *Core) Attach(now time.Time, args AttachArgs) (Attached, error) {
@@ -51,7 +51,9 @@ func (c *Core) Attach(now time.Time, args AttachArgs) (Attached, error) {
 	}
 	args.Seq = max(args.Seq, 1)
 	if err := c.judge(&args); err != nil {
-		c.failed.take(now)
+		if _, late := err.(*SupersededError); !late { //nolint:errorlint // as judge made it
+			c.failed.take(now)
+		}
 		return Attached{}, err
 	}
 	if wait := c.attaches.wait(now); wait > 0 {
@@ -139,18 +141,23 @@ func (c *Core) Renew(now time.Time) {
 
 // Ack says that the caller has the received bytes before offset and the events
 // up to eventSeq; 0 says nothing. What was acked before is not an error; what was
-// never sent is an OffsetError. The other errors are as Data's.
+// never sent is an OffsetError. Epoch 0 is a unary Read. The other errors are as
+// Data's.
 func (c *Core) Ack(now time.Time, epoch, generation, offset, eventSeq int64) error {
 	drop, err := c.admit("ack", now, epoch, generation)
 	if err != nil {
 		return err
 	}
 	r := &c.gen.recv
+	sent, end := c.at.events, r.cursor
+	if epoch == 0 { // what a caller without a stream was sent is not known
+		sent, end = c.events.lastSeq, r.end
+	}
 	switch {
-	case eventSeq > c.at.events:
-		return &OffsetError{"event_seq", c.at.events, eventSeq}
-	case !drop && offset > r.cursor:
-		return &OffsetError{"received_offset", r.cursor, offset}
+	case eventSeq < 0 || eventSeq > sent:
+		return &OffsetError{"event_seq", sent, eventSeq}
+	case !drop && (offset < 0 || offset > end):
+		return &OffsetError{"received_offset", end, offset}
 	}
 	c.events.ack(eventSeq)
 	if !drop && r.kept {

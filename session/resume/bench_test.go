@@ -1,15 +1,16 @@
 package resume
 
 import (
-	"sync"
 	"testing"
 	"time"
 )
 
-var benchPool = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+var benchPool = NewPool(32 << 10)
 
 func pooled(n int) *Buffer {
-	return NewBuffer(benchPool.Get().(*[32 << 10]byte)[:n], func(mem []byte) { benchPool.Put((*[32 << 10]byte)(mem[:32<<10])) })
+	b := benchPool.Get()
+	b.Filled(n)
+	return b
 }
 
 // BenchmarkReceive is a byte's way from the peer to the caller.
@@ -47,8 +48,9 @@ func BenchmarkSend(b *testing.B) {
 			b.SetBytes(int64(bench.n))
 			b.ReportAllocs()
 			var offset int64
+			p := make([]byte, bench.n)
 			for b.Loop() {
-				_, _ = c.Data(now, 1, 1, offset, pooled(bench.n))
+				_, _ = c.Data(now, 1, 1, offset, p)
 				offset += int64(bench.n)
 				w := c.NextWrite(1, 64<<10)
 				w.Release()
@@ -68,7 +70,7 @@ func BenchmarkRing(b *testing.B) {
 	for b.Loop() {
 		for range 1 << 10 {
 			for rest := r.fill(p); len(rest) > 0; rest = r.fill(rest) {
-				r.push(pooled(0), 0)
+				r.push(pooled(0))
 			}
 		}
 		for r.base < r.end {

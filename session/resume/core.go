@@ -13,6 +13,7 @@ const (
 	WakeReceiver                     // a Data that was full may fit, or has become an error
 	Superseded                       // an attachment lost the session: its handler returns
 	NewDeadline                      // Deadline has changed
+	NewDue                           // Due has changed: the sender is to be woken then
 )
 
 // How long an unattached generation is kept, and the final counts after it.
@@ -123,6 +124,25 @@ func (c *Core) Generation() int64 { return c.gen.number }
 // LastSeq is the largest attach_seq that was accepted; 0: none was.
 func (c *Core) LastSeq() int64 { return c.lastSeq }
 
+// LastEvent is the seq of the last event; 0: there was none.
+func (c *Core) LastEvent() int64 { return c.events.lastSeq }
+
+// Kept are the events that are not acked, in order. They are not to be changed.
+func (c *Core) Kept() []Event { return c.events.events }
+
+// Terminal is the seq of the event that ended the current generation; 0: it goes
+// on, or there was none yet.
+func (c *Core) Terminal() int64 { return c.gen.terminal }
+
+// Resumable says whether the current generation is.
+func (c *Core) Resumable() bool { return c.gen.opts.Resumable }
+
+// Delivered is the next received byte that the attachment will be sent.
+func (c *Core) Delivered() int64 { return c.gen.recv.cursor }
+
+// Due is when the sender has to be woken; zero: only WakeSender is.
+func (c *Core) Due() time.Time { return c.at.due }
+
 // Epoch is the attachment that holds the session; 0: none does.
 func (c *Core) Epoch() int64 { return c.at.epoch }
 
@@ -156,13 +176,13 @@ func (c *Core) Effects() Effects {
 	return e
 }
 
-// Deadline is when Tick has to be called; zero: nothing is pending. A session
-// that is settled has no grace: it waits for nobody.
+// Deadline is when Tick has to be called; zero: nothing is pending. Only what is
+// resumable has a grace, and what is settled has none: it waits for nobody.
 func (c *Core) Deadline() time.Time {
 	switch {
 	case c.phase == expired:
 		return c.forget
-	case c.phase == gone || c.detached.IsZero() || c.at.epoch > 0 || c.Settled():
+	case c.phase == gone || c.detached.IsZero() || c.at.epoch > 0 || !c.gen.opts.Resumable || c.Settled():
 		return time.Time{}
 	}
 	return c.detached.Add(c.gen.opts.Grace)
@@ -207,5 +227,5 @@ func (c *Core) alloc(n int) *Buffer {
 	if c.cfg.Alloc != nil {
 		return c.cfg.Alloc(n)
 	}
-	return NewBuffer(make([]byte, 0, n), nil)
+	return NewBuffer(make([]byte, 0, n))
 }

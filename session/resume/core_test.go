@@ -1,7 +1,6 @@
 package resume
 
 import (
-	"bytes"
 	"slices"
 	"testing"
 	"time"
@@ -21,7 +20,7 @@ func started(t *testing.T, o Options) *Core {
 	return c
 }
 
-func buffer(s string) *Buffer { return NewBuffer(slices.Clip([]byte(s)), nil) }
+func buffer(s string) *Buffer { return NewBuffer(slices.Clip([]byte(s))) }
 
 // next is what is sent next.
 func next(t *testing.T, c *Core, now time.Time) Frame {
@@ -91,18 +90,21 @@ func TestAttachLimits(t *testing.T) {
 	require.EqualValues(t, attachBurst, c.LastSeq(), "the seq is not consumed")
 	now = now.Add(attachEvery)
 	require.NoError(t, attach(attachBurst+1))
-	for range failedBurst {
+	for range 2 * failedBurst {
 		require.ErrorAs(t, attach(1), new(*SupersededError))
 	}
-	require.Equal(t, &LimitError{true, failedEvery}, attach(1))
+	for range failedBurst {
+		require.ErrorAs(t, attach(1<<40), new(*OffsetError))
+	}
+	require.Equal(t, &LimitError{true, failedEvery}, attach(1<<40))
 	now = now.Add(failedEvery)
-	require.ErrorAs(t, attach(1), new(*SupersededError))
+	require.ErrorAs(t, attach(1<<40), new(*OffsetError))
 }
 
 func TestGraceAndWhatIsKnownAfterIt(t *testing.T) {
 	t.Parallel()
 	c := started(t, Options{Resumable: true})
-	_, err := c.Data(epoch0, 1, 1, 0, buffer("hello"))
+	_, err := c.Data(epoch0, 1, 1, 0, []byte("hello"))
 	require.NoError(t, err)
 	c.NextWrite(1, 3).Release()
 	c.Wrote(epoch0, 1, 3)
@@ -152,42 +154,42 @@ func TestPeersEndIsKeptUntilItIsAcked(t *testing.T) {
 func TestProgressIsSparseAndExact(t *testing.T) {
 	t.Parallel()
 	c := started(t, Options{Resumable: true})
-	_, err := c.Data(epoch0, 1, 1, 0, buffer("x"))
+	_, err := c.Data(epoch0, 1, 1, 0, []byte("x"))
 	require.NoError(t, err)
 	due := epoch0.Add(progressDelay)
 	require.Equal(t, Frame{Wait: due}, next(t, c, epoch0))
 	require.Equal(t, Progress{1, 1, 0, 1 << 20}, next(t, c, due).Progress)
 	require.Equal(t, Frame{}, next(t, c, due))
 
-	_, err = c.Data(due, 1, 1, 1, NewBuffer(make([]byte, progressStep), nil))
+	_, err = c.Data(due, 1, 1, 1, make([]byte, progressStep))
 	require.NoError(t, err)
 	require.EqualValues(t, 1+progressStep, next(t, c, due).Progress.Accepted, "enough has moved")
 
-	_, err = c.Data(due, 1, 1, 1+progressStep, buffer("y"))
+	_, err = c.Data(due, 1, 1, 1+progressStep, []byte("y"))
 	require.NoError(t, err)
 	require.NoError(t, c.Received(1, buffer("z")))
-	require.EqualValues(t, 2+progressStep, next(t, c, due).Progress.Accepted, "the direction turns")
 	require.Equal(t, FrameData, next(t, c, due).Kind)
+	require.Equal(t, due.Add(progressDelay), c.Due())
 
 	c.NextWrite(1, 1).Release()
 	c.Wrote(due, 1, 1)
 	c.WriteEnded(due, 1, "reset")
 	require.EqualValues(t, 1, next(t, c, due).Progress.Written, "an end is told at once")
-	_, err = c.Data(due, 1, 1, 9+progressStep, buffer("gap"))
+	_, err = c.Data(due, 1, 1, 9+progressStep, []byte("gap"))
 	require.Equal(t, &EndedError{"data", false, 2 + progressStep, "reset"}, err, "no gap, where nothing is taken any more")
 }
 
 func TestFinishIsAPosition(t *testing.T) {
 	t.Parallel()
 	c := started(t, Options{Resumable: true})
-	_, err := c.Data(epoch0, 1, 1, 0, buffer("abc"))
+	_, err := c.Data(epoch0, 1, 1, 0, []byte("abc"))
 	require.NoError(t, err)
 	require.Equal(t, &GapError{"finish", 3, 4}, c.Finish(epoch0, 1, 1, 4))
 	require.Equal(t, &OffsetError{"finish", 3, 2}, c.Finish(epoch0, 1, 1, 2))
 	require.NoError(t, c.CloseAt(5))
-	_, err = c.Data(epoch0, 1, 1, 3, buffer("def"))
+	_, err = c.Data(epoch0, 1, 1, 3, []byte("def"))
 	require.Equal(t, &EndedError{"data", true, 5, nil}, err)
-	_, err = c.Data(epoch0, 1, 1, 2, buffer("cde"))
+	_, err = c.Data(epoch0, 1, 1, 2, []byte("cde"))
 	require.NoError(t, err)
 	require.NoError(t, c.Finish(epoch0, 1, 1, 5), "again")
 	w := c.NextWrite(1, 100)
@@ -207,17 +209,16 @@ func TestNotResumable(t *testing.T) {
 	require.Equal(t, 4, c.Room(1), "freed when it is sent")
 	require.Equal(t, "abcd", string(sent.Bytes))
 
-	full, err := c.Data(epoch0, 1, 1, 0, buffer("more than fits"))
+	full, err := c.Data(epoch0, 1, 1, 0, []byte("more than fits"))
 	require.NoError(t, err)
 	require.False(t, full, "one payload of any size")
-	b := buffer("x")
-	full, err = c.Data(epoch0, 1, 1, 14, b)
+	full, err = c.Data(epoch0, 1, 1, 14, []byte("xyz"))
 	require.NoError(t, err)
 	require.True(t, full)
 	c.Effects()
 	c.Wrote(epoch0, 1, 14)
 	require.NotZero(t, c.Effects()&WakeReceiver)
-	full, err = c.Data(epoch0, 1, 1, 14, b)
+	full, err = c.Data(epoch0, 1, 1, 14, []byte("xyz"))
 	require.NoError(t, err)
 	require.False(t, full)
 
@@ -234,21 +235,21 @@ func TestPromiseHoldsHoweverItIsCut(t *testing.T) {
 	t.Parallel()
 	c := started(t, Options{Resumable: true, ChunkBytes: 8, SendBytes: 32})
 	var sent int64
-	for sent < 32 { // large payloads by reference would waste the rest of a chunk
+	for sent < 32 {
 		n := min(1+7*(sent%2), 32-sent)
-		_, err := c.Data(epoch0, 1, 1, sent, NewBuffer(make([]byte, n), nil))
+		_, err := c.Data(epoch0, 1, 1, sent, make([]byte, n))
 		require.NoError(t, err)
 		sent += n
 		require.Empty(t, c.broken())
 	}
-	_, err := c.Data(epoch0, 1, 1, 32, buffer("x"))
+	_, err := c.Data(epoch0, 1, 1, 32, []byte("x"))
 	require.Equal(t, &WindowError{32, 33}, err)
 }
 
 func TestRoomIsAskedFor(t *testing.T) {
 	t.Parallel()
 	c := started(t, Options{Resumable: true, ChunkBytes: 4, ReceiveBytes: 4})
-	require.NoError(t, c.Received(1, NewBuffer(append(make([]byte, 0, 4), "abc"...), nil)))
+	require.NoError(t, c.Received(1, NewBuffer(append(make([]byte, 0, 4), "abc"...))))
 	require.Equal(t, 1, c.Room(1))
 	require.ErrorIs(t, c.Received(1, buffer("de")), ErrRoom)
 	require.NoError(t, c.Received(1, buffer("d")), "a small payload goes into the last chunk")
@@ -277,12 +278,12 @@ func TestEventsAreBoundedAndTheEndIsKept(t *testing.T) {
 func TestCallerWithoutStream(t *testing.T) {
 	t.Parallel()
 	c := New(Config{})
-	_, err := c.Data(epoch0, 0, 0, 0, buffer("early"))
+	_, err := c.Data(epoch0, 0, 0, 0, []byte("early"))
 	require.ErrorIs(t, err, ErrNoGeneration)
 	c.Begin(epoch0, Options{Resumable: true})
 	later := epoch0.Add(time.Second)
 	for range 2 { // idempotent
-		_, err = c.Data(later, 0, 0, 0, buffer("hello"))
+		_, err = c.Data(later, 0, 0, 0, []byte("hello"))
 		require.NoError(t, err)
 	}
 	require.Equal(t, Progress{1, 5, 0, 1 << 20}, c.Progress())
@@ -297,6 +298,9 @@ func TestCallerWithoutStream(t *testing.T) {
 	f, err := c.Read(later, 1, 2, 0, 100)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, f.Event.Seq)
+	require.ErrorAs(t, c.Ack(later, 0, 1, 3, 0), new(*OffsetError))
+	require.ErrorAs(t, c.Ack(later, 0, 1, 0, 2), new(*OffsetError))
+	require.NoError(t, c.Ack(later, 0, 1, 2, 0))
 	_, err = c.Read(later, 1, 0, 0, 100)
 	require.ErrorAs(t, err, new(*OffsetError), "acked")
 	_, err = c.Attach(later, AttachArgs{Offset: 2, EventSeq: 1})
@@ -311,15 +315,63 @@ func TestBytesHandedOutOutliveTheRing(t *testing.T) {
 	c.Begin(epoch0, Options{Resumable: true})
 	_, err := c.Attach(epoch0, AttachArgs{})
 	require.NoError(t, err)
-	freed := false
-	require.NoError(t, c.Received(1, NewBuffer([]byte("secret"), func(mem []byte) {
-		freed = true
-		require.Equal(t, make([]byte, 6), mem[:6], "cleared for the next owner")
-	})))
+	b := NewPool(8).Get()
+	b.Filled(copy(b.Spare(), "secret"))
+	require.NoError(t, c.Received(1, b))
 	d := next(t, c, epoch0).Data
 	require.NoError(t, c.Ack(epoch0, 1, 1, 6, 0))
-	require.False(t, freed)
-	require.True(t, bytes.Equal([]byte("secret"), d.Bytes))
+	require.EqualValues(t, 1, b.refs.Load(), "the view's")
+	require.Equal(t, "secret", string(d.Bytes))
 	d.Release()
-	require.True(t, freed)
+	require.Zero(t, b.refs.Load())
+	require.Zero(t, b.Len(), "for the next owner")
+}
+
+// What the writer was doing when the connection was ended still counts.
+func TestBytesWrittenMeanwhileCount(t *testing.T) {
+	t.Parallel()
+	c := started(t, Options{Resumable: true})
+	_, err := c.Data(epoch0, 1, 1, 0, []byte("hello"))
+	require.NoError(t, err)
+	w := c.NextWrite(1, 2)
+	c.WriteEnded(epoch0, 1, "stopped")
+	c.Wrote(epoch0, 1, len(w.Bytes))
+	w.Release()
+	c.Detach(epoch0, 1)
+	end := c.Deadline()
+	require.Equal(t, &ExpiredError{1, 5, 2, 0}, c.Tick(end))
+	c.Wrote(end, 1, 1)
+	require.Equal(t, &ExpiredError{1, 5, 3, 0}, c.Tick(end))
+}
+
+// A Write without a stream waits where a stream's data would break its promise.
+func TestUnaryWriteWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	c := New(Config{})
+	c.Begin(epoch0, Options{Resumable: true, ChunkBytes: 4, SendBytes: 8})
+	full, err := c.Data(epoch0, 0, 1, 0, make([]byte, 6))
+	require.NoError(t, err)
+	require.False(t, full)
+	full, err = c.Data(epoch0, 0, 1, 6, make([]byte, 3))
+	require.NoError(t, err)
+	require.True(t, full)
+	_, err = c.Data(epoch0, 0, 1, 6, make([]byte, 9))
+	require.Equal(t, &WindowError{8, 15}, err, "it would never fit")
+	c.Wrote(epoch0, 1, 6)
+	full, err = c.Data(epoch0, 0, 1, 6, make([]byte, 3))
+	require.NoError(t, err)
+	require.False(t, full)
+	require.Empty(t, c.broken())
+}
+
+// An event behind the end of a generation belongs to none.
+func TestEventAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	c := started(t, Options{Resumable: true})
+	c.Emit(Event{Terminal: true})
+	c.Emit(Event{})
+	require.EqualValues(t, 1, next(t, c, epoch0).Event.Generation)
+	e := next(t, c, epoch0).Event
+	require.Zero(t, e.Generation)
+	require.EqualValues(t, 2, e.Seq)
 }

@@ -80,8 +80,8 @@ func (l *eventLog) ack(seq int64) {
 	l.events = slices.Delete(l.events, 0, n)
 }
 
-// Emit appends an event of the current generation, at what was received so far;
-// At, Terminal, Size and Value are the caller's. A terminal event ends the
+// Emit appends an event of the current generation, at what was received so far,
+// or of none once that has ended; At, Terminal, Size and Value are the caller's. A terminal event ends the
 // generation: what was not written is dropped, what was received stays until it
 // is acked. There is one per generation; a second is not taken, and Emit returns
 // 0, as it does once the session has expired.
@@ -91,6 +91,9 @@ func (c *Core) Emit(e Event) int64 {
 		return 0
 	}
 	e.Generation, e.Offset, e.DroppedFrom = g.number, g.recv.end, 0
+	if g.terminal > 0 {
+		e.Generation, e.Offset = 0, 0
+	}
 	seq := c.events.append(e)
 	if e.Terminal {
 		g.terminal = seq

@@ -57,8 +57,8 @@ func FuzzFrames(f *testing.F) {
 			case 1:
 				_, err = c.Attach(now, AttachArgs{Seq: arg(), Offset: arg(), Generation: gen, EventSeq: arg(), Trusted: op%2 == 1})
 			case 2:
-				b := NewBuffer(make([]byte, arg()&31), nil)
-				_, err = c.Data(now, epoch, gen, arg(), b)
+				p := make([]byte, arg()&31)
+				_, err = c.Data(now, epoch, gen, arg(), p[:len(p)/2], p[len(p)/2:])
 			case 3:
 				err = c.Ack(now, epoch, gen, arg(), arg())
 			case 4:
@@ -69,7 +69,7 @@ func FuzzFrames(f *testing.F) {
 				_, err = c.Read(now, gen, arg(), arg(), 8)
 			case 7:
 				if n := c.Room(gen); n > 0 {
-					require.NoError(t, c.Received(gen, NewBuffer(make([]byte, n, 4), nil)))
+					require.NoError(t, c.Received(gen, NewBuffer(make([]byte, n, 4))))
 				}
 			case 8:
 				w := c.NextWrite(gen, 3)

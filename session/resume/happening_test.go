@@ -34,7 +34,7 @@ func (w *world) do(s *scope, a action) error {
 		copy(p.out.b[:], p.out.b[1:p.out.n])
 		p.out.n--
 		p.out.b[p.out.n] = 0
-		return c.Received(g, NewBuffer(append(make([]byte, 0, s.chunk), b), nil))
+		return c.Received(g, NewBuffer(append(make([]byte, 0, s.chunk), b)))
 	case aWrite:
 		return w.write()
 	case aEnd:
@@ -157,7 +157,7 @@ func (w *world) serve(s *scope, i int8) error {
 	var err error
 	switch f.kind {
 	case fData:
-		full, derr := c.Data(now, int64(st.epoch), int64(f.gen), int64(f.off), NewBuffer([]byte{f.b}, nil))
+		full, derr := c.Data(now, int64(st.epoch), int64(f.gen), int64(f.off), []byte{f.b})
 		if full {
 			return violated("a resumable stream is always received from")
 		}

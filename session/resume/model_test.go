@@ -22,7 +22,7 @@ func (r *ring) clone() ring {
 	for i, s := range r.segments {
 		mem := make([]byte, len(s.mem), cap(s.mem))
 		copy(mem, s.mem)
-		d.segments[i] = segment{s.offset, NewBuffer(mem, nil)}
+		d.segments[i] = segment{s.offset, NewBuffer(mem)}
 	}
 	return d
 }
@@ -33,7 +33,7 @@ func (r *ring) clone() ring {
 func (c *Core) encode(b []byte, now time.Time) []byte {
 	g := &c.gen
 	flags := byte(c.phase)
-	for i, is := range []bool{g.recv.kept, g.recv.ended, g.send.finished, g.send.ended, c.at.turned, !c.at.due.IsZero(), !now.Before(c.at.due)} {
+	for i, is := range []bool{g.recv.kept, g.recv.ended, g.send.finished, g.send.ended, !c.at.due.IsZero(), !now.Before(c.at.due)} {
 		if is {
 			flags |= 1 << (i + 1)
 		}

@@ -68,8 +68,8 @@ func (c *Core) Next(now time.Time, epoch int64, limit int) (Frame, error) {
 	return Frame{Wait: c.at.due}, nil
 }
 
-// Read is Next for a caller without a stream, who says each time what it has: the
-// bytes before offset, which acks them, and the events up to eventSeq. Progress
+// Read is Next for a caller without a stream, who says each time where it is: at
+// the byte offset, and after the event eventSeq. That is no ack: see Ack. Progress
 // is not told. It renews the grace. What is not kept until acked is gone once it
 // was returned. The error is an OffsetError, a GenerationError, an AttachedError,
 // ErrNoGeneration, an ExpiredError or ErrGone.
@@ -85,10 +85,8 @@ func (c *Core) Read(now time.Time, generation, offset, eventSeq int64, limit int
 	if eventSeq < 0 || eventSeq > c.events.lastSeq {
 		return Frame{}, &OffsetError{"event_seq", c.events.lastSeq, eventSeq}
 	}
-	c.events.ack(eventSeq)
 	if !drop {
 		g.recv.cursor = offset
-		c.freeReceived(offset)
 	}
 	before := int64(math.MaxInt64)
 	if e, ok := c.events.after(eventSeq); ok {

@@ -44,7 +44,7 @@ func (c *Core) Progress() Progress {
 // promise from here on. It says whether there is anything new.
 func (c *Core) report() bool {
 	p := c.progress()
-	c.at.due, c.at.turned = time.Time{}, false
+	c.at.due = time.Time{}
 	if p == c.at.reported {
 		return false
 	}
@@ -53,8 +53,7 @@ func (c *Core) report() bool {
 	return true
 }
 
-// progressDue: enough has moved, or long enough ago; or the direction turns, and
-// progress goes along with bytes that are sent anyway.
+// progressDue: enough has moved, or long enough ago.
 func (c *Core) progressDue(now time.Time) bool {
 	if c.at.due.IsZero() {
 		return false
@@ -62,16 +61,20 @@ func (c *Core) progressDue(now time.Time) bool {
 	p, told := c.progress(), c.at.reported
 	step := int64(min(progressStep, c.gen.opts.SendBytes/2+1)) // a small ring is used up earlier
 	return !now.Before(c.at.due) ||
-		p.Accepted-told.Accepted >= step || p.Written-told.Written >= step || p.SendLimit-told.SendLimit >= step ||
-		c.at.turned && c.gen.recv.cursor < c.gen.recv.end
+		p.Accepted-told.Accepted >= step || p.Written-told.Written >= step || p.SendLimit-told.SendLimit >= step
 }
 
 // moved notes that there is progress to be told.
 func (c *Core) moved(now time.Time) {
-	if c.at.epoch > 0 && c.at.due.IsZero() && c.mutant != mutantProgressWithheld {
+	switch {
+	case c.at.epoch == 0 || c.mutant == mutantProgressWithheld:
+	case c.at.due.IsZero():
 		c.at.due = now.Add(progressDelay)
+		c.effects |= NewDue
 	}
-	c.effects |= WakeSender
+	if c.progressDue(now) {
+		c.effects |= WakeSender
+	}
 }
 
 // hasten has the progress told at once.

@@ -45,7 +45,7 @@ func (c *Core) Received(generation int64, b *Buffer) error {
 		r.fill(b.mem)
 		b.Release()
 	case r.held+cap(b.mem) <= g.opts.ReceiveBytes:
-		r.push(b, 0)
+		r.push(b)
 	default:
 		b.Release()
 		return ErrRoom

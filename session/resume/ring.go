@@ -29,11 +29,10 @@ func (r *ring) spare() int {
 	return 0
 }
 
-// push appends a buffer, which the ring owns from now on, without its first skip
-// bytes.
-func (r *ring) push(b *Buffer, skip int) {
-	r.segments = append(r.segments, segment{r.end - int64(skip), b})
-	r.end += int64(len(b.mem) - skip)
+// push appends a buffer, which the ring owns from now on.
+func (r *ring) push(b *Buffer) {
+	r.segments = append(r.segments, segment{r.end, b})
+	r.end += int64(len(b.mem))
 	r.held += cap(b.mem)
 }
 

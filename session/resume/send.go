@@ -19,36 +19,32 @@ func (g *generation) open() bool {
 // room is how many bytes fit, however they are cut: the spare end of the last
 // buffer and as many chunks as the bound has left.
 func (g *generation) room() int64 {
-	return room(&g.opts, g.send.held, g.send.spare())
+	return int64(max(0, g.opts.SendBytes-g.send.held)/g.opts.ChunkBytes*g.opts.ChunkBytes + g.send.spare())
 }
 
-func room(o *Options, held, spare int) int64 {
-	return int64(max(0, o.SendBytes-held)/o.ChunkBytes*o.ChunkBytes + spare)
-}
+// sendRoom is the room of an empty ring.
+func (o *Options) sendRoom() int64 { return int64(o.SendBytes / o.ChunkBytes * o.ChunkBytes) }
 
-// Data takes bytes of the caller for the peer. What the service has already is
-// trimmed; what belongs to another generation is dropped. full: the session is
-// not resumable and has no room now; the caller keeps b, and asks again after
-// WakeReceiver. Otherwise b is handed over, with an error too. Epoch 0 is a unary
-// Write. The error is a GapError, a WindowError, an EndedError, a
+// Data takes bytes of the caller for the peer: it copies the pieces, which are
+// one payload. What the service has already is trimmed; what belongs to another
+// generation is dropped. full: the session is not resumable, or epoch is 0, and
+// there is no room now; ask again after WakeReceiver. Epoch 0 is a unary Write. The
+// error is a GapError, a WindowError, an EndedError, a
 // GenerationError, a SupersededError, an AttachedError, ErrNoGeneration, an
 // ExpiredError or ErrGone.
-func (c *Core) Data(now time.Time, epoch, generation, offset int64, b *Buffer) (full bool, err error) {
-	full, err = c.data(now, epoch, generation, offset, b)
-	if !full {
-		b.Release()
-	}
-	return full, err
-}
-
-func (c *Core) data(now time.Time, epoch, generation, offset int64, b *Buffer) (full bool, err error) {
+func (c *Core) Data(now time.Time, epoch, generation, offset int64, pieces ...[]byte) (full bool, err error) {
 	drop, err := c.admit("data", now, epoch, generation)
 	if err != nil || drop {
 		return false, err
 	}
 	g := &c.gen
 	s := &g.send
-	end := offset + int64(len(b.mem))
+	size := 0
+	for _, p := range pieces {
+		size += len(p)
+	}
+	end := offset + int64(size)
+	stops := !g.opts.Resumable || epoch == 0 || c.mutant == mutantReceivingStopped
 	switch {
 	case offset < 0:
 		return false, &OffsetError{"data.offset", 0, offset}
@@ -60,39 +56,36 @@ func (c *Core) data(now time.Time, epoch, generation, offset int64, b *Buffer) (
 		return false, &EndedError{"data", s.finish >= 0, s.end, s.cause}
 	case s.finish >= 0 && end > s.finish:
 		return false, &EndedError{"data", true, s.finish, nil}
-	case g.opts.Resumable && end > s.limit && c.mutant != mutantReceivingStopped:
+	case !stops && end > s.limit:
 		return false, &WindowError{s.limit, end}
 	}
-	fresh := b.mem[max(0, s.end-offset):]
+	had := s.end - offset
 	if c.mutant == mutantNoDedupe {
-		fresh = b.mem
+		had = 0
 	}
-	if (!g.opts.Resumable || c.mutant == mutantReceivingStopped) && s.held > 0 && g.room() < int64(len(fresh)) {
+	switch fresh := int64(size) - had; {
+	case !stops || g.room() >= fresh || !g.opts.Resumable && s.held == 0: // the latter takes one payload of any size
+	case g.opts.Resumable && fresh > g.opts.sendRoom():
+		return false, &WindowError{s.base + g.opts.sendRoom(), end} // of a unary Write
+	default:
 		return true, nil
 	}
-	c.store(b, fresh)
-	c.at.turned = true
+	for _, p := range pieces {
+		skip := min(had, int64(len(p)))
+		had -= skip
+		c.store(p[skip:])
+	}
+	s.limit = max(s.limit, s.end)
 	c.moved(now)
 	c.effects |= WakeWriter
 	return false, nil
 }
 
-// store puts accepted bytes, the end of b, into the ring: by reference where they
-// fill a good part of a chunk, and what was promised beyond them still fits;
-// otherwise by copying them into chunks.
-func (c *Core) store(b *Buffer, fresh []byte) {
-	g := &c.gen
-	s := &g.send
-	rest := room(&g.opts, s.held+cap(b.mem), b.spare())
-	whole := len(fresh) > s.spare() && len(fresh) >= g.opts.ChunkBytes/2 &&
-		s.held+cap(b.mem) <= g.opts.SendBytes && s.end+int64(len(fresh))+rest >= s.limit
-	if whole || s.held == 0 && len(fresh) > g.opts.SendBytes { // the latter is not resumable, and takes one payload of any size
-		b.refs.Add(1)
-		s.push(b, len(b.mem)-len(fresh))
-		return
-	}
-	for fresh = s.fill(fresh); len(fresh) > 0; fresh = s.fill(fresh) {
-		s.push(c.alloc(g.opts.ChunkBytes), 0)
+// store copies accepted bytes into chunks.
+func (c *Core) store(p []byte) {
+	s := &c.gen.send
+	for p = s.fill(p); len(p) > 0; p = s.fill(p) {
+		s.push(c.alloc(c.gen.opts.ChunkBytes))
 	}
 }
 
@@ -164,10 +157,15 @@ func (c *Core) NextWrite(generation int64, limit int) Write {
 	return Write{Finish: s.base == s.finish}
 }
 
-// Wrote says that the kernel has n bytes more.
+// Wrote says that the kernel has n bytes more. Those that it got while the
+// writing was ended, or the session expired, still count.
 func (c *Core) Wrote(now time.Time, generation int64, n int) {
 	g := &c.gen
-	if generation != g.number || n == 0 || g.send.ended || g.terminal > 0 || c.phase != alive {
+	switch {
+	case generation != g.number || n == 0 || g.terminal > 0:
+		return
+	case c.phase != alive:
+		c.final.Written = min(c.final.Written+int64(n), c.final.Accepted)
 		return
 	}
 	g.send.freeTo(min(g.send.base+int64(n), g.send.end))

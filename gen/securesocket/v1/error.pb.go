@@ -73,6 +73,10 @@ const (
 	ErrorReason_ERROR_REASON_NOT_ALLOWED ErrorReason = 16
 	// FAILED_PRECONDITION. The request_id was used with other arguments.
 	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 18
+	// NOT_FOUND. A resumable session was without a stream for longer than its
+	// detach_grace. Told to its owner for 10 minutes, with the generation and the
+	// bytes that were accepted, written and received by then.
+	ErrorReason_ERROR_REASON_SESSION_EXPIRED ErrorReason = 19
 	// PERMISSION_DENIED. The operator's egress policy refuses the target;
 	// metadata `rule` names the rule.
 	ErrorReason_ERROR_REASON_EGRESS_DENIED ErrorReason = 20
@@ -177,6 +181,7 @@ var (
 		15: "ERROR_REASON_UNAUTHENTICATED",
 		16: "ERROR_REASON_NOT_ALLOWED",
 		18: "ERROR_REASON_REQUEST_ID_REUSED",
+		19: "ERROR_REASON_SESSION_EXPIRED",
 		20: "ERROR_REASON_EGRESS_DENIED",
 		21: "ERROR_REASON_LIMIT",
 		22: "ERROR_REASON_DRAINING",
@@ -231,6 +236,7 @@ var (
 		"ERROR_REASON_UNAUTHENTICATED":                15,
 		"ERROR_REASON_NOT_ALLOWED":                    16,
 		"ERROR_REASON_REQUEST_ID_REUSED":              18,
+		"ERROR_REASON_SESSION_EXPIRED":                19,
 		"ERROR_REASON_EGRESS_DENIED":                  20,
 		"ERROR_REASON_LIMIT":                          21,
 		"ERROR_REASON_DRAINING":                       22,
@@ -384,7 +390,7 @@ const file_securesocket_v1_error_proto_rawDesc = "" +
 	"\bmetadata\x18\x04 \x03(\v2&.securesocket.v1.Failure.MetadataEntryR\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\x8e\x0e\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xb0\x0e\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12$\n" +
@@ -404,7 +410,8 @@ const file_securesocket_v1_error_proto_rawDesc = "" +
 	"\x19ERROR_REASON_RESUME_TOKEN\x10\x0e\x12 \n" +
 	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x0f\x12\x1c\n" +
 	"\x18ERROR_REASON_NOT_ALLOWED\x10\x10\x12\"\n" +
-	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\x12\x12\x1e\n" +
+	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\x12\x12 \n" +
+	"\x1cERROR_REASON_SESSION_EXPIRED\x10\x13\x12\x1e\n" +
 	"\x1aERROR_REASON_EGRESS_DENIED\x10\x14\x12\x16\n" +
 	"\x12ERROR_REASON_LIMIT\x10\x15\x12\x19\n" +
 	"\x15ERROR_REASON_DRAINING\x10\x16\x12 \n" +

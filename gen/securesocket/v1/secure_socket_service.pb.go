@@ -282,8 +282,10 @@ type Limits struct {
 	MaxSessionsPerCaller int32 `protobuf:"varint,1,opt,name=max_sessions_per_caller,json=maxSessionsPerCaller,proto3" json:"max_sessions_per_caller,omitempty"`
 	// Bytes of one request; a Data payload has at most 128 KiB.
 	MaxMessageBytes int32 `protobuf:"varint,2,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
-	// Bytes that a session buffers in each direction.
+	// The most that receive_buffer_bytes and send_buffer_bytes can ask for.
 	MaxBufferBytes int32 `protobuf:"varint,3,opt,name=max_buffer_bytes,json=maxBufferBytes,proto3" json:"max_buffer_bytes,omitempty"`
+	// The longest detach_grace.
+	MaxDetachGrace *durationpb.Duration `protobuf:"bytes,4,opt,name=max_detach_grace,json=maxDetachGrace,proto3" json:"max_detach_grace,omitempty"`
 	// Streams of one HTTP/2 connection: open another connection beyond it.
 	MaxConcurrentStreams int32 `protobuf:"varint,5,opt,name=max_concurrent_streams,json=maxConcurrentStreams,proto3" json:"max_concurrent_streams,omitempty"`
 	unknownFields        protoimpl.UnknownFields
@@ -339,6 +341,13 @@ func (x *Limits) GetMaxBufferBytes() int32 {
 		return x.MaxBufferBytes
 	}
 	return 0
+}
+
+func (x *Limits) GetMaxDetachGrace() *durationpb.Duration {
+	if x != nil {
+		return x.MaxDetachGrace
+	}
+	return nil
 }
 
 func (x *Limits) GetMaxConcurrentStreams() int32 {
@@ -1748,11 +1757,12 @@ const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\rcipher_suites\x18\x03 \x03(\v2\x1b.securesocket.v1.CipherInfoR\fcipherSuites\x12\x16\n" +
 	"\x06groups\x18\x04 \x03(\tR\x06groups\x12/\n" +
 	"\x06limits\x18\x05 \x01(\v2\x17.securesocket.v1.LimitsR\x06limits\x12%\n" +
-	"\x0eserver_version\x18\a \x01(\tR\rserverVersion\"\xcb\x01\n" +
+	"\x0eserver_version\x18\a \x01(\tR\rserverVersion\"\x90\x02\n" +
 	"\x06Limits\x125\n" +
 	"\x17max_sessions_per_caller\x18\x01 \x01(\x05R\x14maxSessionsPerCaller\x12*\n" +
 	"\x11max_message_bytes\x18\x02 \x01(\x05R\x0fmaxMessageBytes\x12(\n" +
-	"\x10max_buffer_bytes\x18\x03 \x01(\x05R\x0emaxBufferBytes\x124\n" +
+	"\x10max_buffer_bytes\x18\x03 \x01(\x05R\x0emaxBufferBytes\x12C\n" +
+	"\x10max_detach_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x0emaxDetachGrace\x124\n" +
 	"\x16max_concurrent_streams\x18\x05 \x01(\x05R\x14maxConcurrentStreams\"s\n" +
 	"\x14CreateSessionRequest\x12<\n" +
 	"\bsettings\x18\x01 \x01(\v2 .securesocket.v1.SessionSettingsR\bsettings\x12\x1d\n" +
@@ -1868,8 +1878,7 @@ const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12@\n" +
 	"\bdecision\x18\x02 \x01(\v2$.securesocket.v1.CertificateDecisionR\bdecision\"\x10\n" +
-	"\x0eDecideResponse2\x91\n" +
-	"\n" +
+	"\x0eDecideResponse2\xa0\v\n" +
 	"\x13SecureSocketService\x12d\n" +
 	"\x0fGetCapabilities\x12'.securesocket.v1.GetCapabilitiesRequest\x1a(.securesocket.v1.GetCapabilitiesResponse\x12^\n" +
 	"\rCreateSession\x12%.securesocket.v1.CreateSessionRequest\x1a&.securesocket.v1.CreateSessionResponse\x12U\n" +
@@ -1885,7 +1894,9 @@ const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\x14GetCertificateStatus\x12,.securesocket.v1.GetCertificateStatusRequest\x1a-.securesocket.v1.GetCertificateStatusResponse\x12s\n" +
 	"\x14ExportKeyingMaterial\x12,.securesocket.v1.ExportKeyingMaterialRequest\x1a-.securesocket.v1.ExportKeyingMaterialResponse\x12I\n" +
 	"\x06Decide\x12\x1e.securesocket.v1.DecideRequest\x1a\x1f.securesocket.v1.DecideResponse\x12M\n" +
-	"\x06Attach\x12\x1e.securesocket.v1.AttachRequest\x1a\x1f.securesocket.v1.AttachResponse(\x010\x01Bl\n" +
+	"\x06Attach\x12\x1e.securesocket.v1.AttachRequest\x1a\x1f.securesocket.v1.AttachResponse(\x010\x01\x12F\n" +
+	"\x05Write\x12\x1d.securesocket.v1.WriteRequest\x1a\x1e.securesocket.v1.WriteResponse\x12E\n" +
+	"\x04Read\x12\x1c.securesocket.v1.ReadRequest\x1a\x1d.securesocket.v1.ReadResponse0\x01Bl\n" +
 	"\x12io.securesocket.v1P\x01Z/securesocket/gen/securesocket/v1;securesocketv1\xaa\x02\x0fSecureSocket.V1\xea\x02\x10SecureSocket::V1b\x06proto3"
 
 var (
@@ -1934,75 +1945,84 @@ var file_securesocket_v1_secure_socket_service_proto_goTypes = []any{
 	(*DecideResponse)(nil),                          // 28: securesocket.v1.DecideResponse
 	(ProtocolVersion)(0),                            // 29: securesocket.v1.ProtocolVersion
 	(*CipherInfo)(nil),                              // 30: securesocket.v1.CipherInfo
-	(*SessionSettings)(nil),                         // 31: securesocket.v1.SessionSettings
-	(*Session)(nil),                                 // 32: securesocket.v1.Session
-	(*fieldmaskpb.FieldMask)(nil),                   // 33: google.protobuf.FieldMask
-	(*CloseSocket)(nil),                             // 34: securesocket.v1.CloseSocket
-	(*durationpb.Duration)(nil),                     // 35: google.protobuf.Duration
+	(*durationpb.Duration)(nil),                     // 31: google.protobuf.Duration
+	(*SessionSettings)(nil),                         // 32: securesocket.v1.SessionSettings
+	(*Session)(nil),                                 // 33: securesocket.v1.Session
+	(*fieldmaskpb.FieldMask)(nil),                   // 34: google.protobuf.FieldMask
+	(*CloseSocket)(nil),                             // 35: securesocket.v1.CloseSocket
 	(*Failure)(nil),                                 // 36: securesocket.v1.Failure
 	(*Certificate)(nil),                             // 37: securesocket.v1.Certificate
 	(CertificateStatus)(0),                          // 38: securesocket.v1.CertificateStatus
 	(*CertificateReport)(nil),                       // 39: securesocket.v1.CertificateReport
 	(*CertificateDecision)(nil),                     // 40: securesocket.v1.CertificateDecision
 	(*AttachRequest)(nil),                           // 41: securesocket.v1.AttachRequest
-	(*AttachResponse)(nil),                          // 42: securesocket.v1.AttachResponse
+	(*WriteRequest)(nil),                            // 42: securesocket.v1.WriteRequest
+	(*ReadRequest)(nil),                             // 43: securesocket.v1.ReadRequest
+	(*AttachResponse)(nil),                          // 44: securesocket.v1.AttachResponse
+	(*WriteResponse)(nil),                           // 45: securesocket.v1.WriteResponse
+	(*ReadResponse)(nil),                            // 46: securesocket.v1.ReadResponse
 }
 var file_securesocket_v1_secure_socket_service_proto_depIdxs = []int32{
 	29, // 0: securesocket.v1.GetCapabilitiesResponse.versions:type_name -> securesocket.v1.ProtocolVersion
 	30, // 1: securesocket.v1.GetCapabilitiesResponse.cipher_suites:type_name -> securesocket.v1.CipherInfo
 	4,  // 2: securesocket.v1.GetCapabilitiesResponse.limits:type_name -> securesocket.v1.Limits
-	31, // 3: securesocket.v1.CreateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
-	32, // 4: securesocket.v1.CreateSessionResponse.session:type_name -> securesocket.v1.Session
-	32, // 5: securesocket.v1.GetSessionResponse.session:type_name -> securesocket.v1.Session
-	32, // 6: securesocket.v1.ListSessionsResponse.sessions:type_name -> securesocket.v1.Session
-	31, // 7: securesocket.v1.UpdateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
-	33, // 8: securesocket.v1.UpdateSessionRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 9: securesocket.v1.UpdateSessionResponse.session:type_name -> securesocket.v1.Session
-	32, // 10: securesocket.v1.ConnectResponse.session:type_name -> securesocket.v1.Session
-	34, // 11: securesocket.v1.CloseRequest.close:type_name -> securesocket.v1.CloseSocket
-	32, // 12: securesocket.v1.CloseResponse.session:type_name -> securesocket.v1.Session
-	0,  // 13: securesocket.v1.WaitRequest.condition:type_name -> securesocket.v1.WaitRequest.Condition
-	35, // 14: securesocket.v1.WaitRequest.timeout:type_name -> google.protobuf.Duration
-	32, // 15: securesocket.v1.WaitResponse.session:type_name -> securesocket.v1.Session
-	36, // 16: securesocket.v1.WaitResponse.cause:type_name -> securesocket.v1.Failure
-	37, // 17: securesocket.v1.AddCertificateResponse.certificate:type_name -> securesocket.v1.Certificate
-	38, // 18: securesocket.v1.GetCertificateStatusResponse.status:type_name -> securesocket.v1.CertificateStatus
-	39, // 19: securesocket.v1.GetCertificateStatusResponse.report:type_name -> securesocket.v1.CertificateReport
-	1,  // 20: securesocket.v1.ExportKeyingMaterialRequest.channel_binding:type_name -> securesocket.v1.ExportKeyingMaterialRequest.ChannelBinding
-	40, // 21: securesocket.v1.DecideRequest.decision:type_name -> securesocket.v1.CertificateDecision
-	2,  // 22: securesocket.v1.SecureSocketService.GetCapabilities:input_type -> securesocket.v1.GetCapabilitiesRequest
-	5,  // 23: securesocket.v1.SecureSocketService.CreateSession:input_type -> securesocket.v1.CreateSessionRequest
-	7,  // 24: securesocket.v1.SecureSocketService.GetSession:input_type -> securesocket.v1.GetSessionRequest
-	9,  // 25: securesocket.v1.SecureSocketService.ListSessions:input_type -> securesocket.v1.ListSessionsRequest
-	11, // 26: securesocket.v1.SecureSocketService.UpdateSession:input_type -> securesocket.v1.UpdateSessionRequest
-	13, // 27: securesocket.v1.SecureSocketService.DeleteSession:input_type -> securesocket.v1.DeleteSessionRequest
-	15, // 28: securesocket.v1.SecureSocketService.Connect:input_type -> securesocket.v1.ConnectRequest
-	17, // 29: securesocket.v1.SecureSocketService.Close:input_type -> securesocket.v1.CloseRequest
-	19, // 30: securesocket.v1.SecureSocketService.Wait:input_type -> securesocket.v1.WaitRequest
-	21, // 31: securesocket.v1.SecureSocketService.AddCertificate:input_type -> securesocket.v1.AddCertificateRequest
-	23, // 32: securesocket.v1.SecureSocketService.GetCertificateStatus:input_type -> securesocket.v1.GetCertificateStatusRequest
-	25, // 33: securesocket.v1.SecureSocketService.ExportKeyingMaterial:input_type -> securesocket.v1.ExportKeyingMaterialRequest
-	27, // 34: securesocket.v1.SecureSocketService.Decide:input_type -> securesocket.v1.DecideRequest
-	41, // 35: securesocket.v1.SecureSocketService.Attach:input_type -> securesocket.v1.AttachRequest
-	3,  // 36: securesocket.v1.SecureSocketService.GetCapabilities:output_type -> securesocket.v1.GetCapabilitiesResponse
-	6,  // 37: securesocket.v1.SecureSocketService.CreateSession:output_type -> securesocket.v1.CreateSessionResponse
-	8,  // 38: securesocket.v1.SecureSocketService.GetSession:output_type -> securesocket.v1.GetSessionResponse
-	10, // 39: securesocket.v1.SecureSocketService.ListSessions:output_type -> securesocket.v1.ListSessionsResponse
-	12, // 40: securesocket.v1.SecureSocketService.UpdateSession:output_type -> securesocket.v1.UpdateSessionResponse
-	14, // 41: securesocket.v1.SecureSocketService.DeleteSession:output_type -> securesocket.v1.DeleteSessionResponse
-	16, // 42: securesocket.v1.SecureSocketService.Connect:output_type -> securesocket.v1.ConnectResponse
-	18, // 43: securesocket.v1.SecureSocketService.Close:output_type -> securesocket.v1.CloseResponse
-	20, // 44: securesocket.v1.SecureSocketService.Wait:output_type -> securesocket.v1.WaitResponse
-	22, // 45: securesocket.v1.SecureSocketService.AddCertificate:output_type -> securesocket.v1.AddCertificateResponse
-	24, // 46: securesocket.v1.SecureSocketService.GetCertificateStatus:output_type -> securesocket.v1.GetCertificateStatusResponse
-	26, // 47: securesocket.v1.SecureSocketService.ExportKeyingMaterial:output_type -> securesocket.v1.ExportKeyingMaterialResponse
-	28, // 48: securesocket.v1.SecureSocketService.Decide:output_type -> securesocket.v1.DecideResponse
-	42, // 49: securesocket.v1.SecureSocketService.Attach:output_type -> securesocket.v1.AttachResponse
-	36, // [36:50] is the sub-list for method output_type
-	22, // [22:36] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	31, // 3: securesocket.v1.Limits.max_detach_grace:type_name -> google.protobuf.Duration
+	32, // 4: securesocket.v1.CreateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
+	33, // 5: securesocket.v1.CreateSessionResponse.session:type_name -> securesocket.v1.Session
+	33, // 6: securesocket.v1.GetSessionResponse.session:type_name -> securesocket.v1.Session
+	33, // 7: securesocket.v1.ListSessionsResponse.sessions:type_name -> securesocket.v1.Session
+	32, // 8: securesocket.v1.UpdateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
+	34, // 9: securesocket.v1.UpdateSessionRequest.update_mask:type_name -> google.protobuf.FieldMask
+	33, // 10: securesocket.v1.UpdateSessionResponse.session:type_name -> securesocket.v1.Session
+	33, // 11: securesocket.v1.ConnectResponse.session:type_name -> securesocket.v1.Session
+	35, // 12: securesocket.v1.CloseRequest.close:type_name -> securesocket.v1.CloseSocket
+	33, // 13: securesocket.v1.CloseResponse.session:type_name -> securesocket.v1.Session
+	0,  // 14: securesocket.v1.WaitRequest.condition:type_name -> securesocket.v1.WaitRequest.Condition
+	31, // 15: securesocket.v1.WaitRequest.timeout:type_name -> google.protobuf.Duration
+	33, // 16: securesocket.v1.WaitResponse.session:type_name -> securesocket.v1.Session
+	36, // 17: securesocket.v1.WaitResponse.cause:type_name -> securesocket.v1.Failure
+	37, // 18: securesocket.v1.AddCertificateResponse.certificate:type_name -> securesocket.v1.Certificate
+	38, // 19: securesocket.v1.GetCertificateStatusResponse.status:type_name -> securesocket.v1.CertificateStatus
+	39, // 20: securesocket.v1.GetCertificateStatusResponse.report:type_name -> securesocket.v1.CertificateReport
+	1,  // 21: securesocket.v1.ExportKeyingMaterialRequest.channel_binding:type_name -> securesocket.v1.ExportKeyingMaterialRequest.ChannelBinding
+	40, // 22: securesocket.v1.DecideRequest.decision:type_name -> securesocket.v1.CertificateDecision
+	2,  // 23: securesocket.v1.SecureSocketService.GetCapabilities:input_type -> securesocket.v1.GetCapabilitiesRequest
+	5,  // 24: securesocket.v1.SecureSocketService.CreateSession:input_type -> securesocket.v1.CreateSessionRequest
+	7,  // 25: securesocket.v1.SecureSocketService.GetSession:input_type -> securesocket.v1.GetSessionRequest
+	9,  // 26: securesocket.v1.SecureSocketService.ListSessions:input_type -> securesocket.v1.ListSessionsRequest
+	11, // 27: securesocket.v1.SecureSocketService.UpdateSession:input_type -> securesocket.v1.UpdateSessionRequest
+	13, // 28: securesocket.v1.SecureSocketService.DeleteSession:input_type -> securesocket.v1.DeleteSessionRequest
+	15, // 29: securesocket.v1.SecureSocketService.Connect:input_type -> securesocket.v1.ConnectRequest
+	17, // 30: securesocket.v1.SecureSocketService.Close:input_type -> securesocket.v1.CloseRequest
+	19, // 31: securesocket.v1.SecureSocketService.Wait:input_type -> securesocket.v1.WaitRequest
+	21, // 32: securesocket.v1.SecureSocketService.AddCertificate:input_type -> securesocket.v1.AddCertificateRequest
+	23, // 33: securesocket.v1.SecureSocketService.GetCertificateStatus:input_type -> securesocket.v1.GetCertificateStatusRequest
+	25, // 34: securesocket.v1.SecureSocketService.ExportKeyingMaterial:input_type -> securesocket.v1.ExportKeyingMaterialRequest
+	27, // 35: securesocket.v1.SecureSocketService.Decide:input_type -> securesocket.v1.DecideRequest
+	41, // 36: securesocket.v1.SecureSocketService.Attach:input_type -> securesocket.v1.AttachRequest
+	42, // 37: securesocket.v1.SecureSocketService.Write:input_type -> securesocket.v1.WriteRequest
+	43, // 38: securesocket.v1.SecureSocketService.Read:input_type -> securesocket.v1.ReadRequest
+	3,  // 39: securesocket.v1.SecureSocketService.GetCapabilities:output_type -> securesocket.v1.GetCapabilitiesResponse
+	6,  // 40: securesocket.v1.SecureSocketService.CreateSession:output_type -> securesocket.v1.CreateSessionResponse
+	8,  // 41: securesocket.v1.SecureSocketService.GetSession:output_type -> securesocket.v1.GetSessionResponse
+	10, // 42: securesocket.v1.SecureSocketService.ListSessions:output_type -> securesocket.v1.ListSessionsResponse
+	12, // 43: securesocket.v1.SecureSocketService.UpdateSession:output_type -> securesocket.v1.UpdateSessionResponse
+	14, // 44: securesocket.v1.SecureSocketService.DeleteSession:output_type -> securesocket.v1.DeleteSessionResponse
+	16, // 45: securesocket.v1.SecureSocketService.Connect:output_type -> securesocket.v1.ConnectResponse
+	18, // 46: securesocket.v1.SecureSocketService.Close:output_type -> securesocket.v1.CloseResponse
+	20, // 47: securesocket.v1.SecureSocketService.Wait:output_type -> securesocket.v1.WaitResponse
+	22, // 48: securesocket.v1.SecureSocketService.AddCertificate:output_type -> securesocket.v1.AddCertificateResponse
+	24, // 49: securesocket.v1.SecureSocketService.GetCertificateStatus:output_type -> securesocket.v1.GetCertificateStatusResponse
+	26, // 50: securesocket.v1.SecureSocketService.ExportKeyingMaterial:output_type -> securesocket.v1.ExportKeyingMaterialResponse
+	28, // 51: securesocket.v1.SecureSocketService.Decide:output_type -> securesocket.v1.DecideResponse
+	44, // 52: securesocket.v1.SecureSocketService.Attach:output_type -> securesocket.v1.AttachResponse
+	45, // 53: securesocket.v1.SecureSocketService.Write:output_type -> securesocket.v1.WriteResponse
+	46, // 54: securesocket.v1.SecureSocketService.Read:output_type -> securesocket.v1.ReadResponse
+	39, // [39:55] is the sub-list for method output_type
+	23, // [23:39] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_secure_socket_service_proto_init() }

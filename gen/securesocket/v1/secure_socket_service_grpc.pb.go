@@ -33,6 +33,8 @@ const (
 	SecureSocketService_ExportKeyingMaterial_FullMethodName = "/securesocket.v1.SecureSocketService/ExportKeyingMaterial"
 	SecureSocketService_Decide_FullMethodName               = "/securesocket.v1.SecureSocketService/Decide"
 	SecureSocketService_Attach_FullMethodName               = "/securesocket.v1.SecureSocketService/Attach"
+	SecureSocketService_Write_FullMethodName                = "/securesocket.v1.SecureSocketService/Write"
+	SecureSocketService_Read_FullMethodName                 = "/securesocket.v1.SecureSocketService/Read"
 )
 
 // SecureSocketServiceClient is the client API for SecureSocketService service.
@@ -45,7 +47,9 @@ const (
 // settings, the socket and the TLS state of one secure socket. It is created
 // idle, connected, closed and connected again (each Connect is a new
 // generation), and lives until DeleteSession or its expiry, 15 minutes without
-// a connection or a stream. Every call is made by a caller, the principal that
+// a connection or a stream; a resumable session whose stream does not come back
+// within its grace expires, and every call about it is SESSION_EXPIRED, with what
+// had become of its bytes, for 10 minutes. Every call is made by a caller, the principal that
 // the service knows the RPC's connection by; a session is visible to its owner
 // alone, and an unknown and a foreign ID are the same SESSION_NOT_FOUND.
 //
@@ -166,13 +170,35 @@ type SecureSocketServiceClient interface {
 	// the grammar.
 	//
 	// State: any. Caller: the owner (`attach`), anybody (`open`). The stream
-	// ends with OK after the caller's CloseSend, when the socket has ended, and
-	// when its session is deleted. Reasons: those of CreateSession, Connect
+	// ends with OK when its session is deleted, and after the caller's CloseSend:
+	// at once if the session is resumable, otherwise when the socket has ended. A
+	// session takes 50 attaches a second, 200 at once, and one a second, 10 at
+	// once, that is refused. Reasons: those of CreateSession, Connect
 	// (only what its arguments can cause; failures of the socket are events) and
-	// AddCertificate for `open`; INVALID_FIELD, SESSION_NOT_FOUND, RESUME_TOKEN,
-	// SUPERSEDED, OFFSET_MISMATCH for `attach`; STREAM_GRAMMAR, OFFSET_MISMATCH, SUPERSEDED,
+	// AddCertificate for `open`; INVALID_FIELD, SESSION_NOT_FOUND, SESSION_EXPIRED,
+	// RESUME_TOKEN, SUPERSEDED, OFFSET_MISMATCH, LIMIT (with a RetryInfo: the
+	// attach_seq is not used up) for `attach`; STREAM_GRAMMAR, OFFSET_MISMATCH, SUPERSEDED,
 	// DRAINING later.
 	Attach(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AttachRequest, AttachResponse], error)
+	// Takes bytes for the peer, for callers without streams of their own. It
+	// waits while there is no room, and not for the peer to read them. It renews
+	// the detach_grace.
+	//
+	// State: connecting or connected, and no stream attached. Caller: the owner.
+	// Idempotent by offset. Reasons: INVALID_FIELD, SESSION_NOT_FOUND,
+	// SESSION_EXPIRED, SESSION_STATE, OFFSET_MISMATCH, CANCELLED.
+	Write(ctx context.Context, in *WriteRequest, opts ...grpc.CallOption) (*WriteResponse, error)
+	// Reads bytes from the peer, and events, for callers without streams of their
+	// own. What a resumable session has sent is kept until a later Read, or an
+	// `ack`, says that it has come; of another it is gone. It renews the
+	// detach_grace for as long as it lasts. The stream ends with OK after `closed`
+	// and, without `wait`, when nothing more is there.
+	//
+	// State: any, and no stream attached. Caller: the owner. Reasons:
+	// INVALID_FIELD, SESSION_NOT_FOUND, SESSION_EXPIRED, SESSION_STATE (a stream is,
+	// or was meanwhile, attached; or it was never connected), OFFSET_MISMATCH,
+	// DRAINING.
+	Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadResponse], error)
 }
 
 type secureSocketServiceClient struct {
@@ -326,6 +352,35 @@ func (c *secureSocketServiceClient) Attach(ctx context.Context, opts ...grpc.Cal
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SecureSocketService_AttachClient = grpc.BidiStreamingClient[AttachRequest, AttachResponse]
 
+func (c *secureSocketServiceClient) Write(ctx context.Context, in *WriteRequest, opts ...grpc.CallOption) (*WriteResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WriteResponse)
+	err := c.cc.Invoke(ctx, SecureSocketService_Write_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secureSocketServiceClient) Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &SecureSocketService_ServiceDesc.Streams[1], SecureSocketService_Read_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReadRequest, ReadResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SecureSocketService_ReadClient = grpc.ServerStreamingClient[ReadResponse]
+
 // SecureSocketServiceServer is the server API for SecureSocketService service.
 // All implementations must embed UnimplementedSecureSocketServiceServer
 // for forward compatibility.
@@ -336,7 +391,9 @@ type SecureSocketService_AttachClient = grpc.BidiStreamingClient[AttachRequest, 
 // settings, the socket and the TLS state of one secure socket. It is created
 // idle, connected, closed and connected again (each Connect is a new
 // generation), and lives until DeleteSession or its expiry, 15 minutes without
-// a connection or a stream. Every call is made by a caller, the principal that
+// a connection or a stream; a resumable session whose stream does not come back
+// within its grace expires, and every call about it is SESSION_EXPIRED, with what
+// had become of its bytes, for 10 minutes. Every call is made by a caller, the principal that
 // the service knows the RPC's connection by; a session is visible to its owner
 // alone, and an unknown and a foreign ID are the same SESSION_NOT_FOUND.
 //
@@ -457,13 +514,35 @@ type SecureSocketServiceServer interface {
 	// the grammar.
 	//
 	// State: any. Caller: the owner (`attach`), anybody (`open`). The stream
-	// ends with OK after the caller's CloseSend, when the socket has ended, and
-	// when its session is deleted. Reasons: those of CreateSession, Connect
+	// ends with OK when its session is deleted, and after the caller's CloseSend:
+	// at once if the session is resumable, otherwise when the socket has ended. A
+	// session takes 50 attaches a second, 200 at once, and one a second, 10 at
+	// once, that is refused. Reasons: those of CreateSession, Connect
 	// (only what its arguments can cause; failures of the socket are events) and
-	// AddCertificate for `open`; INVALID_FIELD, SESSION_NOT_FOUND, RESUME_TOKEN,
-	// SUPERSEDED, OFFSET_MISMATCH for `attach`; STREAM_GRAMMAR, OFFSET_MISMATCH, SUPERSEDED,
+	// AddCertificate for `open`; INVALID_FIELD, SESSION_NOT_FOUND, SESSION_EXPIRED,
+	// RESUME_TOKEN, SUPERSEDED, OFFSET_MISMATCH, LIMIT (with a RetryInfo: the
+	// attach_seq is not used up) for `attach`; STREAM_GRAMMAR, OFFSET_MISMATCH, SUPERSEDED,
 	// DRAINING later.
 	Attach(grpc.BidiStreamingServer[AttachRequest, AttachResponse]) error
+	// Takes bytes for the peer, for callers without streams of their own. It
+	// waits while there is no room, and not for the peer to read them. It renews
+	// the detach_grace.
+	//
+	// State: connecting or connected, and no stream attached. Caller: the owner.
+	// Idempotent by offset. Reasons: INVALID_FIELD, SESSION_NOT_FOUND,
+	// SESSION_EXPIRED, SESSION_STATE, OFFSET_MISMATCH, CANCELLED.
+	Write(context.Context, *WriteRequest) (*WriteResponse, error)
+	// Reads bytes from the peer, and events, for callers without streams of their
+	// own. What a resumable session has sent is kept until a later Read, or an
+	// `ack`, says that it has come; of another it is gone. It renews the
+	// detach_grace for as long as it lasts. The stream ends with OK after `closed`
+	// and, without `wait`, when nothing more is there.
+	//
+	// State: any, and no stream attached. Caller: the owner. Reasons:
+	// INVALID_FIELD, SESSION_NOT_FOUND, SESSION_EXPIRED, SESSION_STATE (a stream is,
+	// or was meanwhile, attached; or it was never connected), OFFSET_MISMATCH,
+	// DRAINING.
+	Read(*ReadRequest, grpc.ServerStreamingServer[ReadResponse]) error
 	mustEmbedUnimplementedSecureSocketServiceServer()
 }
 
@@ -515,6 +594,12 @@ func (UnimplementedSecureSocketServiceServer) Decide(context.Context, *DecideReq
 }
 func (UnimplementedSecureSocketServiceServer) Attach(grpc.BidiStreamingServer[AttachRequest, AttachResponse]) error {
 	return status.Error(codes.Unimplemented, "method Attach not implemented")
+}
+func (UnimplementedSecureSocketServiceServer) Write(context.Context, *WriteRequest) (*WriteResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Write not implemented")
+}
+func (UnimplementedSecureSocketServiceServer) Read(*ReadRequest, grpc.ServerStreamingServer[ReadResponse]) error {
+	return status.Error(codes.Unimplemented, "method Read not implemented")
 }
 func (UnimplementedSecureSocketServiceServer) mustEmbedUnimplementedSecureSocketServiceServer() {}
 func (UnimplementedSecureSocketServiceServer) testEmbeddedByValue()                             {}
@@ -778,6 +863,35 @@ func _SecureSocketService_Attach_Handler(srv interface{}, stream grpc.ServerStre
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SecureSocketService_AttachServer = grpc.BidiStreamingServer[AttachRequest, AttachResponse]
 
+func _SecureSocketService_Write_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WriteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecureSocketServiceServer).Write(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecureSocketService_Write_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecureSocketServiceServer).Write(ctx, req.(*WriteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecureSocketService_Read_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ReadRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SecureSocketServiceServer).Read(m, &grpc.GenericServerStream[ReadRequest, ReadResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SecureSocketService_ReadServer = grpc.ServerStreamingServer[ReadResponse]
+
 // SecureSocketService_ServiceDesc is the grpc.ServiceDesc for SecureSocketService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -837,6 +951,10 @@ var SecureSocketService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Decide",
 			Handler:    _SecureSocketService_Decide_Handler,
 		},
+		{
+			MethodName: "Write",
+			Handler:    _SecureSocketService_Write_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -844,6 +962,11 @@ var SecureSocketService_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _SecureSocketService_Attach_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Read",
+			Handler:       _SecureSocketService_Read_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "securesocket/v1/secure_socket_service.proto",

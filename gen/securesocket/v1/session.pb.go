@@ -743,8 +743,8 @@ type Session struct {
 	Timeline *Timeline `protobuf:"bytes,20,opt,name=timeline,proto3" json:"timeline,omitempty"`
 	// When the session was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When the session will be deleted if it is left as it is; absent while it
-	// is connected or attached.
+	// When the session will be deleted, or has expired, if it is left as it is;
+	// absent while it is attached or, unless it is resumable, connected.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// The principal that created it.
 	Owner string `protobuf:"bytes,23,opt,name=owner,proto3" json:"owner,omitempty"`

@@ -668,17 +668,20 @@ type SessionSettings struct {
 	// Optional. A connection that moves no byte either way for so long is
 	// closed; default 15 min, 0 = never.
 	IdleTimeout *durationpb.Duration `protobuf:"bytes,4,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
-	// Not supported by this version: UNSUPPORTED.
+	// Optional. A connection without a stream is kept so long; default 60 s, 1 s
+	// to 10 min. A resumable session has expired afterwards.
 	DetachGrace *durationpb.Duration `protobuf:"bytes,5,opt,name=detach_grace,json=detachGrace,proto3" json:"detach_grace,omitempty"`
-	// Not supported by this version: UNSUPPORTED.
+	// Optional. How many bytes from the peer are kept until they are sent or, in a
+	// resumable session, acked; then the peer is made to wait. 16 KiB to 4 MiB;
+	// default 1 MiB for a resumable session, otherwise 256 KiB.
 	ReceiveBufferBytes int32 `protobuf:"varint,6,opt,name=receive_buffer_bytes,json=receiveBufferBytes,proto3" json:"receive_buffer_bytes,omitempty"`
-	// Not supported by this version: UNSUPPORTED.
+	// Optional. Likewise of the caller's bytes, until they are written to the peer.
 	SendBufferBytes int32 `protobuf:"varint,7,opt,name=send_buffer_bytes,json=sendBufferBytes,proto3" json:"send_buffer_bytes,omitempty"`
 	// Optional. The caller's own name for the session, in listings and logs; at
 	// most 128 bytes.
 	Label string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
-	// Optional. Only false is supported by this version, and the default; true
-	// is UNSUPPORTED.
+	// Optional. Bytes and events are kept until they are acked, so that a stream
+	// that breaks can be attached again without a loss; default false.
 	Resumable     *bool `protobuf:"varint,9,opt,name=resumable,proto3,oneof" json:"resumable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

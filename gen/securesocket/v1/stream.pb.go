@@ -151,29 +151,38 @@ func (x CloseSocket_How) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloseSocket_How.Descriptor instead.
 func (CloseSocket_How) EnumDescriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{9, 0}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // What a caller sends on a stream.
 //
 // The first frame is `open` or `attach`, exactly once; its answer, `attached`,
-// comes before anything is dialled. Then `data`, `finish`, `decision`,
-// `signature` and `close` in any order. A wrong first frame, a second `open` or `attach`, an unknown or empty
-// frame, an unknown field and a gap in the offsets end the stream; the session
-// and its connection stay, to be attached again. Anything else that cannot be
-// done is answered by `refused` and does no harm.
+// comes before anything is dialled. Then `data`, `ack`, `finish`, `decision`,
+// `signature` and `close` in any order. A wrong first frame, a second `open` or
+// `attach`, an unknown or empty frame, an unknown field, a gap in the offsets and
+// data beyond send_limit end the stream; the session and its connection stay, to
+// be attached again. Anything else that cannot be done is answered by `refused`
+// and does no harm.
 //
 // Offsets are byte positions per direction and generation, from 0. Frames of
 // another generation than the current are dropped.
 //
-// The first frame has to come within 10 s. Frames are obeyed in order: while
-// `data` waits for a peer that does not read, or beyond the service's buffer for
-// the handshake, what is behind it waits too: a `close`, but also a `decision` or
-// a `signature`. The unary Close and Decide and a cancelled stream do not wait.
+// The first frame has to come within 10 s.
 //
-// CloseSend is a graceful close of the socket; the stream goes on until
-// `closed`. A cancelled or broken stream is an abort of the socket, unless
-// another stream has taken the session.
+// A resumable session (SessionSettings.resumable) keeps every byte from the peer
+// until it is acked, and its caller keeps every byte that it sends until it is
+// accepted: a stream that breaks, or ends by CloseSend, is attached again within
+// detach_grace, and nothing is lost or doubled. The service never stops receiving
+// from such a stream: the caller sends no further than send_limit, so `ack`,
+// `decision` and `close` are never held up by data.
+//
+// A session that is not resumable keeps nothing and needs no `ack`. Its stream is
+// bounded by HTTP/2's flow control: while `data` waits for a peer that does not
+// read, or beyond the service's buffer for the handshake, what is behind it waits
+// too: a `close`, but also a `decision` or a `signature`. The unary Close and
+// Decide and a cancelled stream do not wait. CloseSend is a graceful close of the
+// socket; the stream goes on until `closed`. A cancelled or broken stream is an
+// abort of the socket, unless another stream has taken the session.
 type AttachRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. Exactly one.
@@ -183,6 +192,7 @@ type AttachRequest struct {
 	//	*AttachRequest_Open
 	//	*AttachRequest_Attach
 	//	*AttachRequest_Data
+	//	*AttachRequest_Ack
 	//	*AttachRequest_Finish
 	//	*AttachRequest_Decision
 	//	*AttachRequest_Signature
@@ -256,6 +266,15 @@ func (x *AttachRequest) GetData() *Data {
 	return nil
 }
 
+func (x *AttachRequest) GetAck() *Ack {
+	if x != nil {
+		if x, ok := x.Frame.(*AttachRequest_Ack); ok {
+			return x.Ack
+		}
+	}
+	return nil
+}
+
 func (x *AttachRequest) GetFinish() *Finish {
 	if x != nil {
 		if x, ok := x.Frame.(*AttachRequest_Finish); ok {
@@ -311,6 +330,11 @@ type AttachRequest_Data struct {
 	Data *Data `protobuf:"bytes,3,opt,name=data,proto3,oneof"`
 }
 
+type AttachRequest_Ack struct {
+	// What the caller has received.
+	Ack *Ack `protobuf:"bytes,4,opt,name=ack,proto3,oneof"`
+}
+
 type AttachRequest_Finish struct {
 	// Half-close: no more bytes for the peer.
 	Finish *Finish `protobuf:"bytes,5,opt,name=finish,proto3,oneof"`
@@ -337,6 +361,8 @@ func (*AttachRequest_Attach) isAttachRequest_Frame() {}
 
 func (*AttachRequest_Data) isAttachRequest_Frame() {}
 
+func (*AttachRequest_Ack) isAttachRequest_Frame() {}
+
 func (*AttachRequest_Finish) isAttachRequest_Frame() {}
 
 func (*AttachRequest_Decision) isAttachRequest_Frame() {}
@@ -356,8 +382,8 @@ type Open struct {
 	// Required. 1..65535.
 	Port int32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
 	// Optional. true: the session stays when its socket has ended, until
-	// DeleteSession or its expiry. false: it is deleted then, and the stream
-	// ends with OK after `closed`.
+	// DeleteSession or its expiry. false: it is deleted then, a resumable one once
+	// everything is acked, and the stream ends with OK after `closed`.
 	KeepSession bool `protobuf:"varint,5,opt,name=keep_session,json=keepSession,proto3" json:"keep_session,omitempty"`
 	// Optional. As by AddCertificate, before connecting. At most 100.
 	Certificates []*ExtraCertificate `protobuf:"bytes,6,rep,name=certificates,proto3" json:"certificates,omitempty"`
@@ -514,9 +540,10 @@ type AttachSession struct {
 	// Required. Chosen by the caller; larger than every one before, by at most
 	// 2^20. 0 counts as 1.
 	AttachSeq int64 `protobuf:"varint,3,opt,name=attach_seq,json=attachSeq,proto3" json:"attach_seq,omitempty"`
-	// Optional. The next byte that the caller expects. More than was received
-	// is OFFSET_MISMATCH; less is not sent again: `attached` says where
-	// socket_data goes on.
+	// Optional. The next byte that the caller expects: a resumable session goes on
+	// there, and what was acked before, or not received yet, is OFFSET_MISMATCH.
+	// It is no ack. Of a session that is not resumable less is not sent again:
+	// `attached` says where socket_data goes on.
 	ReceivedOffset int64 `protobuf:"varint,4,opt,name=received_offset,json=receivedOffset,proto3" json:"received_offset,omitempty"`
 	// Optional. The last event that the caller has; later ones are sent.
 	ReceivedEventSeq int64 `protobuf:"varint,5,opt,name=received_event_seq,json=receivedEventSeq,proto3" json:"received_event_seq,omitempty"`
@@ -667,6 +694,74 @@ func (x *Data) GetPayload() []byte {
 	return nil
 }
 
+// What the caller has received, and need not be kept for it any more. Sparse is
+// enough: every 64 KiB, or 25 ms. What was acked before is no error; what was
+// never sent is OFFSET_MISMATCH. An attach begins without acks: the caller acks
+// again.
+type Ack struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bytes before it; 0 says nothing. Beyond half of receive_buffer_bytes
+	// that are not acked the peer may be made to wait.
+	ReceivedOffset int64 `protobuf:"varint,1,opt,name=received_offset,json=receivedOffset,proto3" json:"received_offset,omitempty"`
+	// The events up to it, of all generations; 0 says nothing.
+	EventSeq int64 `protobuf:"varint,2,opt,name=event_seq,json=eventSeq,proto3" json:"event_seq,omitempty"`
+	// The generation of received_offset; 0 counts as 1.
+	Generation    int64 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ack) Reset() {
+	*x = Ack{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ack) ProtoMessage() {}
+
+func (x *Ack) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ack.ProtoReflect.Descriptor instead.
+func (*Ack) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Ack) GetReceivedOffset() int64 {
+	if x != nil {
+		return x.ReceivedOffset
+	}
+	return 0
+}
+
+func (x *Ack) GetEventSeq() int64 {
+	if x != nil {
+		return x.EventSeq
+	}
+	return 0
+}
+
+func (x *Ack) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
 // Half-close: close_notify after the bytes before `offset`. The peer may go on
 // sending.
 type Finish struct {
@@ -681,7 +776,7 @@ type Finish struct {
 
 func (x *Finish) Reset() {
 	*x = Finish{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[5]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +788,7 @@ func (x *Finish) String() string {
 func (*Finish) ProtoMessage() {}
 
 func (x *Finish) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[5]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +801,7 @@ func (x *Finish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finish.ProtoReflect.Descriptor instead.
 func (*Finish) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{5}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Finish) GetOffset() int64 {
@@ -742,7 +837,7 @@ type CertificateDecision struct {
 
 func (x *CertificateDecision) Reset() {
 	*x = CertificateDecision{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[6]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +849,7 @@ func (x *CertificateDecision) String() string {
 func (*CertificateDecision) ProtoMessage() {}
 
 func (x *CertificateDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[6]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +862,7 @@ func (x *CertificateDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateDecision.ProtoReflect.Descriptor instead.
 func (*CertificateDecision) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{6}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CertificateDecision) GetDecisionId() int64 {
@@ -804,7 +899,7 @@ type CertificateProblemAcceptance struct {
 
 func (x *CertificateProblemAcceptance) Reset() {
 	*x = CertificateProblemAcceptance{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +911,7 @@ func (x *CertificateProblemAcceptance) String() string {
 func (*CertificateProblemAcceptance) ProtoMessage() {}
 
 func (x *CertificateProblemAcceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +924,7 @@ func (x *CertificateProblemAcceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateProblemAcceptance.ProtoReflect.Descriptor instead.
 func (*CertificateProblemAcceptance) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{7}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CertificateProblemAcceptance) GetCode() CertificateProblemCode {
@@ -861,7 +956,7 @@ type Signature struct {
 
 func (x *Signature) Reset() {
 	*x = Signature{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +968,7 @@ func (x *Signature) String() string {
 func (*Signature) ProtoMessage() {}
 
 func (x *Signature) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +981,7 @@ func (x *Signature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signature.ProtoReflect.Descriptor instead.
 func (*Signature) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{8}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Signature) GetSignId() int64 {
@@ -927,7 +1022,7 @@ type CloseSocket struct {
 
 func (x *CloseSocket) Reset() {
 	*x = CloseSocket{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1034,7 @@ func (x *CloseSocket) String() string {
 func (*CloseSocket) ProtoMessage() {}
 
 func (x *CloseSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1047,7 @@ func (x *CloseSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSocket.ProtoReflect.Descriptor instead.
 func (*CloseSocket) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{9}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CloseSocket) GetHow() CloseSocket_How {
@@ -999,7 +1094,7 @@ type AttachResponse struct {
 
 func (x *AttachResponse) Reset() {
 	*x = AttachResponse{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1106,7 @@ func (x *AttachResponse) String() string {
 func (*AttachResponse) ProtoMessage() {}
 
 func (x *AttachResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1119,7 @@ func (x *AttachResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachResponse.ProtoReflect.Descriptor instead.
 func (*AttachResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{10}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AttachResponse) GetFrame() isAttachResponse_Frame {
@@ -1177,7 +1272,8 @@ type Attached struct {
 	AcceptedOffset int64 `protobuf:"varint,3,opt,name=accepted_offset,json=acceptedOffset,proto3" json:"accepted_offset,omitempty"`
 	// Where the next socket_data starts.
 	SocketDataOffset int64 `protobuf:"varint,4,opt,name=socket_data_offset,json=socketDataOffset,proto3" json:"socket_data_offset,omitempty"`
-	// How long a connection without a stream is kept.
+	// How long a connection without a stream is kept; afterwards a resumable
+	// session has expired.
 	DetachGrace *durationpb.Duration `protobuf:"bytes,5,opt,name=detach_grace,json=detachGrace,proto3" json:"detach_grace,omitempty"`
 	// As in OutputProgress.
 	SendLimit     int64 `protobuf:"varint,6,opt,name=send_limit,json=sendLimit,proto3" json:"send_limit,omitempty"`
@@ -1187,7 +1283,7 @@ type Attached struct {
 
 func (x *Attached) Reset() {
 	*x = Attached{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1295,7 @@ func (x *Attached) String() string {
 func (*Attached) ProtoMessage() {}
 
 func (x *Attached) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1308,7 @@ func (x *Attached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attached.ProtoReflect.Descriptor instead.
 func (*Attached) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{11}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Attached) GetSession() *Session {
@@ -1257,7 +1353,7 @@ func (x *Attached) GetSendLimit() int64 {
 	return 0
 }
 
-// How far the caller's bytes have come.
+// How far the caller's bytes have come. Sent after 64 KiB, 25 ms or an end.
 type OutputProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the service.
@@ -1265,8 +1361,8 @@ type OutputProgress struct {
 	// Encrypted and handed to the kernel; not a promise that the peer has
 	// processed them.
 	WrittenOffset int64 `protobuf:"varint,2,opt,name=written_offset,json=writtenOffset,proto3" json:"written_offset,omitempty"`
-	// The caller may send up to here. A session that is not resumable is
-	// bounded by HTTP/2's flow control alone: 2^53 - 1.
+	// The caller may send up to here; it never shrinks. A session that is not
+	// resumable is bounded by HTTP/2's flow control alone: 2^53 - 1.
 	SendLimit int64 `protobuf:"varint,3,opt,name=send_limit,json=sendLimit,proto3" json:"send_limit,omitempty"`
 	// The generation.
 	Generation    int64 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
@@ -1276,7 +1372,7 @@ type OutputProgress struct {
 
 func (x *OutputProgress) Reset() {
 	*x = OutputProgress{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1384,7 @@ func (x *OutputProgress) String() string {
 func (*OutputProgress) ProtoMessage() {}
 
 func (x *OutputProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1397,7 @@ func (x *OutputProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputProgress.ProtoReflect.Descriptor instead.
 func (*OutputProgress) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{12}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OutputProgress) GetAcceptedOffset() int64 {
@@ -1350,7 +1446,7 @@ type DecisionRequest struct {
 
 func (x *DecisionRequest) Reset() {
 	*x = DecisionRequest{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1458,7 @@ func (x *DecisionRequest) String() string {
 func (*DecisionRequest) ProtoMessage() {}
 
 func (x *DecisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1471,7 @@ func (x *DecisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionRequest.ProtoReflect.Descriptor instead.
 func (*DecisionRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{13}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DecisionRequest) GetDecisionId() int64 {
@@ -1423,7 +1519,7 @@ type SignRequest struct {
 
 func (x *SignRequest) Reset() {
 	*x = SignRequest{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1531,7 @@ func (x *SignRequest) String() string {
 func (*SignRequest) ProtoMessage() {}
 
 func (x *SignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1544,7 @@ func (x *SignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignRequest.ProtoReflect.Descriptor instead.
 func (*SignRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{14}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SignRequest) GetSignId() int64 {
@@ -1505,7 +1601,7 @@ type Detached struct {
 
 func (x *Detached) Reset() {
 	*x = Detached{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1613,7 @@ func (x *Detached) String() string {
 func (*Detached) ProtoMessage() {}
 
 func (x *Detached) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1626,7 @@ func (x *Detached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Detached.ProtoReflect.Descriptor instead.
 func (*Detached) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{15}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Detached) GetFailure() *Failure {
@@ -1553,7 +1649,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1565,7 +1661,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1578,7 +1674,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{16}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Refused) GetFrameNumber() int64 {
@@ -1596,8 +1692,8 @@ func (x *Refused) GetFailure() *Failure {
 }
 
 // A lifecycle fact. Events are in order and come at most once per stream; the
-// service keeps the last 64 (and at most 1 MiB of them), so a stream that
-// attaches late misses none of these. Callers ignore kinds that they do not
+// service keeps those that are not acked, the last 64 (and at most 1 MiB of them),
+// so a stream that attaches late misses none of these. Callers ignore kinds that they do not
 // know.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1633,7 +1729,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1741,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +1754,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{17}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Event) GetSeq() int64 {
@@ -1907,7 +2003,7 @@ type StateChanged struct {
 
 func (x *StateChanged) Reset() {
 	*x = StateChanged{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1919,7 +2015,7 @@ func (x *StateChanged) String() string {
 func (*StateChanged) ProtoMessage() {}
 
 func (x *StateChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1932,7 +2028,7 @@ func (x *StateChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateChanged.ProtoReflect.Descriptor instead.
 func (*StateChanged) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{18}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StateChanged) GetOldState() State {
@@ -1960,7 +2056,7 @@ type HostFound struct {
 
 func (x *HostFound) Reset() {
 	*x = HostFound{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1972,7 +2068,7 @@ func (x *HostFound) String() string {
 func (*HostFound) ProtoMessage() {}
 
 func (x *HostFound) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1985,7 +2081,7 @@ func (x *HostFound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostFound.ProtoReflect.Descriptor instead.
 func (*HostFound) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{19}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HostFound) GetAddresses() []string {
@@ -2008,7 +2104,7 @@ type TcpConnected struct {
 
 func (x *TcpConnected) Reset() {
 	*x = TcpConnected{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2020,7 +2116,7 @@ func (x *TcpConnected) String() string {
 func (*TcpConnected) ProtoMessage() {}
 
 func (x *TcpConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2033,7 +2129,7 @@ func (x *TcpConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnected.ProtoReflect.Descriptor instead.
 func (*TcpConnected) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{20}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TcpConnected) GetLocal() *Endpoint {
@@ -2067,7 +2163,7 @@ type SecureConnected struct {
 
 func (x *SecureConnected) Reset() {
 	*x = SecureConnected{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2175,7 @@ func (x *SecureConnected) String() string {
 func (*SecureConnected) ProtoMessage() {}
 
 func (x *SecureConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2188,7 @@ func (x *SecureConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecureConnected.ProtoReflect.Descriptor instead.
 func (*SecureConnected) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{21}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SecureConnected) GetTls() *TlsState {
@@ -2134,7 +2230,7 @@ type ModeChanged struct {
 
 func (x *ModeChanged) Reset() {
 	*x = ModeChanged{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2242,7 @@ func (x *ModeChanged) String() string {
 func (*ModeChanged) ProtoMessage() {}
 
 func (x *ModeChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2255,7 @@ func (x *ModeChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModeChanged.ProtoReflect.Descriptor instead.
 func (*ModeChanged) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{22}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ModeChanged) GetMode() Mode {
@@ -2183,7 +2279,7 @@ type CertificateError struct {
 
 func (x *CertificateError) Reset() {
 	*x = CertificateError{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +2291,7 @@ func (x *CertificateError) String() string {
 func (*CertificateError) ProtoMessage() {}
 
 func (x *CertificateError) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +2304,7 @@ func (x *CertificateError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateError.ProtoReflect.Descriptor instead.
 func (*CertificateError) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{23}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CertificateError) GetReport() *CertificateReport {
@@ -2238,7 +2334,7 @@ type SecurityError struct {
 
 func (x *SecurityError) Reset() {
 	*x = SecurityError{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2250,7 +2346,7 @@ func (x *SecurityError) String() string {
 func (*SecurityError) ProtoMessage() {}
 
 func (x *SecurityError) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2263,7 +2359,7 @@ func (x *SecurityError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecurityError.ProtoReflect.Descriptor instead.
 func (*SecurityError) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{24}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SecurityError) GetRuleId() string {
@@ -2293,7 +2389,7 @@ type IoError struct {
 
 func (x *IoError) Reset() {
 	*x = IoError{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2401,7 @@ func (x *IoError) String() string {
 func (*IoError) ProtoMessage() {}
 
 func (x *IoError) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2414,7 @@ func (x *IoError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoError.ProtoReflect.Descriptor instead.
 func (*IoError) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{25}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *IoError) GetFailure() *Failure {
@@ -2349,7 +2445,7 @@ type RemoteClosed struct {
 
 func (x *RemoteClosed) Reset() {
 	*x = RemoteClosed{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2361,7 +2457,7 @@ func (x *RemoteClosed) String() string {
 func (*RemoteClosed) ProtoMessage() {}
 
 func (x *RemoteClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2374,7 +2470,7 @@ func (x *RemoteClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoteClosed.ProtoReflect.Descriptor instead.
 func (*RemoteClosed) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{26}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RemoteClosed) GetCause() CloseCause {
@@ -2412,7 +2508,7 @@ type Closed struct {
 
 func (x *Closed) Reset() {
 	*x = Closed{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2520,7 @@ func (x *Closed) String() string {
 func (*Closed) ProtoMessage() {}
 
 func (x *Closed) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2533,7 @@ func (x *Closed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closed.ProtoReflect.Descriptor instead.
 func (*Closed) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{27}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Closed) GetCause() CloseCause {
@@ -2497,7 +2593,7 @@ type EventsDropped struct {
 
 func (x *EventsDropped) Reset() {
 	*x = EventsDropped{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2605,7 @@ func (x *EventsDropped) String() string {
 func (*EventsDropped) ProtoMessage() {}
 
 func (x *EventsDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2618,7 @@ func (x *EventsDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsDropped.ProtoReflect.Descriptor instead.
 func (*EventsDropped) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{28}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *EventsDropped) GetCount() int64 {
@@ -2557,7 +2653,7 @@ type Draining struct {
 
 func (x *Draining) Reset() {
 	*x = Draining{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2569,7 +2665,7 @@ func (x *Draining) String() string {
 func (*Draining) ProtoMessage() {}
 
 func (x *Draining) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2582,7 +2678,7 @@ func (x *Draining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Draining.ProtoReflect.Descriptor instead.
 func (*Draining) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{29}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Draining) GetDeadlineTime() *timestamppb.Timestamp {
@@ -2592,15 +2688,334 @@ func (x *Draining) GetDeadlineTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Bytes for the peer, without a stream.
+type WriteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// The position of the first byte. What was accepted before is trimmed, so the
+	// same call may be made again; a gap is OFFSET_MISMATCH.
+	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Optional. Half-close after the payload.
+	Finish bool `protobuf:"varint,3,opt,name=finish,proto3" json:"finish,omitempty"`
+	// Optional. 0 counts as 1; required once the session was connected again. Of
+	// a generation that is over the bytes are dropped.
+	Generation int64 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
+	// At most 128 KiB; empty only with finish.
+	Payload       []byte `protobuf:"bytes,15,opt,name=payload,proto3" json:"payload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteRequest) Reset() {
+	*x = WriteRequest{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteRequest) ProtoMessage() {}
+
+func (x *WriteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
+func (*WriteRequest) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *WriteRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *WriteRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *WriteRequest) GetFinish() bool {
+	if x != nil {
+		return x.Finish
+	}
+	return false
+}
+
+func (x *WriteRequest) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *WriteRequest) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+// Write's answer.
+type WriteResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far the bytes have come: the next Write goes on at accepted_offset.
+	Progress      *OutputProgress `protobuf:"bytes,1,opt,name=progress,proto3" json:"progress,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteResponse) Reset() {
+	*x = WriteResponse{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteResponse) ProtoMessage() {}
+
+func (x *WriteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
+func (*WriteResponse) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *WriteResponse) GetProgress() *OutputProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// What to read, without a stream.
+type ReadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Optional. The next byte that the caller expects; it acks those before, which
+	// are not kept any longer.
+	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Optional. The last event that the caller has, which is acked likewise.
+	EventSeq int64 `protobuf:"varint,3,opt,name=event_seq,json=eventSeq,proto3" json:"event_seq,omitempty"`
+	// Optional. The generation of offset; 0 counts as 1. Of one that is over,
+	// only events are read.
+	Generation int64 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
+	// Optional. true: waits for what comes until `closed`. false: what is there.
+	Wait          bool `protobuf:"varint,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadRequest) Reset() {
+	*x = ReadRequest{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadRequest) ProtoMessage() {}
+
+func (x *ReadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
+func (*ReadRequest) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ReadRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *ReadRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ReadRequest) GetEventSeq() int64 {
+	if x != nil {
+		return x.EventSeq
+	}
+	return 0
+}
+
+func (x *ReadRequest) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *ReadRequest) GetWait() bool {
+	if x != nil {
+		return x.Wait
+	}
+	return false
+}
+
+// What was read.
+type ReadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one.
+	//
+	// Types that are valid to be assigned to Frame:
+	//
+	//	*ReadResponse_SocketData
+	//	*ReadResponse_Event
+	//	*ReadResponse_DecisionRequest
+	Frame         isReadResponse_Frame `protobuf_oneof:"frame"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadResponse) Reset() {
+	*x = ReadResponse{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadResponse) ProtoMessage() {}
+
+func (x *ReadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
+func (*ReadResponse) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ReadResponse) GetFrame() isReadResponse_Frame {
+	if x != nil {
+		return x.Frame
+	}
+	return nil
+}
+
+func (x *ReadResponse) GetSocketData() *Data {
+	if x != nil {
+		if x, ok := x.Frame.(*ReadResponse_SocketData); ok {
+			return x.SocketData
+		}
+	}
+	return nil
+}
+
+func (x *ReadResponse) GetEvent() *Event {
+	if x != nil {
+		if x, ok := x.Frame.(*ReadResponse_Event); ok {
+			return x.Event
+		}
+	}
+	return nil
+}
+
+func (x *ReadResponse) GetDecisionRequest() *DecisionRequest {
+	if x != nil {
+		if x, ok := x.Frame.(*ReadResponse_DecisionRequest); ok {
+			return x.DecisionRequest
+		}
+	}
+	return nil
+}
+
+type isReadResponse_Frame interface {
+	isReadResponse_Frame()
+}
+
+type ReadResponse_SocketData struct {
+	// Bytes from the peer.
+	SocketData *Data `protobuf:"bytes,1,opt,name=socket_data,json=socketData,proto3,oneof"`
+}
+
+type ReadResponse_Event struct {
+	// A lifecycle fact.
+	Event *Event `protobuf:"bytes,2,opt,name=event,proto3,oneof"`
+}
+
+type ReadResponse_DecisionRequest struct {
+	// The peer's certificate has problems: Decide answers.
+	DecisionRequest *DecisionRequest `protobuf:"bytes,3,opt,name=decision_request,json=decisionRequest,proto3,oneof"`
+}
+
+func (*ReadResponse_SocketData) isReadResponse_Frame() {}
+
+func (*ReadResponse_Event) isReadResponse_Frame() {}
+
+func (*ReadResponse_DecisionRequest) isReadResponse_Frame() {}
+
 var File_securesocket_v1_stream_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x1csecuresocket/v1/stream.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\"\x95\x03\n" +
+	"\x1csecuresocket/v1/stream.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\"\xbf\x03\n" +
 	"\rAttachRequest\x12+\n" +
 	"\x04open\x18\x01 \x01(\v2\x15.securesocket.v1.OpenH\x00R\x04open\x128\n" +
 	"\x06attach\x18\x02 \x01(\v2\x1e.securesocket.v1.AttachSessionH\x00R\x06attach\x12+\n" +
-	"\x04data\x18\x03 \x01(\v2\x15.securesocket.v1.DataH\x00R\x04data\x121\n" +
+	"\x04data\x18\x03 \x01(\v2\x15.securesocket.v1.DataH\x00R\x04data\x12(\n" +
+	"\x03ack\x18\x04 \x01(\v2\x14.securesocket.v1.AckH\x00R\x03ack\x121\n" +
 	"\x06finish\x18\x05 \x01(\v2\x17.securesocket.v1.FinishH\x00R\x06finish\x12B\n" +
 	"\bdecision\x18\a \x01(\v2$.securesocket.v1.CertificateDecisionH\x00R\bdecision\x12:\n" +
 	"\tsignature\x18\b \x01(\v2\x1a.securesocket.v1.SignatureH\x00R\tsignature\x124\n" +
@@ -2635,7 +3050,13 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x02 \x01(\x03R\n" +
 	"generation\x12\x18\n" +
-	"\apayload\x18\x0f \x01(\fR\apayloadJ\x04\b\x03\x10\x0f\"@\n" +
+	"\apayload\x18\x0f \x01(\fR\apayloadJ\x04\b\x03\x10\x0f\"k\n" +
+	"\x03Ack\x12'\n" +
+	"\x0freceived_offset\x18\x01 \x01(\x03R\x0ereceivedOffset\x12\x1b\n" +
+	"\tevent_seq\x18\x02 \x01(\x03R\beventSeq\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x03R\n" +
+	"generation\"@\n" +
 	"\x06Finish\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x1e\n" +
 	"\n" +
@@ -2778,7 +3199,33 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\tfirst_seq\x18\x02 \x01(\x03R\bfirstSeq\x12\x19\n" +
 	"\blast_seq\x18\x03 \x01(\x03R\alastSeq\"K\n" +
 	"\bDraining\x12?\n" +
-	"\rdeadline_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\fdeadlineTime*\x9b\x01\n" +
+	"\rdeadline_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\fdeadlineTime\"\x9d\x01\n" +
+	"\fWriteRequest\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x16\n" +
+	"\x06finish\x18\x03 \x01(\bR\x06finish\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x04 \x01(\x03R\n" +
+	"generation\x12\x18\n" +
+	"\apayload\x18\x0f \x01(\fR\apayloadJ\x04\b\x05\x10\x0f\"L\n" +
+	"\rWriteResponse\x12;\n" +
+	"\bprogress\x18\x01 \x01(\v2\x1f.securesocket.v1.OutputProgressR\bprogress\"\x95\x01\n" +
+	"\vReadRequest\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x1b\n" +
+	"\tevent_seq\x18\x03 \x01(\x03R\beventSeq\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x04 \x01(\x03R\n" +
+	"generation\x12\x12\n" +
+	"\x04wait\x18\x05 \x01(\bR\x04wait\"\xd0\x01\n" +
+	"\fReadResponse\x128\n" +
+	"\vsocket_data\x18\x01 \x01(\v2\x15.securesocket.v1.DataH\x00R\n" +
+	"socketData\x12.\n" +
+	"\x05event\x18\x02 \x01(\v2\x16.securesocket.v1.EventH\x00R\x05event\x12M\n" +
+	"\x10decision_request\x18\x03 \x01(\v2 .securesocket.v1.DecisionRequestH\x00R\x0fdecisionRequestB\a\n" +
+	"\x05frame*\x9b\x01\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPHASE_POLICY\x10\x01\x12\r\n" +
@@ -2804,7 +3251,7 @@ func file_securesocket_v1_stream_proto_rawDescGZIP() []byte {
 }
 
 var file_securesocket_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_securesocket_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_securesocket_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_securesocket_v1_stream_proto_goTypes = []any{
 	(Phase)(0),                           // 0: securesocket.v1.Phase
 	(CloseSocket_How)(0),                 // 1: securesocket.v1.CloseSocket.How
@@ -2813,112 +3260,122 @@ var file_securesocket_v1_stream_proto_goTypes = []any{
 	(*ExtraCertificate)(nil),             // 4: securesocket.v1.ExtraCertificate
 	(*AttachSession)(nil),                // 5: securesocket.v1.AttachSession
 	(*Data)(nil),                         // 6: securesocket.v1.Data
-	(*Finish)(nil),                       // 7: securesocket.v1.Finish
-	(*CertificateDecision)(nil),          // 8: securesocket.v1.CertificateDecision
-	(*CertificateProblemAcceptance)(nil), // 9: securesocket.v1.CertificateProblemAcceptance
-	(*Signature)(nil),                    // 10: securesocket.v1.Signature
-	(*CloseSocket)(nil),                  // 11: securesocket.v1.CloseSocket
-	(*AttachResponse)(nil),               // 12: securesocket.v1.AttachResponse
-	(*Attached)(nil),                     // 13: securesocket.v1.Attached
-	(*OutputProgress)(nil),               // 14: securesocket.v1.OutputProgress
-	(*DecisionRequest)(nil),              // 15: securesocket.v1.DecisionRequest
-	(*SignRequest)(nil),                  // 16: securesocket.v1.SignRequest
-	(*Detached)(nil),                     // 17: securesocket.v1.Detached
-	(*Refused)(nil),                      // 18: securesocket.v1.Refused
-	(*Event)(nil),                        // 19: securesocket.v1.Event
-	(*StateChanged)(nil),                 // 20: securesocket.v1.StateChanged
-	(*HostFound)(nil),                    // 21: securesocket.v1.HostFound
-	(*TcpConnected)(nil),                 // 22: securesocket.v1.TcpConnected
-	(*SecureConnected)(nil),              // 23: securesocket.v1.SecureConnected
-	(*ModeChanged)(nil),                  // 24: securesocket.v1.ModeChanged
-	(*CertificateError)(nil),             // 25: securesocket.v1.CertificateError
-	(*SecurityError)(nil),                // 26: securesocket.v1.SecurityError
-	(*IoError)(nil),                      // 27: securesocket.v1.IoError
-	(*RemoteClosed)(nil),                 // 28: securesocket.v1.RemoteClosed
-	(*Closed)(nil),                       // 29: securesocket.v1.Closed
-	(*EventsDropped)(nil),                // 30: securesocket.v1.EventsDropped
-	(*Draining)(nil),                     // 31: securesocket.v1.Draining
-	(*SessionSettings)(nil),              // 32: securesocket.v1.SessionSettings
-	(CertificateProblemCode)(0),          // 33: securesocket.v1.CertificateProblemCode
-	(*Session)(nil),                      // 34: securesocket.v1.Session
-	(*durationpb.Duration)(nil),          // 35: google.protobuf.Duration
-	(*CertificateReport)(nil),            // 36: securesocket.v1.CertificateReport
-	(*timestamppb.Timestamp)(nil),        // 37: google.protobuf.Timestamp
-	(*Failure)(nil),                      // 38: securesocket.v1.Failure
-	(State)(0),                           // 39: securesocket.v1.State
-	(*Endpoint)(nil),                     // 40: securesocket.v1.Endpoint
-	(*TlsState)(nil),                     // 41: securesocket.v1.TlsState
-	(CertificateStatus)(0),               // 42: securesocket.v1.CertificateStatus
-	(CertificateReport_TrustBasis)(0),    // 43: securesocket.v1.CertificateReport.TrustBasis
-	(*Certificate)(nil),                  // 44: securesocket.v1.Certificate
-	(Mode)(0),                            // 45: securesocket.v1.Mode
-	(CloseCause)(0),                      // 46: securesocket.v1.CloseCause
+	(*Ack)(nil),                          // 7: securesocket.v1.Ack
+	(*Finish)(nil),                       // 8: securesocket.v1.Finish
+	(*CertificateDecision)(nil),          // 9: securesocket.v1.CertificateDecision
+	(*CertificateProblemAcceptance)(nil), // 10: securesocket.v1.CertificateProblemAcceptance
+	(*Signature)(nil),                    // 11: securesocket.v1.Signature
+	(*CloseSocket)(nil),                  // 12: securesocket.v1.CloseSocket
+	(*AttachResponse)(nil),               // 13: securesocket.v1.AttachResponse
+	(*Attached)(nil),                     // 14: securesocket.v1.Attached
+	(*OutputProgress)(nil),               // 15: securesocket.v1.OutputProgress
+	(*DecisionRequest)(nil),              // 16: securesocket.v1.DecisionRequest
+	(*SignRequest)(nil),                  // 17: securesocket.v1.SignRequest
+	(*Detached)(nil),                     // 18: securesocket.v1.Detached
+	(*Refused)(nil),                      // 19: securesocket.v1.Refused
+	(*Event)(nil),                        // 20: securesocket.v1.Event
+	(*StateChanged)(nil),                 // 21: securesocket.v1.StateChanged
+	(*HostFound)(nil),                    // 22: securesocket.v1.HostFound
+	(*TcpConnected)(nil),                 // 23: securesocket.v1.TcpConnected
+	(*SecureConnected)(nil),              // 24: securesocket.v1.SecureConnected
+	(*ModeChanged)(nil),                  // 25: securesocket.v1.ModeChanged
+	(*CertificateError)(nil),             // 26: securesocket.v1.CertificateError
+	(*SecurityError)(nil),                // 27: securesocket.v1.SecurityError
+	(*IoError)(nil),                      // 28: securesocket.v1.IoError
+	(*RemoteClosed)(nil),                 // 29: securesocket.v1.RemoteClosed
+	(*Closed)(nil),                       // 30: securesocket.v1.Closed
+	(*EventsDropped)(nil),                // 31: securesocket.v1.EventsDropped
+	(*Draining)(nil),                     // 32: securesocket.v1.Draining
+	(*WriteRequest)(nil),                 // 33: securesocket.v1.WriteRequest
+	(*WriteResponse)(nil),                // 34: securesocket.v1.WriteResponse
+	(*ReadRequest)(nil),                  // 35: securesocket.v1.ReadRequest
+	(*ReadResponse)(nil),                 // 36: securesocket.v1.ReadResponse
+	(*SessionSettings)(nil),              // 37: securesocket.v1.SessionSettings
+	(CertificateProblemCode)(0),          // 38: securesocket.v1.CertificateProblemCode
+	(*Session)(nil),                      // 39: securesocket.v1.Session
+	(*durationpb.Duration)(nil),          // 40: google.protobuf.Duration
+	(*CertificateReport)(nil),            // 41: securesocket.v1.CertificateReport
+	(*timestamppb.Timestamp)(nil),        // 42: google.protobuf.Timestamp
+	(*Failure)(nil),                      // 43: securesocket.v1.Failure
+	(State)(0),                           // 44: securesocket.v1.State
+	(*Endpoint)(nil),                     // 45: securesocket.v1.Endpoint
+	(*TlsState)(nil),                     // 46: securesocket.v1.TlsState
+	(CertificateStatus)(0),               // 47: securesocket.v1.CertificateStatus
+	(CertificateReport_TrustBasis)(0),    // 48: securesocket.v1.CertificateReport.TrustBasis
+	(*Certificate)(nil),                  // 49: securesocket.v1.Certificate
+	(Mode)(0),                            // 50: securesocket.v1.Mode
+	(CloseCause)(0),                      // 51: securesocket.v1.CloseCause
 }
 var file_securesocket_v1_stream_proto_depIdxs = []int32{
 	3,  // 0: securesocket.v1.AttachRequest.open:type_name -> securesocket.v1.Open
 	5,  // 1: securesocket.v1.AttachRequest.attach:type_name -> securesocket.v1.AttachSession
 	6,  // 2: securesocket.v1.AttachRequest.data:type_name -> securesocket.v1.Data
-	7,  // 3: securesocket.v1.AttachRequest.finish:type_name -> securesocket.v1.Finish
-	8,  // 4: securesocket.v1.AttachRequest.decision:type_name -> securesocket.v1.CertificateDecision
-	10, // 5: securesocket.v1.AttachRequest.signature:type_name -> securesocket.v1.Signature
-	11, // 6: securesocket.v1.AttachRequest.close:type_name -> securesocket.v1.CloseSocket
-	32, // 7: securesocket.v1.Open.settings:type_name -> securesocket.v1.SessionSettings
-	4,  // 8: securesocket.v1.Open.certificates:type_name -> securesocket.v1.ExtraCertificate
-	9,  // 9: securesocket.v1.CertificateDecision.accept:type_name -> securesocket.v1.CertificateProblemAcceptance
-	33, // 10: securesocket.v1.CertificateProblemAcceptance.code:type_name -> securesocket.v1.CertificateProblemCode
-	1,  // 11: securesocket.v1.CloseSocket.how:type_name -> securesocket.v1.CloseSocket.How
-	13, // 12: securesocket.v1.AttachResponse.attached:type_name -> securesocket.v1.Attached
-	6,  // 13: securesocket.v1.AttachResponse.socket_data:type_name -> securesocket.v1.Data
-	14, // 14: securesocket.v1.AttachResponse.output_progress:type_name -> securesocket.v1.OutputProgress
-	19, // 15: securesocket.v1.AttachResponse.event:type_name -> securesocket.v1.Event
-	15, // 16: securesocket.v1.AttachResponse.decision_request:type_name -> securesocket.v1.DecisionRequest
-	16, // 17: securesocket.v1.AttachResponse.sign_request:type_name -> securesocket.v1.SignRequest
-	17, // 18: securesocket.v1.AttachResponse.detached:type_name -> securesocket.v1.Detached
-	18, // 19: securesocket.v1.AttachResponse.refused:type_name -> securesocket.v1.Refused
-	34, // 20: securesocket.v1.Attached.session:type_name -> securesocket.v1.Session
-	35, // 21: securesocket.v1.Attached.detach_grace:type_name -> google.protobuf.Duration
-	36, // 22: securesocket.v1.DecisionRequest.report:type_name -> securesocket.v1.CertificateReport
-	37, // 23: securesocket.v1.DecisionRequest.deadline_time:type_name -> google.protobuf.Timestamp
-	37, // 24: securesocket.v1.SignRequest.deadline_time:type_name -> google.protobuf.Timestamp
-	38, // 25: securesocket.v1.Detached.failure:type_name -> securesocket.v1.Failure
-	38, // 26: securesocket.v1.Refused.failure:type_name -> securesocket.v1.Failure
-	37, // 27: securesocket.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	20, // 28: securesocket.v1.Event.state_changed:type_name -> securesocket.v1.StateChanged
-	21, // 29: securesocket.v1.Event.host_found:type_name -> securesocket.v1.HostFound
-	22, // 30: securesocket.v1.Event.tcp_connected:type_name -> securesocket.v1.TcpConnected
-	23, // 31: securesocket.v1.Event.secure_connected:type_name -> securesocket.v1.SecureConnected
-	24, // 32: securesocket.v1.Event.mode_changed:type_name -> securesocket.v1.ModeChanged
-	25, // 33: securesocket.v1.Event.certificate_error:type_name -> securesocket.v1.CertificateError
-	26, // 34: securesocket.v1.Event.security_error:type_name -> securesocket.v1.SecurityError
-	27, // 35: securesocket.v1.Event.io_error:type_name -> securesocket.v1.IoError
-	28, // 36: securesocket.v1.Event.remote_closed:type_name -> securesocket.v1.RemoteClosed
-	29, // 37: securesocket.v1.Event.closed:type_name -> securesocket.v1.Closed
-	30, // 38: securesocket.v1.Event.events_dropped:type_name -> securesocket.v1.EventsDropped
-	31, // 39: securesocket.v1.Event.draining:type_name -> securesocket.v1.Draining
-	39, // 40: securesocket.v1.StateChanged.old_state:type_name -> securesocket.v1.State
-	39, // 41: securesocket.v1.StateChanged.new_state:type_name -> securesocket.v1.State
-	40, // 42: securesocket.v1.TcpConnected.local:type_name -> securesocket.v1.Endpoint
-	40, // 43: securesocket.v1.TcpConnected.remote:type_name -> securesocket.v1.Endpoint
-	41, // 44: securesocket.v1.SecureConnected.tls:type_name -> securesocket.v1.TlsState
-	42, // 45: securesocket.v1.SecureConnected.status:type_name -> securesocket.v1.CertificateStatus
-	43, // 46: securesocket.v1.SecureConnected.trust_basis:type_name -> securesocket.v1.CertificateReport.TrustBasis
-	44, // 47: securesocket.v1.SecureConnected.peer_certificate:type_name -> securesocket.v1.Certificate
-	45, // 48: securesocket.v1.ModeChanged.mode:type_name -> securesocket.v1.Mode
-	36, // 49: securesocket.v1.CertificateError.report:type_name -> securesocket.v1.CertificateReport
-	38, // 50: securesocket.v1.SecurityError.failure:type_name -> securesocket.v1.Failure
-	38, // 51: securesocket.v1.IoError.failure:type_name -> securesocket.v1.Failure
-	0,  // 52: securesocket.v1.IoError.phase:type_name -> securesocket.v1.Phase
-	46, // 53: securesocket.v1.RemoteClosed.cause:type_name -> securesocket.v1.CloseCause
-	46, // 54: securesocket.v1.Closed.cause:type_name -> securesocket.v1.CloseCause
-	38, // 55: securesocket.v1.Closed.failure:type_name -> securesocket.v1.Failure
-	46, // 56: securesocket.v1.Closed.read_cause:type_name -> securesocket.v1.CloseCause
-	46, // 57: securesocket.v1.Closed.write_cause:type_name -> securesocket.v1.CloseCause
-	37, // 58: securesocket.v1.Draining.deadline_time:type_name -> google.protobuf.Timestamp
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	7,  // 3: securesocket.v1.AttachRequest.ack:type_name -> securesocket.v1.Ack
+	8,  // 4: securesocket.v1.AttachRequest.finish:type_name -> securesocket.v1.Finish
+	9,  // 5: securesocket.v1.AttachRequest.decision:type_name -> securesocket.v1.CertificateDecision
+	11, // 6: securesocket.v1.AttachRequest.signature:type_name -> securesocket.v1.Signature
+	12, // 7: securesocket.v1.AttachRequest.close:type_name -> securesocket.v1.CloseSocket
+	37, // 8: securesocket.v1.Open.settings:type_name -> securesocket.v1.SessionSettings
+	4,  // 9: securesocket.v1.Open.certificates:type_name -> securesocket.v1.ExtraCertificate
+	10, // 10: securesocket.v1.CertificateDecision.accept:type_name -> securesocket.v1.CertificateProblemAcceptance
+	38, // 11: securesocket.v1.CertificateProblemAcceptance.code:type_name -> securesocket.v1.CertificateProblemCode
+	1,  // 12: securesocket.v1.CloseSocket.how:type_name -> securesocket.v1.CloseSocket.How
+	14, // 13: securesocket.v1.AttachResponse.attached:type_name -> securesocket.v1.Attached
+	6,  // 14: securesocket.v1.AttachResponse.socket_data:type_name -> securesocket.v1.Data
+	15, // 15: securesocket.v1.AttachResponse.output_progress:type_name -> securesocket.v1.OutputProgress
+	20, // 16: securesocket.v1.AttachResponse.event:type_name -> securesocket.v1.Event
+	16, // 17: securesocket.v1.AttachResponse.decision_request:type_name -> securesocket.v1.DecisionRequest
+	17, // 18: securesocket.v1.AttachResponse.sign_request:type_name -> securesocket.v1.SignRequest
+	18, // 19: securesocket.v1.AttachResponse.detached:type_name -> securesocket.v1.Detached
+	19, // 20: securesocket.v1.AttachResponse.refused:type_name -> securesocket.v1.Refused
+	39, // 21: securesocket.v1.Attached.session:type_name -> securesocket.v1.Session
+	40, // 22: securesocket.v1.Attached.detach_grace:type_name -> google.protobuf.Duration
+	41, // 23: securesocket.v1.DecisionRequest.report:type_name -> securesocket.v1.CertificateReport
+	42, // 24: securesocket.v1.DecisionRequest.deadline_time:type_name -> google.protobuf.Timestamp
+	42, // 25: securesocket.v1.SignRequest.deadline_time:type_name -> google.protobuf.Timestamp
+	43, // 26: securesocket.v1.Detached.failure:type_name -> securesocket.v1.Failure
+	43, // 27: securesocket.v1.Refused.failure:type_name -> securesocket.v1.Failure
+	42, // 28: securesocket.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	21, // 29: securesocket.v1.Event.state_changed:type_name -> securesocket.v1.StateChanged
+	22, // 30: securesocket.v1.Event.host_found:type_name -> securesocket.v1.HostFound
+	23, // 31: securesocket.v1.Event.tcp_connected:type_name -> securesocket.v1.TcpConnected
+	24, // 32: securesocket.v1.Event.secure_connected:type_name -> securesocket.v1.SecureConnected
+	25, // 33: securesocket.v1.Event.mode_changed:type_name -> securesocket.v1.ModeChanged
+	26, // 34: securesocket.v1.Event.certificate_error:type_name -> securesocket.v1.CertificateError
+	27, // 35: securesocket.v1.Event.security_error:type_name -> securesocket.v1.SecurityError
+	28, // 36: securesocket.v1.Event.io_error:type_name -> securesocket.v1.IoError
+	29, // 37: securesocket.v1.Event.remote_closed:type_name -> securesocket.v1.RemoteClosed
+	30, // 38: securesocket.v1.Event.closed:type_name -> securesocket.v1.Closed
+	31, // 39: securesocket.v1.Event.events_dropped:type_name -> securesocket.v1.EventsDropped
+	32, // 40: securesocket.v1.Event.draining:type_name -> securesocket.v1.Draining
+	44, // 41: securesocket.v1.StateChanged.old_state:type_name -> securesocket.v1.State
+	44, // 42: securesocket.v1.StateChanged.new_state:type_name -> securesocket.v1.State
+	45, // 43: securesocket.v1.TcpConnected.local:type_name -> securesocket.v1.Endpoint
+	45, // 44: securesocket.v1.TcpConnected.remote:type_name -> securesocket.v1.Endpoint
+	46, // 45: securesocket.v1.SecureConnected.tls:type_name -> securesocket.v1.TlsState
+	47, // 46: securesocket.v1.SecureConnected.status:type_name -> securesocket.v1.CertificateStatus
+	48, // 47: securesocket.v1.SecureConnected.trust_basis:type_name -> securesocket.v1.CertificateReport.TrustBasis
+	49, // 48: securesocket.v1.SecureConnected.peer_certificate:type_name -> securesocket.v1.Certificate
+	50, // 49: securesocket.v1.ModeChanged.mode:type_name -> securesocket.v1.Mode
+	41, // 50: securesocket.v1.CertificateError.report:type_name -> securesocket.v1.CertificateReport
+	43, // 51: securesocket.v1.SecurityError.failure:type_name -> securesocket.v1.Failure
+	43, // 52: securesocket.v1.IoError.failure:type_name -> securesocket.v1.Failure
+	0,  // 53: securesocket.v1.IoError.phase:type_name -> securesocket.v1.Phase
+	51, // 54: securesocket.v1.RemoteClosed.cause:type_name -> securesocket.v1.CloseCause
+	51, // 55: securesocket.v1.Closed.cause:type_name -> securesocket.v1.CloseCause
+	43, // 56: securesocket.v1.Closed.failure:type_name -> securesocket.v1.Failure
+	51, // 57: securesocket.v1.Closed.read_cause:type_name -> securesocket.v1.CloseCause
+	51, // 58: securesocket.v1.Closed.write_cause:type_name -> securesocket.v1.CloseCause
+	42, // 59: securesocket.v1.Draining.deadline_time:type_name -> google.protobuf.Timestamp
+	15, // 60: securesocket.v1.WriteResponse.progress:type_name -> securesocket.v1.OutputProgress
+	6,  // 61: securesocket.v1.ReadResponse.socket_data:type_name -> securesocket.v1.Data
+	20, // 62: securesocket.v1.ReadResponse.event:type_name -> securesocket.v1.Event
+	16, // 63: securesocket.v1.ReadResponse.decision_request:type_name -> securesocket.v1.DecisionRequest
+	64, // [64:64] is the sub-list for method output_type
+	64, // [64:64] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_stream_proto_init() }
@@ -2934,13 +3391,14 @@ func file_securesocket_v1_stream_proto_init() {
 		(*AttachRequest_Open)(nil),
 		(*AttachRequest_Attach)(nil),
 		(*AttachRequest_Data)(nil),
+		(*AttachRequest_Ack)(nil),
 		(*AttachRequest_Finish)(nil),
 		(*AttachRequest_Decision)(nil),
 		(*AttachRequest_Signature)(nil),
 		(*AttachRequest_Close)(nil),
 	}
-	file_securesocket_v1_stream_proto_msgTypes[9].OneofWrappers = []any{}
-	file_securesocket_v1_stream_proto_msgTypes[10].OneofWrappers = []any{
+	file_securesocket_v1_stream_proto_msgTypes[10].OneofWrappers = []any{}
+	file_securesocket_v1_stream_proto_msgTypes[11].OneofWrappers = []any{
 		(*AttachResponse_Attached)(nil),
 		(*AttachResponse_SocketData)(nil),
 		(*AttachResponse_OutputProgress)(nil),
@@ -2950,7 +3408,7 @@ func file_securesocket_v1_stream_proto_init() {
 		(*AttachResponse_Detached)(nil),
 		(*AttachResponse_Refused)(nil),
 	}
-	file_securesocket_v1_stream_proto_msgTypes[17].OneofWrappers = []any{
+	file_securesocket_v1_stream_proto_msgTypes[18].OneofWrappers = []any{
 		(*Event_StateChanged)(nil),
 		(*Event_HostFound)(nil),
 		(*Event_TcpConnected)(nil),
@@ -2964,13 +3422,18 @@ func file_securesocket_v1_stream_proto_init() {
 		(*Event_EventsDropped)(nil),
 		(*Event_Draining)(nil),
 	}
+	file_securesocket_v1_stream_proto_msgTypes[34].OneofWrappers = []any{
+		(*ReadResponse_SocketData)(nil),
+		(*ReadResponse_Event)(nil),
+		(*ReadResponse_DecisionRequest)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_securesocket_v1_stream_proto_rawDesc), len(file_securesocket_v1_stream_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   30,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
