@@ -10,9 +10,10 @@ import (
 // taking the next larger buffer: the frame's own header, and gRPC's.
 const headerRoom = 1 << 10
 
-// bufferTiers are the sizes of pooled buffers. Each is at most four times the
-// one before, so that no buffer is much larger than what it holds.
-var bufferTiers = [...]int{4 << 10, 16 << 10, 32 << 10, 64<<10 + headerRoom, 128 << 10, 256 << 10}
+// bufferTiers are the sizes of pooled buffers. Each is about twice the one
+// before, so that no buffer is much larger than what it holds: a caller chooses
+// how its messages are cut. gRPC takes none of 1 KiB or less from a pool.
+var bufferTiers = [...]int{2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64<<10 + headerRoom, 128 << 10, 256 << 10}
 
 // bufferPool is a mem.BufferPool with these tiers; what is larger is not pooled.
 //

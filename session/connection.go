@@ -89,7 +89,8 @@ func (c *connection) mark(span int, begin bool) {
 }
 
 // stopLocked ends the connection for a cause that is not the peer's. The first
-// cause stays. abort: with RST, and what is pending is dropped.
+// cause stays. abort: with RST, and what is pending is dropped. It is so too where
+// accepted bytes were not written: the peer must not take what it has for all.
 func (c *connection) stopLocked(cause CloseCause, err error, abort bool) {
 	if c.ended || c.stopped {
 		return
@@ -101,7 +102,8 @@ func (c *connection) stopLocked(cause CloseCause, err error, abort bool) {
 		c.cause, c.failure = cause, err
 		c.ioError = true // the cause is not an error of I/O
 	}
-	c.abortive = abort
+	accepted, written, _ := c.s.core.Counts()
+	c.abortive = abort || written < accepted
 	if c.tls != nil {
 		c.endHalvesLocked(cause)
 	}

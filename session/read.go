@@ -28,6 +28,8 @@ func newBuffer(capacity int) *resume.Buffer {
 		return chunks.Get()
 	case recordSize:
 		return records.Get()
+	case littleSize:
+		return littles.Get()
 	}
 	return resume.NewBuffer(make([]byte, 0, capacity))
 }

@@ -20,8 +20,11 @@ func (c *connection) streamOptions() resume.Options {
 		ChunkBytes:   chunkSize,
 		Grace:        *c.settings.DetachGrace,
 	}
-	if min(o.ReceiveBytes, o.SendBytes) < 4*chunkSize { // so that a ring has several
-		o.ChunkBytes = recordSize
+	// A ring has several, so that it takes a good part of its bound however the bytes come.
+	for _, smaller := range []int{recordSize, littleSize} {
+		if 4*o.ChunkBytes > min(o.ReceiveBytes, o.SendBytes) {
+			o.ChunkBytes = smaller
+		}
 	}
 	return o
 }
@@ -126,8 +129,7 @@ func (s *Session) expiredLocked(final *ExpiredError) {
 	}
 	s.endLocked(final)
 	if c := s.conn; c != nil && !c.ended {
-		// The peer must not take what it has for all there was.
-		c.stopLocked(CauseDetachExpired, nil, final.Written < final.Accepted)
+		c.stopLocked(CauseDetachExpired, nil, false)
 	}
 }
 

@@ -700,8 +700,8 @@ func (x *Data) GetPayload() []byte {
 // again.
 type Ack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The bytes before it; 0 says nothing. Beyond half of receive_buffer_bytes
-	// that are not acked the peer may be made to wait.
+	// The bytes before it; 0 says nothing. Beyond a quarter of
+	// receive_buffer_bytes that are not acked the peer may be made to wait.
 	ReceivedOffset int64 `protobuf:"varint,1,opt,name=received_offset,json=receivedOffset,proto3" json:"received_offset,omitempty"`
 	// The events up to it, of all generations; 0 says nothing.
 	EventSeq int64 `protobuf:"varint,2,opt,name=event_seq,json=eventSeq,proto3" json:"event_seq,omitempty"`
