@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
 	pb "securesocket/gen/securesocket/v1"
@@ -81,7 +82,8 @@ func (c *Client) DialContext(ctx context.Context, network, address string) (*Con
 }
 
 // Close ends the connections to the service, and with them, as by Abort, every Conn that is still open: close those
-// first. It does not wait for their goroutines. A second Close does nothing.
+// first. A resumable one is left to its grace, for a Resume of another process. It does not wait for their goroutines. A
+// second Close does nothing.
 func (c *Client) Close() error {
 	var err error
 	c.closing.Do(func() { err = errors.Join(c.streams.close(), c.unary.Close()) })
@@ -120,6 +122,7 @@ func (c *Client) newConn() (*grpc.ClientConn, error) {
 		grpc.WithStaticStreamWindowSize(streamWindow),
 		grpc.WithStaticConnWindowSize(connWindow),
 		grpc.WithIdleTimeout(idleConnTimeout),
+		experimental.WithBufferPool(buffers),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallSendMsgSize(maxRequestBytes),
 			grpc.MaxCallRecvMsgSize(maxResponseBytes),

@@ -9,16 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-
 	pb "securesocket/gen/securesocket/v1"
-)
-
-const (
-	// closeWait is how long Close waits for the end of the stream.
-	closeWait = 5 * time.Second
-	// closeLinger is how long what was written may then go on being delivered behind Close's back.
-	closeLinger = 15 * time.Second
 )
 
 // Status is the verdict about a peer's certificate.
@@ -35,11 +26,15 @@ type TrustBasis = pb.CertificateReport_TrustBasis
 // whatever ended the connection, first everything that was received before. Errors that are not about a deadline or the
 // caller's own Close are of type *Error.
 type Conn struct {
-	stream grpc.BidiStreamingClient[pb.AttachRequest, pb.AttachResponse]
-	// cancel ends the stream, which is an abort of the socket unless it has ended.
-	cancel  context.CancelFunc
-	hooks   hooks
-	service pb.SecureSocketServiceClient // for unary calls
+	places    *streamPool
+	dedicated *pooledConn                  // nil: the streams of this Conn share connections
+	service   pb.SecureSocketServiceClient // for unary calls
+	hooks     hooks
+	resumable bool
+
+	// ctx is that of all streams; cancel ends it, which is an abort of the socket unless it has ended.
+	ctx    context.Context
+	cancel context.CancelFunc
 	// asking is the context of the questions of the handshake; answered ends it, when there can be none any more.
 	asking   context.Context
 	answered context.CancelFunc
@@ -49,21 +44,28 @@ type Conn struct {
 
 	// secure is closed by the receive goroutine when the connection is secure.
 	secure chan struct{}
-	// ended is closed by the receive goroutine, as its last act, when the stream is over.
+	// ended is closed by the receive goroutine when the last stream is over.
 	ended chan struct{}
 	// facts is what the receive goroutine has learned. It is its own until secure or ended is closed.
 	facts facts
+	// resume is what it takes to come back; the receive goroutine's own.
+	resume resumption
 	// delivered is how many bytes are known to have reached the peer's socket; the receive goroutine stores it.
 	delivered atomic.Int64
 	// declined is the last error of the caller's own code that was asked; the goroutines of answer store it.
 	declined atomic.Pointer[error]
 
+	// arrived is how many bytes have come, counted from the start of the session; the receive goroutine stores it.
+	arrived atomic.Int64
 	closing sync.Once
+	closed  atomic.Bool // Close was called
 	aborted atomic.Bool
+	// returned: Dial has returned it.
+	returned atomic.Bool
 }
 
 // SessionID is the session's ID in the service, for its logs and listings. The session goes with the connection: no
-// call finds it afterwards.
+// call finds it afterwards, but for a Bookmark.
 func (c *Conn) SessionID() string { return c.facts.sessionID }
 
 // LocalAddr is the service's side of the TCP connection, not this process's: a protocol that tells the peer an address
@@ -103,7 +105,7 @@ func (c *Conn) TrustBasis() TrustBasis { return c.facts.basis }
 // refused chain comes with the *Error of the dial. The caller owns it; every text in it was chosen by the peer.
 func (c *Conn) Report(ctx context.Context) (*pb.CertificateReport, error) {
 	answer, err := call(ctx, c.service.GetCertificateStatus, &pb.GetCertificateStatusRequest{
-		SessionId: c.facts.sessionID, Generation: generation,
+		SessionId: c.facts.sessionID, Generation: c.write.generation,
 	})
 	return answer.GetReport(), err
 }
@@ -111,11 +113,16 @@ func (c *Conn) Report(ctx context.Context) (*pb.CertificateReport, error) {
 // Read waits for at least one byte and returns what is there, up to len(p). Data, a deadline, the end of the connection
 // and Close unblock it. After the last byte received it returns io.EOF if the peer ended with close_notify; an *Error
 // with PEER_TRUNCATED, which errors.Is io.ErrUnexpectedEOF, if the peer ended without; any other *Error otherwise. After
-// Close it returns net.ErrClosed.
-func (c *Conn) Read(p []byte) (int, error) { return c.read.read(p) }
+// Close it returns net.ErrClosed. While a resumable connection is without a stream it returns what is there, and waits.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.read.read(p)
+	c.write.read(n)
+	return n, err
+}
 
-// Write copies p into a buffer of 256 KiB for the service and returns when all of it is in there, so a failure to
-// deliver shows at a later Write, at Read or at Close. Writes of several goroutines do not mix. Room, a deadline, the end
+// Write copies p into a buffer for the service and returns when all of it is in there, so a failure to deliver shows at a
+// later Write, at Read or at Close. The buffer has 256 KiB for what is to be sent or, if the connection is resumable, 1 MiB
+// for what the service has not confirmed. Writes of several goroutines do not mix. Room, a deadline, the end
 // of the connection and Close unblock it; then n bytes of p are on their way all the same. An empty p waits for nothing
 // and tells whether the connection can be written to. After CloseWrite it returns an error that is syscall.EPIPE, after
 // Close net.ErrClosed.
@@ -125,52 +132,19 @@ func (c *Conn) Write(p []byte) (n int, err error) { return c.write.write(p) }
 // does not wait. Again, it does nothing.
 func (c *Conn) CloseWrite() error { return c.write.closeWrite() }
 
-// Close ends the connection after what has been written is delivered; what was received and not read is discarded. It
-// unblocks Read and Write at once, and waits for the end, 5 s at most; then it returns nil, delivery goes on for at most
-// 15 s, and what is left is aborted. The error says that bytes written did not reach the peer's socket. It must not be
-// called from Dialer.OnEvent. Again, it waits as well and returns the same.
-func (c *Conn) Close() error {
-	c.startClose()
-	patience := time.NewTimer(closeWait)
-	defer patience.Stop()
-	select {
-	case <-c.ended:
-	case <-patience.C:
-		return nil
+// SentOffset is how many bytes Write has taken over, counted from the start of the session: after Dialer.Resume it begins
+// with what the service already had.
+func (c *Conn) SentOffset() int64 { return c.write.written() }
+
+// Ack says that the bytes before offset, counted from the start of the session, need not be kept by the service any more;
+// of what Read has not returned nothing is acked. It is for Dialer.ManualAck, and does nothing otherwise.
+func (c *Conn) Ack(offset int64) {
+	if c.write.acks.manual {
+		c.write.acked(min(offset, c.read.returned()), false)
 	}
-	if c.aborted.Load() {
-		return nil
-	}
-	return c.write.undelivered(c.delivered.Load())
 }
 
-// startClose is Close without the wait.
-func (c *Conn) startClose() {
-	c.closing.Do(func() {
-		c.read.close()
-		c.write.close()
-		c.cancelAfter(closeWait + closeLinger)
-	})
-}
-
-// Abort ends the connection at once with a TCP reset; what was written and not yet sent is dropped, and so is what was
-// received and not read. It unblocks Read and Write, which return net.ErrClosed, and waits for nothing. It may be called
-// at any time, also while a Close waits and from Dialer.OnEvent.
-func (c *Conn) Abort() {
-	c.aborted.Store(true)
-	c.read.close()
-	c.write.stop(net.ErrClosed) // before close, which would send the frame of a graceful one
-	c.write.close()
-	c.cancel()
-}
-
-// cancelAfter ends the stream after d, unless it ends before.
-func (c *Conn) cancelAfter(d time.Duration) {
-	timer := time.AfterFunc(d, c.cancel)
-	context.AfterFunc(c.stream.Context(), func() { timer.Stop() })
-}
-
-// SetDeadline sets both deadlines.
+// SetDeadline sets both deadlines. They go on while a resumable connection is without a stream.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if err := c.read.setDeadline(t); err != nil {
 		return err
@@ -184,28 +158,3 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.read.setDeadline(t)
 
 // SetWriteDeadline is the same for Write. What Write says it has taken is sent nevertheless.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.write.setDeadline(t) }
-
-// send is the goroutine that alone sends on the stream after Open.
-func (c *Conn) send() {
-	for {
-		request := c.write.next()
-		if request == nil {
-			return
-		}
-		payload := request.GetData().GetPayload()
-		err := c.stream.Send(request)
-		closing := request.GetClose() != nil
-		if closing && err == nil {
-			err = c.stream.CloseSend()
-		}
-		if err != nil {
-			// The stream is over; why, only Recv says, behind the data that is still there.
-			c.read.release()
-			return
-		}
-		if closing {
-			return
-		}
-		c.write.done(len(payload))
-	}
-}

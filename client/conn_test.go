@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"bytes"
 	"net"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,4 +54,24 @@ func TestNetConn(t *testing.T) {
 			conn.Close()
 		}, nil
 	})
+}
+
+// TestGoroutines: a Conn at rest has two. No other test runs beside it.
+func TestGoroutines(t *testing.T) {
+	c, _ := startKeeper(t)
+	const n = 5
+	conns := make([]*client.Conn, n)
+	for i := range conns {
+		conns[i] = dialKeeper(t, c)
+		_, err := conns[i].Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = conns[i].Read(make([]byte, 1))
+		require.NoError(t, err)
+	}
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	require.Equal(t, 2*n, bytes.Count(stacks, []byte("created by securesocket/client.(*Conn)")))
+	for _, conn := range conns {
+		require.NoError(t, conn.Close())
+	}
 }

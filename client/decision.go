@@ -64,10 +64,10 @@ func (c *Conn) handleDecision(request *pb.DecisionRequest) {
 	if c.hooks.decide == nil {
 		return
 	}
-	question := &Question{Address: c.hooks.address, SessionID: c.facts.sessionID, Report: request.GetReport()}
+	asked := &Question{Address: c.hooks.address, SessionID: c.facts.sessionID, Report: request.GetReport()}
 	var answer Answer // stays a refusal unless decide returns
-	c.answer("Dialer.Decide", request.GetDeadlineTime(), func(ctx context.Context) error {
-		answer = c.hooks.decide(ctx, question)
+	c.answer(question{id: request.GetDecisionId()}, "Dialer.Decide", request.GetDeadlineTime(), func(ctx context.Context) error {
+		answer = c.hooks.decide(ctx, asked)
 		return nil
 	}, func(error) *pb.AttachRequest {
 		return &pb.AttachRequest{Frame: &pb.AttachRequest_Decision{Decision: &pb.CertificateDecision{

@@ -19,7 +19,7 @@ func (d *Dialer) Probe(ctx context.Context, network, address string) (*pb.ProbeR
 		return nil, invalidField("Dialer.Client", "is nil")
 	}
 	probe := *d
-	probe.Decide, probe.Identities = nil, nil
+	probe.Decide, probe.Identities, probe.Resumable = nil, nil, false
 	for _, identity := range d.Identities {
 		if identity == nil || identity.key == nil {
 			probe.Identities = append(probe.Identities, identity)

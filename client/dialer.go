@@ -77,6 +77,22 @@ type Dialer struct {
 	// meanwhile on that connection, so it must not block, and must not call Close, Read or Dial's like for it. An event
 	// comes before bytes that are still unread: Event.GetSocketDataOffset says after which it happened. nil: no calls.
 	OnEvent func(Event)
+
+	// Resumable has connections survive the streams that carry them: see Resuming in the package's documentation. It costs
+	// memory, up to 1 MiB here and 2 MiB in the service, and a short frame for every 64 KiB. false: what Settings says; if
+	// that is nothing, a connection ends with its stream.
+	Resumable bool
+	// OnResume is called after a resumable connection has got another stream, before anything more is received. The rules
+	// of OnEvent hold; for one connection they never run at once. nil: no calls.
+	OnResume func(Resumed)
+	// ManualAck leaves it to Conn.Ack to say which bytes the service need not keep any more; otherwise these are the bytes
+	// that Read has returned. It is for a program that is to be killed and to Resume without losing what it has read and
+	// not yet dealt with. The peer is made to wait when 1 MiB (Settings.ReceiveBufferBytes) is not acked. It matters for
+	// resumable connections alone.
+	ManualAck bool
+	// Dedicated gives each connection an HTTP/2 connection of its own, closed with it: for bulk, which would delay its
+	// neighbours, and for what cannot wait for a neighbour's bulk. false: they share as few as the service takes.
+	Dedicated bool
 }
 
 // Dial connects to the peer at address, host:port, through the service, and returns when the connection is secure: TLS
@@ -95,13 +111,18 @@ func (d *Dialer) Dial(ctx context.Context, network, address string) (*Conn, erro
 	}
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
-	with := hooks{address: address, onEvent: d.OnEvent, decide: d.Decide}
+	return d.dial(ctx, request, d.hooks(address))
+}
+
+// hooks are the fields that take part in a connection.
+func (d *Dialer) hooks(address string) hooks {
+	with := hooks{address: address, onEvent: d.OnEvent, onResume: d.OnResume, decide: d.Decide}
 	for _, identity := range d.Identities {
-		if identity.key != nil {
+		if identity != nil && identity.key != nil {
 			with.keys = append(with.keys, identity.key)
 		}
 	}
-	return d.Client.open(ctx, request, with)
+	return with
 }
 
 // bound ends ctx soon after Timeout, if there is one.

@@ -14,8 +14,9 @@
 //
 // TLS ends in the service: the way between this process and the service is as private as the address given to Dial
 // makes it (a Unix socket, loopback, or transport credentials by [WithGRPC]). A Conn is one connection of one session
-// that goes with it; it does not survive the stream that carries it. Nothing is retried behind the caller's back.
-// Neither the environment nor flags are read.
+// that goes with it. No connection to a peer is ever made a second time behind the caller's back; without
+// [Dialer].Resumable nothing is retried at all, and a Conn ends with the stream that carries it. Neither the environment
+// nor flags are read.
 //
 // # Questions
 //
@@ -25,26 +26,55 @@
 //
 // # Bytes
 //
-// A Conn is one gRPC stream on an HTTP/2 connection that it may share with others. HTTP/2's flow control bounds both
-// directions: a Conn that is not read holds at most 1 MiB and what the stream's window lets in, and then the service
-// stops reading from the peer; what is written and not yet taken by the service is at most 256 KiB, and then Write
-// waits.
+// A Conn is one gRPC stream on an HTTP/2 connection that it may share with others ([Dialer].Dedicated). HTTP/2's flow
+// control bounds both directions: a Conn that is not read holds at most 1 MiB and what the stream's window lets in, and
+// then the service stops reading from the peer; what is written and not yet taken by the service is at most 256 KiB, and
+// then Write waits.
+//
+// # Resuming
+//
+// With [Dialer].Resumable a Conn survives its stream. When that breaks, because the network, the way between here and the
+// service, or an HTTP/2 connection does, the Conn attaches to its session with another one: at once, then after pauses
+// of up to 100 ms that grow to 5 s, for as long as the service keeps the session (detach_grace, 60 s unless
+// Dialer.Settings says otherwise) and 5 s more. The TLS connection to the peer is the same one throughout. Nothing is lost,
+// doubled or swapped: what was written is kept here, 1 MiB at most, until the service has it, and what the peer has sent
+// is kept there, 1 MiB unless Settings.ReceiveBufferBytes says otherwise, until Read has returned it. Meanwhile Read
+// returns what has come and waits, Write fills the buffer and waits, deadlines go on, Close goes on trying within its own
+// limits. [Dialer].OnResume tells. An answer of Dialer.Decide that was lost is sent again, and not asked for again.
+//
+// A Conn that could not come back ends, in both directions, with an *Error:
+//
+//	SESSION_EXPIRED    the grace is over. The metadata says what had become of the bytes: accepted_bytes are with the
+//	                   service, written_bytes of them reached the peer's socket, received_bytes came from the peer. Said
+//	                   by this side, where the service could not be reached, it is what this side knows for certain.
+//	SUPERSEDED         another process has resumed the session, and has it now.
+//	SESSION_NOT_FOUND  the session is gone: deleted, or the service was started again.
+//	any other          what the service had against the attach, or how the peer's connection ended meanwhile.
+//
+// The service learns from acks, one for every 64 KiB or 25 ms, what it need not keep. Once the connection has ended, its
+// session stays until the last byte is read, or the Conn closed.
+//
+// A process that is killed does not have to lose the connection: [Conn.Bookmark] is what another one needs for
+// [Dialer.Resume]. What the old one has written, and the service had not yet taken, is lost with it, and Conn.SentOffset
+// says from where to write again. What it has read is lost as well unless Dialer.ManualAck left it to the program to say
+// what it has dealt with.
 //
 // # Concurrency
 //
 // Every method of every type may be called from several goroutines at once; the fields of a Dialer or a Transport must
-// not change once it is used. Each Conn has two goroutines, both of which end with its stream, and one more for each
+// not change once it is used. Each Conn has two goroutines, both of which end with its last stream, and one more for each
 // question of its handshake:
 //
-//	receive  started by Dial, ends when the stream has ended; reads frames, runs Dialer.OnEvent
-//	send     started by Dial, ends after the closing frame or with the stream; writes frames
+//	receive  started by Dial or Resume, ends when the last stream has; makes streams, reads frames, runs Dialer.OnEvent
+//	         and OnResume; if a resumable connection was aborted it then takes 3 s at most to tell the service
+//	send     started by Dial or Resume, ends with receive or before; writes frames, but those that Write and Read send
 //	answer   started by receive, ends when Dialer.Decide, or the key of a caller-held identity, returns
 //
 // Nobody waits for the last: its context ends with the question, so that one that heeds it does not outlive a dial, and
 // the one that does not, harms nothing.
 //
 // The stream ends with Conn.Close, with Conn.Abort, with the end of the connection in the service, with the way to the
-// service, and with Client.Close. A Transport has one goroutine for each dial under way, which ends with the dial, and
+// service unless the Conn comes back, and with Client.Close. A Transport has one goroutine for each dial under way, which ends with the dial, and
 // those of net/http for each HTTP connection, which end with the connection.
 //
 // # Errors

@@ -59,7 +59,8 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the local cause: the error of the context of a dial, or of gRPC; a *PanicError of Dialer.Decide; the error
-// of a key of the caller's that did not sign. It is nil for what the service said.
+// of a key of the caller's that did not sign; what kept a resumable connection from coming back within its grace. It is nil
+// for what the service said.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes errors.Is hold for the errors of packages net, os, io and syscall that mean the same.

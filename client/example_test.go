@@ -24,6 +24,12 @@ import (
 // startExample runs a service and an HTTPS server in this process. Against a service of your own, client.Dial with its
 // address is all of it.
 func startExample() (c *client.Client, web *httptest.Server, stop func()) {
+	c, web, _, stop = startCuttableExample()
+	return c, web, stop
+}
+
+// startCuttableExample is startExample where cut breaks the way to the service.
+func startCuttableExample() (c *client.Client, web *httptest.Server, cut, stop func()) {
 	policy, err := egress.New(egress.Config{Allow: []string{"127.0.0.0/8"}, HasAllowList: true})
 	if err != nil {
 		log.Fatal(err)
@@ -41,13 +47,23 @@ func startExample() (c *client.Client, web *httptest.Server, stop func()) {
 	web.EnableHTTP2 = true
 	web.Config.ErrorLog = log.New(io.Discard, "", 0) // refused certificates are part of an example
 	web.StartTLS()
+	ways := make(chan net.Conn, 100)
 	c, err = client.Dial("grpc://service:7443", client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return listener.DialContext(ctx)
+		way, err := listener.DialContext(ctx)
+		if err == nil {
+			ways <- way
+		}
+		return way, err
 	}))
 	if err != nil {
 		log.Fatal(err)
 	}
-	return c, web, func() {
+	cut = func() {
+		for len(ways) > 0 {
+			(<-ways).Close()
+		}
+	}
+	return c, web, cut, func() {
 		c.Close()
 		web.Close()
 		service.Close()

@@ -41,7 +41,7 @@ func (c *Conn) ChannelBinding(ctx context.Context, kind ChannelBinding) ([]byte,
 }
 
 func (c *Conn) export(ctx context.Context, request *pb.ExportKeyingMaterialRequest) ([]byte, error) {
-	request.SessionId, request.Generation = c.facts.sessionID, generation
+	request.SessionId, request.Generation = c.facts.sessionID, c.write.generation
 	answer, err := call(ctx, c.service.ExportKeyingMaterial, request)
 	return answer.GetMaterial(), err
 }

@@ -2,53 +2,26 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"net"
 	"net/netip"
-
-	"google.golang.org/grpc"
 
 	pb "securesocket/gen/securesocket/v1"
 )
 
-// open makes the connection that request describes: a stream of its own, with a session of its own that goes with it.
+// dial makes the connection that request describes: a stream of its own, with a session of its own that goes with it.
 // ctx bounds it until it returns. The error is an *Error.
-func (c *Client) open(ctx context.Context, request *pb.Open, with hooks) (*Conn, error) {
-	request.AttachSeq = 1
-	service, release, err := c.streams.acquire(ctx)
+func (d *Dialer) dial(ctx context.Context, request *pb.Open, with hooks) (*Conn, error) {
+	resumable := request.GetSettings().GetResumable()
+	conn, unbind, err := d.newConn(ctx, resumable, with)
 	if err != nil {
 		return nil, dialError(ctx, err, pb.Phase_PHASE_UNSPECIFIED)
 	}
-	// The values of ctx go along, such as metadata for the call; its end does so only until the connection is there.
-	streamContext, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	unbind := context.AfterFunc(ctx, cancel)
-	fail := func(err error) (*Conn, error) {
-		unbind()
-		cancel()
-		release()
-		return nil, dialError(ctx, err, pb.Phase_PHASE_UNSPECIFIED)
+	if resumable {
+		request.RequestId = rand.Text()
 	}
-	stream, err := service.Attach(streamContext, grpc.ForceCodecV2(newCodec()))
-	if err != nil {
-		return fail(err)
-	}
-	first := &pb.AttachRequest{Frame: &pb.AttachRequest_Open{Open: request}}
-	if err := stream.Send(first); err != nil {
-		// io.EOF where the service has refused already: then Recv has the status.
-		if _, received := stream.Recv(); received != nil {
-			err = received
-		}
-		return fail(err)
-	}
-	conn := &Conn{
-		stream: stream, cancel: cancel, hooks: with, service: c.service,
-		secure: make(chan struct{}), ended: make(chan struct{}),
-		facts: facts{local: &net.TCPAddr{}, remote: &net.TCPAddr{}},
-	}
-	conn.read.init()
-	conn.write.init()
-	conn.asking, conn.answered = context.WithCancel(streamContext)
-	go conn.receive(release)
-	go conn.send()
+	conn.resume.open = request
+	conn.start()
 	select {
 	case <-conn.secure:
 	case <-conn.ended:
@@ -61,6 +34,7 @@ func (c *Client) open(ctx context.Context, request *pb.Open, with hooks) (*Conn,
 	case <-conn.secure:
 		// It may have ended since: what came over it can still be read, and Read says how it ended.
 		if bound {
+			conn.returned.Store(true)
 			return conn, nil
 		}
 		return nil, fromContext(ctx, conn.facts.phase)
@@ -74,6 +48,41 @@ func (c *Client) open(ctx context.Context, request *pb.Open, with hooks) (*Conn,
 		e.Phase = conn.facts.phase
 	}
 	return nil, e
+}
+
+// newConn makes a Conn that is not started. Until unbind is called, the end of ctx ends it; false: it has. The values of
+// ctx go along for good, such as metadata for the calls.
+func (d *Dialer) newConn(ctx context.Context, resumable bool, with hooks) (conn *Conn, unbind func() bool, err error) {
+	c := d.Client
+	conn = &Conn{
+		places: c.streams, service: c.service, hooks: with, resumable: resumable,
+		secure: make(chan struct{}), ended: make(chan struct{}),
+		facts: facts{local: &net.TCPAddr{}, remote: &net.TCPAddr{}},
+	}
+	conn.resume.grace = defaultGrace
+	unread := maxUnread
+	if resumable {
+		unread = maxUnreadResumable
+	}
+	conn.read.init(unread)
+	conn.write.init(resumable)
+	conn.write.broken = conn.read.release
+	conn.write.ending = func() { conn.cancelAfter(endWait) }
+	conn.write.acks.on, conn.write.acks.manual, conn.write.acks.step = resumable, d.ManualAck, maxAckStep
+	if d.Dedicated {
+		if conn.dedicated, err = c.streams.own(); err != nil {
+			return nil, nil, err
+		}
+	}
+	conn.ctx, conn.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	conn.asking, conn.answered = context.WithCancel(conn.ctx)
+	return conn, context.AfterFunc(ctx, conn.cancel), nil
+}
+
+// start starts the goroutines.
+func (c *Conn) start() {
+	go c.receive()
+	go c.send()
 }
 
 // dialError is the error of a dial that ended with err in that phase: the caller's context where that is done, as

@@ -11,24 +11,35 @@ const (
 	// maxUnread is how much received data waits for Read, in bytes, before the receive goroutine stops receiving, which
 	// closes HTTP/2's window and in the end TCP's.
 	maxUnread = 1 << 20
-	// frameCost is what a frame counts beside its payload, for the memory of very small ones.
-	frameCost = 64
+	// maxUnreadResumable is the same for a Conn that acks. The service sends no more than its ring holds, 4 MiB at most,
+	// beyond what is acked, so this is never reached, and receiving never stops: progress and acks wait for nobody.
+	maxUnreadResumable = 8 << 20
+	// pieceCost is what a piece counts beside its bytes, for the memory of very small ones.
+	pieceCost = 64
+	// copyBelow is the size of payloads that are copied, in bytes, rather than hold the buffers in which they came.
+	copyBelow = 4 << 10
 )
 
 // receiveBuffer is the reading half of a Conn. One goroutine (receive) puts in, any number take out.
 type receiveBuffer struct {
+	max int // bytes that wait for Read
+
 	mu       sync.Mutex
 	readable sync.Cond // Read waits: for data, the end, the deadline, Close
 	room     sync.Cond // put waits: for Read, release, Close
 	deadline deadline
-	frames   [][]byte // payloads in order, owned; the first may be partly read
-	held     int      // bytes of frames, with frameCost each
-	released bool     // the stream is over or closing: put never waits
-	err      error    // what Read returns after the last byte; set once
-	closed   bool     // Close or Abort: Read returns net.ErrClosed, put discards
+	pieces   []piece // in order, from first on; those before are read
+	first    int
+	tail     *chunk // for copies: the last of them are at its end
+	held     int    // bytes of pieces, with pieceCost each
+	taken    int64  // bytes that Read has returned, counted from the start of the session
+	released bool   // the stream is over or closing: put never waits
+	err      error  // what Read returns after the last byte; set once
+	closed   bool   // Close or Abort: Read returns net.ErrClosed, put discards
 }
 
-func (r *receiveBuffer) init() {
+func (r *receiveBuffer) init(limit int) {
+	r.max = limit
 	r.readable.L, r.room.L, r.deadline.cond = &r.mu, &r.mu, &r.readable
 }
 
@@ -42,7 +53,7 @@ func (r *receiveBuffer) read(p []byte) (int, error) {
 			return 0, net.ErrClosed
 		case r.deadline.expired:
 			return 0, os.ErrDeadlineExceeded
-		case len(r.frames) > 0 || len(p) == 0:
+		case r.first < len(r.pieces) || len(p) == 0:
 			return r.takeLocked(p), nil
 		case r.err != nil:
 			return 0, r.err
@@ -53,38 +64,108 @@ func (r *receiveBuffer) read(p []byte) (int, error) {
 
 // takeLocked copies what is there into p.
 func (r *receiveBuffer) takeLocked(p []byte) (n int) {
-	for len(r.frames) > 0 && n < len(p) {
-		k := copy(p[n:], r.frames[0])
+	for r.first < len(r.pieces) && n < len(p) {
+		next := &r.pieces[r.first]
+		k := copy(p[n:], next.p)
 		n += k
-		r.held -= k
-		if r.frames[0] = r.frames[0][k:]; len(r.frames[0]) == 0 {
-			r.frames[0] = nil // lets the payload go before append moves the array
-			r.frames = r.frames[1:]
-			r.held -= frameCost
+		if next.p = next.p[k:]; len(next.p) == 0 {
+			next.free()
+			r.first++
+			r.held -= pieceCost
 		}
 	}
+	r.held -= n
+	r.taken += int64(n)
+	if r.first == len(r.pieces) {
+		r.forgetLocked()
+	}
 	// Not for every byte read: a stalled goroutine is woken for a batch of frames.
-	if r.held <= maxUnread/2 {
+	if r.held <= r.max/2 {
 		r.room.Signal()
 	}
 	return n
 }
 
-// put adds a payload, which it owns from now on, and waits until there is room for another one.
-func (r *receiveBuffer) put(payload []byte) {
+// forgetLocked lets everything go that is there.
+func (r *receiveBuffer) forgetLocked() {
+	for i := range r.pieces {
+		r.pieces[i].free()
+	}
+	r.pieces, r.first, r.held = r.pieces[:0], 0, 0
+	if r.tail != nil {
+		r.tail.free()
+		r.tail = nil
+	}
+}
+
+// put takes over the payload of a frame but for its first skip bytes, and waits until there is room for another one.
+func (r *receiveBuffer) put(frame *inFrame, skip int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || len(payload) == 0 {
+	if r.closed {
 		return
 	}
-	r.frames = append(r.frames, payload)
-	r.held += len(payload) + frameCost
+	size, memory := -skip, 0
+	for _, p := range frame.pieces {
+		size += len(p.p)
+		memory += cap(p.p)
+	}
+	if size <= 0 {
+		return
+	}
+	// HTTP/2 frames have up to 16 KiB. In more parts, or in small parts of their buffers, it would hold much more memory
+	// than it has bytes.
+	copied := size < copyBelow || len(frame.pieces) > size/(8<<10)+2 || memory > 2*size
+	if r.first > 0 && len(r.pieces) == cap(r.pieces) { // rather than grow
+		n := copy(r.pieces, r.pieces[r.first:])
+		clear(r.pieces[n:])
+		r.pieces, r.first = r.pieces[:n], 0
+	}
+	for i := range frame.pieces {
+		p := &frame.pieces[i]
+		cut := min(skip, len(p.p))
+		skip -= cut
+		p.p = p.p[cut:]
+		switch {
+		case len(p.p) == 0:
+			continue // inFrame.drop frees it
+		case copied:
+			r.copyLocked(p.p)
+		default:
+			r.pieces = append(r.pieces, *p)
+			r.held += pieceCost
+			*p = piece{}
+		}
+	}
+	r.held += size
 	r.readable.Broadcast()
-	if r.held < maxUnread {
+	if r.held < r.max {
 		return
 	}
-	for r.held > maxUnread/2 && !r.released && !r.closed {
+	for r.held > r.max/2 && !r.released && !r.closed {
 		r.room.Wait()
+	}
+}
+
+// copyLocked adds a copy of p, next to the copy before it where it can.
+func (r *receiveBuffer) copyLocked(p []byte) {
+	for len(p) > 0 {
+		if r.tail == nil || r.tail.room() == 0 {
+			if r.tail != nil {
+				r.tail.free()
+			}
+			r.tail = newChunk(min(len(p), maxPayload))
+		}
+		copied := r.tail.fill(p)
+		p = p[len(copied):]
+		if last := len(r.pieces) - 1; last >= r.first && r.pieces[last].chunk == r.tail {
+			before := &r.pieces[last].p
+			*before = (*before)[:len(*before)+len(copied)]
+			continue
+		}
+		r.tail.ref()
+		r.pieces = append(r.pieces, piece{p: copied, chunk: r.tail})
+		r.held += pieceCost
 	}
 }
 
@@ -111,10 +192,17 @@ func (r *receiveBuffer) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	r.frames, r.held = nil, 0
+	r.forgetLocked()
 	r.deadline.stopLocked()
 	r.readable.Broadcast()
 	r.room.Signal()
+}
+
+// returned is how many bytes Read has returned, counted from the start of the session.
+func (r *receiveBuffer) returned() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.taken
 }
 
 // setDeadline is Conn.SetReadDeadline.

@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// generation is that of the one connection of a session that is opened by its stream.
-	generation = 1
 	// endWait is how long the service may take to end the stream once the connection has ended.
 	endWait = 5 * time.Second
 )
@@ -39,70 +37,36 @@ type facts struct {
 	received int64                 // bytes, and so the offset of the next
 	// clockAhead is how far this machine's clock is ahead of the service's, the way of a frame included.
 	clockAhead time.Duration
-	err        error // why the connection, or the stream, is over; never io.EOF
-}
-
-// receive is the goroutine that alone receives from the stream. It ends with the stream; release gives back its place.
-func (c *Conn) receive(release func()) {
-	defer close(c.ended)
-	defer release()
-	defer c.cancel() // and asking with it
-	for {
-		frame, err := c.stream.Recv()
-		if err == nil {
-			err = c.handle(frame)
-		}
-		if err == nil {
-			continue
-		}
-		if c.facts.err == nil {
-			c.facts.err = c.streamError(err)
-		}
-		c.read.end(c.facts.err)
-		c.write.stop(c.facts.err)
-		return
-	}
-}
-
-// streamError is the error for both halves when the stream ends before the connection was reported to have ended.
-func (c *Conn) streamError(err error) error {
-	if errors.Is(err, io.EOF) {
-		return &Error{Code: codes.Unavailable, Message: "the service ended the stream without saying how the connection ended"}
-	}
-	e := FromError(err)
-	if e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && c.facts.failure != nil {
-		return c.facts.failure
-	}
-	return e
+	clockKnown bool
+	endsAt     int64  // with ends
+	ends       func() // to be called when everything before endsAt has come
+	over       bool   // the connection has ended, and everything has come from it
+	err        error  // why the connection, or the stream, is over; never io.EOF
 }
 
 // handle obeys one frame. Its error is a breach of the contract by the service, after which nothing can be trusted to
 // be complete.
-func (c *Conn) handle(response *pb.AttachResponse) error {
-	switch frame := response.GetFrame().(type) {
+func (c *Conn) handle(l *link, in *inFrame) error {
+	switch {
+	case in.isData:
+		return c.handleData(in)
+	case in.isProgress:
+		if in.progress.generation != c.write.generation {
+			return nil
+		}
+		c.delivered.Store(in.progress.written)
+		return c.write.progress(in.progress.accepted, in.progress.limit)
+	}
+	switch frame := in.response.GetFrame().(type) {
 	case *pb.AttachResponse_Attached:
 		if c.facts.phase != pb.Phase_PHASE_UNSPECIFIED {
 			return breach("attached a second time")
 		}
 		c.facts.sessionID = frame.Attached.GetSession().GetSessionId()
 		c.facts.phase = pb.Phase_PHASE_POLICY
-	case *pb.AttachResponse_SocketData:
-		data := frame.SocketData
-		if data.GetGeneration() != generation {
-			return nil
-		}
-		if data.GetOffset() != c.facts.received {
-			return breach("data at offset %d, expected %d", data.GetOffset(), c.facts.received)
-		}
-		c.facts.received += int64(len(data.GetPayload()))
-		c.read.put(data.GetPayload())
 	case *pb.AttachResponse_Event:
 		if frame.Event.GetKind() != nil {
 			c.handleEvent(frame.Event)
-		}
-	case *pb.AttachResponse_OutputProgress:
-		if progress := frame.OutputProgress; progress.GetGeneration() == generation {
-			c.delivered.Store(progress.GetWrittenOffset())
 		}
 	case *pb.AttachResponse_DecisionRequest:
 		if c.facts.phase != pb.Phase_PHASE_DATA {
@@ -115,16 +79,45 @@ func (c *Conn) handle(response *pb.AttachResponse) error {
 			c.handleSign(frame.SignRequest)
 		}
 	case *pb.AttachResponse_Detached:
-		c.note(fromFailure(frame.Detached.GetFailure(), pb.Phase_PHASE_UNSPECIFIED))
+		l.detached = fromFailure(frame.Detached.GetFailure(), pb.Phase_PHASE_UNSPECIFIED)
+		if !c.resumable {
+			c.note(l.detached)
+		}
 	case *pb.AttachResponse_Refused:
 		refusal := c.facts.failure // the refusal is its consequence
 		if refusal == nil {
 			refusal = fromFailure(frame.Refused.GetFailure(), pb.Phase_PHASE_DATA)
 			refusal.cause = syscall.EPIPE
 		}
-		c.write.refuse(frame.Refused.GetFrameNumber(), refusal)
+		c.write.refuse(l, frame.Refused.GetFrameNumber(), refusal)
 	}
 	return nil // also for frames that this package does not know
+}
+
+// handleData takes bytes from the peer. What comes again, as it may after an attach, is passed over.
+func (c *Conn) handleData(in *inFrame) error {
+	if in.generation != c.write.generation {
+		return nil
+	}
+	size := 0
+	for _, p := range in.pieces {
+		size += len(p.p)
+	}
+	again := c.facts.received - in.offset
+	if again < 0 || again > 0 && !c.resumable {
+		return breach("data at offset %d, expected %d", in.offset, c.facts.received)
+	}
+	if again >= int64(size) {
+		return nil
+	}
+	c.facts.received += int64(size) - again
+	c.arrived.Store(c.facts.received)
+	c.read.put(in, int(again))
+	if c.closed.Load() { // it is discarded, which is as good as read
+		c.write.acked(c.facts.received, false)
+	}
+	c.checkEnd()
+	return nil
 }
 
 // breach is the error of frames that break the contract.
@@ -134,16 +127,27 @@ func breach(format string, args ...any) *Error {
 		Reason:  pb.ErrorReason_ERROR_REASON_INTERNAL,
 		Message: "the service broke the contract: " + fmt.Sprintf(format, args...),
 		Phase:   pb.Phase_PHASE_DATA,
+		cause:   errBreach,
 	}
 }
 
+// errBreach marks the errors of breach.
+var errBreach = errors.New("the contract is broken")
+
 // handleEvent tells the caller about an event and does what follows from it.
 func (c *Conn) handleEvent(event *pb.Event) {
+	if c.resumable {
+		if event.GetSeq() <= c.resume.events {
+			return // it came again
+		}
+		c.resume.events = event.GetSeq()
+		defer func() { c.write.ackEvent(c.resume.events, event.GetClosed() != nil) }()
+	}
 	c.facts.noteClock(event)
 	if c.hooks.onEvent != nil {
 		c.hooks.onEvent(Event{event})
 	}
-	if event.GetGeneration() > generation {
+	if g := event.GetGeneration(); g > c.write.generation || c.resumable && g > 0 && g < c.write.generation {
 		return // the session was connected again by another call; this connection is over
 	}
 	facts := &c.facts
@@ -230,7 +234,16 @@ func (c *Conn) handleClosed(closed *pb.Closed) {
 	}
 	c.read.end(readEnd)
 	c.write.stop(writeEnd)
-	c.cancelAfter(endWait)
+	c.facts.over = true
+	if !c.resumable {
+		c.cancelAfter(endWait)
+		return
+	}
+	// The stream goes on until everything is acked: who is killed before it has read the rest can still get it.
+	if !c.isSecure() {
+		c.write.acked(c.facts.received, true)
+	}
+	c.write.complete(c.facts.received)
 }
 
 // endOf is what a half returns that ended in that way: io.EOF for the peer's close_notify alone, otherwise the first

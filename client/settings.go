@@ -94,6 +94,8 @@ func (d *Dialer) settings(network string) (*pb.SessionSettings, error) {
 	if d.IdleTimeout != 0 {
 		s.IdleTimeout = durationpb.New(max(d.IdleTimeout, 0))
 	}
+	// Said in any case: the caller's defaults must not have a session wait for acks from a Conn that sends none.
+	s.Resumable = new(d.Resumable || s.GetResumable())
 	var err error
 	if s.Tls.MinVersion, err = wireVersion("MinVersion", d.MinVersion, s.Tls.MinVersion); err != nil {
 		return nil, err

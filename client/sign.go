@@ -90,7 +90,7 @@ func isClientHandshake(message []byte) bool {
 // handleSign has a caller-held key answer.
 func (c *Conn) handleSign(request *pb.SignRequest) {
 	var signature []byte
-	c.answer("crypto.Signer", request.GetDeadlineTime(), func(context.Context) (err error) {
+	c.answer(question{signature: true, id: request.GetSignId()}, "crypto.Signer", request.GetDeadlineTime(), func(context.Context) (err error) {
 		i := slices.IndexFunc(c.hooks.keys, func(k *callerKey) bool { return bytes.Equal(k.spki[:], request.GetSpkiSha256()) })
 		if i < 0 {
 			return errNoSuchKey

@@ -21,16 +21,18 @@ type streamPool struct {
 	newConn func() (*grpc.ClientConn, error)
 	// limit asks how many streams one connection takes. It is called until it has succeeded once.
 	limit func(context.Context) (int, error)
+	// ended is closed by close.
+	ended chan struct{}
 
 	mu     sync.Mutex
-	max    int       // 0 = not yet known
-	asking *question // nil unless limit is being called
+	max    int            // 0 = not yet known
+	asking *limitQuestion // nil unless limit is being called
 	conns  []*pooledConn
 	closed bool
 }
 
-// question is a call of limit that others wait for.
-type question struct {
+// limitQuestion is a call of limit that others wait for.
+type limitQuestion struct {
 	done chan struct{} // closed by who asked
 
 	// Written before done is closed.
@@ -43,49 +45,123 @@ type question struct {
 type pooledConn struct {
 	conn    *grpc.ClientConn
 	streams int
+	own     bool // it is for one Conn alone
 }
 
 func newStreamPool(newConn func() (*grpc.ClientConn, error), limit func(context.Context) (int, error)) *streamPool {
-	return &streamPool{newConn: newConn, limit: limit}
+	return &streamPool{newConn: newConn, limit: limit, ended: make(chan struct{})}
 }
 
-// acquire returns a connection with room for one more stream, and the function that gives the room back, to be called
-// once when the stream has ended. ctx bounds only the question for the limit.
-func (p *streamPool) acquire(ctx context.Context) (pb.SecureSocketServiceClient, func(), error) {
-	if err := p.learnLimit(ctx); err != nil {
-		return nil, nil, err
+// place is a stream's place on a connection.
+type place struct {
+	pool *streamPool
+	conn *pooledConn
+	grpc *grpc.ClientConn
+}
+
+func (p *place) service() pb.SecureSocketServiceClient {
+	return pb.NewSecureSocketServiceClient(p.grpc)
+}
+
+// acquire returns a place on own, or where that is nil on a connection with room for one more stream. It is to be
+// released once, when the stream has ended. ctx bounds only the question for the limit.
+func (p *streamPool) acquire(ctx context.Context, own *pooledConn) (*place, error) {
+	if own == nil {
+		if err := p.learnLimit(ctx); err != nil {
+			return nil, err
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, nil, &Error{Code: codes.Canceled, Reason: pb.ErrorReason_ERROR_REASON_CANCELLED, Message: "the client is closed"}
+		return nil, errClientClosed()
 	}
-	// The first with room: later ones run empty and are closed.
-	i := slices.IndexFunc(p.conns, func(c *pooledConn) bool { return c.streams < p.max })
-	if i < 0 {
-		conn, err := p.newConn()
-		if err != nil {
-			return nil, nil, err
+	chosen := own
+	if own == nil {
+		// The first with room: later ones run empty and are closed.
+		i := slices.IndexFunc(p.conns, func(c *pooledConn) bool { return !c.own && c.streams < p.max })
+		if i < 0 {
+			var err error
+			if chosen, err = p.addLocked(false); err != nil {
+				return nil, err
+			}
+		} else {
+			chosen = p.conns[i]
 		}
-		p.conns = append(p.conns, &pooledConn{conn: conn})
-		i = len(p.conns) - 1
 	}
-	chosen := p.conns[i]
 	chosen.streams++
-	return pb.NewSecureSocketServiceClient(chosen.conn), func() { p.release(chosen) }, nil
+	return &place{p, chosen, chosen.conn}, nil
 }
 
-func (p *streamPool) release(c *pooledConn) {
+// own makes a connection for one Conn, which disowns it in the end.
+func (p *streamPool) own() (*pooledConn, error) {
 	p.mu.Lock()
-	c.streams--
-	// The last connection stays for the next stream; gRPC ends it when it is idle for long.
-	spare := c.streams == 0 && len(p.conns) > 1 && !p.closed
-	if spare {
-		p.conns = slices.DeleteFunc(p.conns, func(other *pooledConn) bool { return other == c })
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errClientClosed()
 	}
+	return p.addLocked(true)
+}
+
+func (p *streamPool) addLocked(own bool) (*pooledConn, error) {
+	conn, err := p.newConn()
+	if err != nil {
+		return nil, err
+	}
+	c := &pooledConn{conn: conn, own: own}
+	p.conns = append(p.conns, c)
+	return c, nil
+}
+
+// disown closes a connection that was for one Conn.
+func (p *streamPool) disown(c *pooledConn) {
+	p.mu.Lock()
+	p.removeLocked(c)
 	p.mu.Unlock()
+	_ = c.conn.Close()
+}
+
+func (p *streamPool) removeLocked(c *pooledConn) {
+	p.conns = slices.DeleteFunc(p.conns, func(other *pooledConn) bool { return other == c })
+}
+
+func errClientClosed() error {
+	return &Error{Code: codes.Canceled, Reason: pb.ErrorReason_ERROR_REASON_CANCELLED, Message: "the client is closed"}
+}
+
+// release gives the place back.
+func (p *place) release() {
+	pool, c := p.pool, p.conn
+	pool.mu.Lock()
+	c.streams--
+	kept := slices.Contains(pool.conns, c)
+	// The last connection stays for the next stream; gRPC ends it when it is idle for long.
+	spare := c.streams == 0 && !c.own && !pool.closed &&
+		(!kept || slices.ContainsFunc(pool.conns, func(other *pooledConn) bool { return other != c && !other.own }))
 	if spare {
-		_ = c.conn.Close()
+		pool.removeLocked(c)
+	}
+	pool.mu.Unlock()
+	if spare {
+		_ = p.grpc.Close()
+	}
+}
+
+// distrust has no further stream put on the connection: it has not answered, and may be dead without anybody knowing. A
+// Conn's own is replaced.
+func (p *place) distrust() {
+	pool, c := p.pool, p.conn
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	switch {
+	case pool.closed || c.conn != p.grpc:
+	case !c.own:
+		pool.removeLocked(c)
+	default:
+		if conn, err := pool.newConn(); err == nil {
+			_ = p.grpc.Close()
+			c.conn = conn
+		}
 	}
 }
 
@@ -96,7 +172,7 @@ func (p *streamPool) learnLimit(ctx context.Context) error {
 		p.mu.Lock()
 		known, asking := p.max > 0, p.asking
 		if !known && asking == nil {
-			asking = &question{done: make(chan struct{})}
+			asking = &limitQuestion{done: make(chan struct{})}
 			p.asking = asking
 			p.mu.Unlock()
 			return p.ask(ctx, asking)
@@ -116,7 +192,7 @@ func (p *streamPool) learnLimit(ctx context.Context) error {
 	}
 }
 
-func (p *streamPool) ask(ctx context.Context, q *question) error {
+func (p *streamPool) ask(ctx context.Context, q *limitQuestion) error {
 	n, err := p.limit(ctx)
 	if err == nil && n < 1 {
 		n = defaultMaxStreams
@@ -130,10 +206,11 @@ func (p *streamPool) ask(ctx context.Context, q *question) error {
 	return err
 }
 
-// close ends every connection, and with it its streams.
+// close ends every connection, and with it its streams. It is called once.
 func (p *streamPool) close() error {
 	p.mu.Lock()
 	p.closed = true
+	close(p.ended)
 	conns := p.conns
 	p.conns = nil
 	p.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -13,8 +12,10 @@ import (
 )
 
 const (
-	// maxUnsent is how many bytes written wait for the service; then Write waits.
+	// maxUnsent is how many bytes written wait for the stream to take them; then Write waits.
 	maxUnsent = 256 << 10
+	// maxUnaccepted is the same for a Conn that comes back: how many wait for the service to have them.
+	maxUnaccepted = 1 << 20
 	// maxPayload is the size of a data frame, in bytes. The contract allows twice as much; more than this is no faster.
 	maxPayload = 64 << 10
 )
@@ -22,32 +23,57 @@ const (
 // errFinished is what a Write after CloseWrite returns, as with a TCP connection.
 var errFinished = fmt.Errorf("securesocket: write after CloseWrite: %w", syscall.EPIPE)
 
-// sendBuffer is the writing half of a Conn. Any number put in, one goroutine (send) takes out.
+// sendBuffer is the writing half of a Conn, and all that it sends. Any number put in; what is there is sent by one
+// goroutine (send) or by Write itself, one frame at a time.
 type sendBuffer struct {
+	resumable  bool
+	max        int    // bytes that the ring may hold
+	generation int64  // of the connection
+	broken     func() // is told, under the lock, that link is over, unless the Conn comes back
+	ending     func() // is told, under the lock, that everything is done, if it does
+
 	mu       sync.Mutex
 	writable sync.Cond // Write waits: for room, its turn, the end, the deadline, Close
-	work     sync.Cond // next waits: for something to send
+	work     sync.Cond // send waits: for something to send
 	deadline deadline
-	answers  []*pb.AttachRequest // to questions of the handshake; they wait for nothing
-	answered []int64             // the numbers of those that were taken
-	frames   [][]byte            // payloads in order, at most maxPayload each
-	held     int                 // bytes of frames, and of the one that is being sent
-	writing  bool                // a Write is under way: another one waits, so that their bytes do not mix
-	finish   bool                // CloseWrite
-	finished bool                // the finish frame was taken
-	err      error               // what Write returns from now on; frames are dropped with it
-	closed   bool                // Close or Abort: Write returns net.ErrClosed
-	stopped  bool                // the connection has ended: next returns nil, err is final
-	written  int64               // bytes that Write has taken over
-	sent     int64               // offset of the next frame
-	count    int64               // frames taken, Open included: the number of the last one
-	closing  int64               // the number of the close frame, 0 before
+
+	link     *link // the stream that takes frames; nil: there is none now
+	sending  bool  // a frame is on its way into a stream, the only one
+	missed   bool  // send has looked meanwhile
+	ring     ring  // what Write has taken over; before its base: sent, or accepted where the Conn comes back
+	sent     int64 // position of the next data frame
+	highest  int64 // the largest that sent has ever been
+	accepted int64 // what the service has said that it has
+	limit    int64 // sent stays below it
+
+	answers  []*pb.AttachRequest            // to questions of the handshake; they wait for nothing
+	asked    map[question]*pb.AttachRequest // every question of the handshake, with its answer if there is one
+	acks     acks
+	writing  bool  // a Write is under way: another one waits, so that their bytes do not mix
+	finish   bool  // CloseWrite
+	finished bool  // link had the finish frame
+	repeated bool  // a stream before link had it
+	err      error // what Write returns from now on; what is in the ring is dropped with it
+	closed   bool  // Close or Abort: Write returns net.ErrClosed
+	closing  bool  // link had the close frame
+	stopped  bool  // the connection has ended: there is nothing more to send but acks; err is final
+	final    bool  // and everything has come from it: once all of received is acked, the stream may end
+	received int64 // with final
+	done     bool  // CloseSend
+	quit     bool  // send ends
 }
 
-func (w *sendBuffer) init() {
+func (w *sendBuffer) init(resumable bool) {
 	w.writable.L, w.work.L, w.deadline.cond = &w.mu, &w.mu, &w.writable
-	w.count = 1 // Open
+	w.generation = 1
+	w.max, w.limit = maxUnsent, maxOffset
+	if w.resumable = resumable; resumable {
+		w.max, w.limit = maxUnaccepted, 0
+	}
 }
+
+// maxOffset is the largest number of the contract.
+const maxOffset = 1<<53 - 1
 
 // write is Conn.Write. p is copied.
 func (w *sendBuffer) write(p []byte) (n int, err error) {
@@ -67,7 +93,7 @@ func (w *sendBuffer) write(p []byte) (n int, err error) {
 			continue
 		default:
 			mine, w.writing = true, true
-			n += w.copyLocked(p[n:])
+			n += w.takeLocked(p[n:])
 			if n < len(p) {
 				continue
 			}
@@ -80,94 +106,32 @@ func (w *sendBuffer) write(p []byte) (n int, err error) {
 	}
 }
 
-// copyLocked takes over as much of p as there is room for.
-func (w *sendBuffer) copyLocked(p []byte) (n int) {
-	p = p[:min(len(p), maxUnsent-w.held)]
-	for len(p) > 0 {
-		last := len(w.frames) - 1
-		if last < 0 || len(w.frames[last]) == maxPayload {
-			w.frames = append(w.frames, make([]byte, 0, min(len(p), maxPayload)))
-			last++
-		}
-		k := min(len(p), maxPayload-len(w.frames[last]))
-		w.frames[last] = append(w.frames[last], p[:k]...)
-		n, p = n+k, p[k:]
+// takeLocked takes over as much of p as there is room for.
+func (w *sendBuffer) takeLocked(p []byte) int {
+	p = p[:min(len(p), w.max-w.ring.held())]
+	if len(p) > 0 {
+		w.ring.write(p)
+		w.sendLocked()
 	}
-	if n > 0 {
-		w.held += n
-		w.written += int64(n)
-		w.work.Signal()
-	}
-	return n
+	return len(p)
 }
 
-// next waits for what is to be sent and takes it; nil is the end. A payload belongs to who calls, who tells done when it is
-// sent.
-func (w *sendBuffer) next() *pb.AttachRequest {
+// refuse is the service's refusal of the frame of that number on l. Refused bytes are lost, so the writing half is broken
+// and Write returns err; but most often the connection has ended, and stop will say how. The refusal of a closing frame
+// only says that there is nothing left to close, that of an answer that the question is over, and that of a finish that
+// came again that nothing is left to finish. The goroutine goes on, so that Close can say how the socket is to end.
+func (w *sendBuffer) refuse(l *link, number int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for {
-		switch {
-		case w.stopped:
-			return nil
-		case len(w.answers) > 0:
-			answer := w.answers[0]
-			w.answers = w.answers[1:]
-			w.count++
-			w.answered = append(w.answered, w.count)
-			return answer
-		case len(w.frames) > 0:
-			data := &pb.Data{Offset: w.sent, Generation: generation, Payload: w.frames[0]}
-			w.frames[0] = nil
-			w.frames = w.frames[1:]
-			w.sent += int64(len(data.GetPayload()))
-			w.count++
-			return &pb.AttachRequest{Frame: &pb.AttachRequest_Data{Data: data}}
-		case w.finish && !w.finished && w.err == nil:
-			w.finished = true
-			w.count++
-			return &pb.AttachRequest{Frame: &pb.AttachRequest_Finish{Finish: &pb.Finish{Offset: w.sent, Generation: generation}}}
-		case w.closed:
-			w.count++
-			w.closing = w.count
-			how := &pb.CloseSocket{How: pb.CloseSocket_HOW_GRACEFUL, Generation: generation}
-			return &pb.AttachRequest{Frame: &pb.AttachRequest_Close{Close: how}}
-		}
-		w.work.Wait()
-	}
-}
-
-// answer sends the answer to a question, if the stream still goes on.
-func (w *sendBuffer) answer(request *pb.AttachRequest) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.answers = append(w.answers, request)
-	w.work.Signal()
-}
-
-// done gives back the room of n bytes that are sent.
-func (w *sendBuffer) done(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.held -= n
-	w.writable.Broadcast()
-}
-
-// refuse is the service's refusal of the frame of that number. Refused bytes are lost, so the writing half is broken and
-// Write returns err; but most often the connection has ended, and stop will say how. The refusal of the closing frame
-// only says that there is nothing left to close, and that of an answer that the question is over. The goroutine goes on, so that Close can say how the socket is to end.
-func (w *sendBuffer) refuse(number int64, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if number == w.closing || w.err != nil || slices.Contains(w.answered, number) {
+	if w.err != nil || l.harmless(number) {
 		return
 	}
 	w.err = err
 	w.dropLocked()
 }
 
-// stop makes every Write return err, drops what is not sent and ends the goroutine: the connection has ended, or the
-// stream. The first err stands.
+// stop makes every Write return err and drops what is not sent: the connection has ended, or the stream for good. The first
+// err stands.
 func (w *sendBuffer) stop(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -176,16 +140,15 @@ func (w *sendBuffer) stop(err error) {
 	}
 	w.stopped = true
 	w.err = err
+	w.answers = nil
 	w.dropLocked()
 	w.work.Signal()
 }
 
 // dropLocked forgets what is not sent, which nobody will take any more.
 func (w *sendBuffer) dropLocked() {
-	for _, frame := range w.frames {
-		w.held -= len(frame)
-	}
-	w.frames = nil
+	w.ring.drop()
+	w.sent = w.ring.end
 	w.writable.Broadcast()
 }
 
@@ -217,12 +180,19 @@ func (w *sendBuffer) close() {
 	w.writable.Broadcast()
 }
 
+// written is how many bytes Write has taken over, counted from the start of the session.
+func (w *sendBuffer) written() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ring.end
+}
+
 // undelivered is the error of bytes that were written and did not all reach the peer's socket, of which delivered did;
 // nil if all did. It is for after stop.
 func (w *sendBuffer) undelivered(delivered int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.written <= delivered {
+	if w.ring.end <= delivered {
 		return nil
 	}
 	return w.err

@@ -53,7 +53,7 @@ func (b *bench) ownPeer(ctx context.Context, c *client.Client, duration time.Dur
 	}
 	defer peer.Close()
 	b.Peer = peer.Address()
-	dial := benchpeers.ServiceDial(c, peer.Address(), identity.CA)
+	dial := benchpeers.ServiceDial(c, peer.Address(), identity.CA, func(*client.Dialer) {})
 	measure := func(slice time.Duration) error {
 		for _, n := range several(b.Sessions) {
 			for _, direction := range []load.Direction{load.Down, load.Up} {

@@ -22,7 +22,7 @@ func (p *program) connectCommand() *cobra.Command {
 	var flags tlsFlags
 	var verbose bool
 	var onProblem string
-	var noHalfClose bool
+	var noHalfClose, resumable bool
 	cmd := &cobra.Command{
 		Use:   "connect HOST:PORT",
 		Short: "Pipe stdin and stdout through a session",
@@ -30,13 +30,15 @@ func (p *program) connectCommand() *cobra.Command {
 The end of stdin is a half-close: the peer is told, and may go on sending. connect ends when the peer ends:
 with 0 after its close_notify, with 7 if its end came without one and what was received may be incomplete.
 Some servers, of HTTP above all, take a half-close for the end and drop the connection; --no-half-close keeps the
-direction to the peer open until the peer ends.`,
+direction to the peer open until the peer ends.
+With --resumable the way to the service may break for up to a minute: the session goes on where it was.`,
 		Args: onePeer,
 	}
 	flags.register(cmd)
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell every event on stderr, with the time since the start")
 	cmd.Flags().StringVar(&onProblem, "on-problem", "refuse", "`WHAT` a certificate with a problem leads to: refuse, ask (on the terminal) or accept (exactly what is found, with a warning)")
 	cmd.Flags().BoolVar(&noHalfClose, "no-half-close", false, "keep the direction to the peer open when stdin ends, until the peer ends")
+	cmd.Flags().BoolVar(&resumable, "resumable", false, "go on after the way to the service was broken, without a loss")
 	cmd.RunE = p.withService(func(cmd *cobra.Command, args []string, c *client.Client) error {
 		t, err := parseTarget(args[0])
 		if err != nil {
@@ -46,12 +48,13 @@ direction to the peer open until the peer ends.`,
 		if err != nil {
 			return err
 		}
-		dialer := &client.Dialer{Client: c, Settings: settings, RootCAs: anchors, Timeout: flags.timeout}
+		dialer := &client.Dialer{Client: c, Settings: settings, RootCAs: anchors, Timeout: flags.timeout, Resumable: resumable}
 		if err := p.onProblem(onProblem, dialer); err != nil {
 			return err
 		}
 		if verbose {
 			dialer.OnEvent = tellEvents(p.stderr)
+			dialer.OnResume = tellResumed(p.stderr)
 		}
 		conn, err := dialer.Dial(cmd.Context(), "tcp", t.String())
 		if err != nil {

@@ -22,6 +22,15 @@ func tellEvents(w io.Writer) func(client.Event) {
 	}
 }
 
+// tellResumed tells, on a line of its own, that the way to the service is there again.
+func tellResumed(w io.Writer) func(client.Resumed) {
+	return func(r client.Resumed) {
+		var out terminal.Text
+		out.Line("%11s  %-18s the way to the service was broken: %v", wording.Milliseconds(r.Away), "resumed", r.Err)
+		_, _ = w.Write(out.Bytes())
+	}
+}
+
 func eventLine(at time.Duration, e client.Event) string {
 	return strings.TrimRight(fmt.Sprintf("%11s  %-18s %s", wording.Milliseconds(at), e.Name(), eventDetail(e)), " ")
 }

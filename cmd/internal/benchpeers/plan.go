@@ -32,7 +32,7 @@ func Full() Plan {
 	return Plan{
 		Rounds: 3, Slice: 2 * time.Second,
 		BulkSessions: []int{1, 8}, EchoSessions: []int{1, 64}, Messages: []int{64, 16 << 10},
-		Crowds: []int{100, 1_000, 10_000}, Weigh: 1_000, Settle: 1500 * time.Millisecond, Pace: 2_000, PaceFor: 4 * time.Second,
+		Crowds: []int{100, 1_000, 10_000}, Weigh: 1_000, Settle: 3 * time.Second, Pace: 2_000, PaceFor: 4 * time.Second,
 		Limit: 14 * time.Minute,
 	}
 }
@@ -42,7 +42,7 @@ func Quick() Plan {
 	p := Full()
 	p.Rounds, p.Slice = 1, 600*time.Millisecond
 	p.Crowds = []int{100, 1_000}
-	p.Settle, p.PaceFor = time.Second, 2*time.Second
+	p.PaceFor = 2 * time.Second
 	p.Limit = 4 * time.Minute
 	return p
 }

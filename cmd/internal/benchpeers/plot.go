@@ -80,7 +80,7 @@ func (r *Report) panel(out *bytes.Buffer, row row, x, y int) {
 			continue
 		}
 		class := "theirs"
-		if way == Shared || way == Dedicated {
+		if way == Shared || way == Dedicated || way == Resumable {
 			class = "ours"
 		}
 		width := 1

@@ -53,7 +53,7 @@ func (r *Report) add(way string, figures ...figure) {
 // Ways are those that anything was measured of, in the order of the table.
 func (r *Report) Ways() []string {
 	var names []string
-	for _, name := range []string{Direct, Shared, Dedicated, Ghostunnel, Haproxy, Stunnel} {
+	for _, name := range []string{Direct, Shared, Dedicated, Resumable, Ghostunnel, Haproxy, Stunnel} {
 		for at := range r.samples {
 			if at.way == name {
 				names = append(names, name)

@@ -78,7 +78,7 @@ func TestEveryScenarioOfEveryWay(t *testing.T) {
 		require.Regexp(t, "left out|reduced", note)
 		t.Log(note)
 	}
-	require.Subset(t, r.Ways(), []string{Direct, Shared, Dedicated})
+	require.Subset(t, r.Ways(), []string{Direct, Shared, Dedicated, Resumable})
 	titles := map[string]bool{}
 	for _, row := range r.rows {
 		titles[row.title] = true
@@ -164,7 +164,7 @@ func TestServiceResumes(t *testing.T) {
 	end, err := b.startPeers(t.Context())
 	require.NoError(t, err)
 	defer end()
-	service, err := b.startService(t.Context(), "s")
+	service, err := b.startService(func(*client.Dialer) {})(t.Context(), "s")
 	require.NoError(t, err)
 	defer service.end()
 	for _, want := range []bool{false, true, true} {

@@ -42,6 +42,7 @@ const (
 	Direct     = "crypto/tls, direct"
 	Shared     = "service, shared"
 	Dedicated  = "service, dedicated"
+	Resumable  = "service, resumable"
 	Ghostunnel = "ghostunnel"
 	Haproxy    = "haproxy"
 	Stunnel    = "stunnel"
@@ -54,11 +55,10 @@ const dedicatedCrowd = 1_000
 func (b *bench) ways(ctx context.Context) []way {
 	all := []way{
 		{name: Direct, start: b.startDirect},
-		{name: Shared, start: func(ctx context.Context, name string) (*running, error) { return b.startService(ctx, name) }},
+		{name: Shared, start: b.startService(func(*client.Dialer) {})},
 		{name: Dedicated, most: dedicatedCrowd, why: "an HTTP/2 connection for each session is for few of them",
-			start: func(ctx context.Context, name string) (*running, error) {
-				return b.startService(ctx, name, client.WithMaxStreamsPerConn(1))
-			}},
+			start: b.startService(func(d *client.Dialer) { d.Dedicated = true })},
+		{name: Resumable, start: b.startService(func(d *client.Dialer) { d.Resumable = true })},
 	}
 	for _, p := range b.proxies() {
 		path, err := p.find()
@@ -92,31 +92,36 @@ func (b *bench) startDirect(context.Context, string) (*running, error) {
 	return &running{dial: full, resuming: resuming, end: func() {}}, err
 }
 
-func (b *bench) startService(ctx context.Context, name string, options ...client.Option) (*running, error) {
-	p, address, err := b.startRole(ctx, name, roleService, filepath.Join(b.dir, name+".s"))
-	if err != nil {
-		return nil, err
+// startService returns what brings the service up, to be dialled as change has it.
+func (b *bench) startService(change func(*client.Dialer)) func(ctx context.Context, name string) (*running, error) {
+	return func(ctx context.Context, name string) (*running, error) {
+		p, address, err := b.startRole(ctx, name, roleService, filepath.Join(b.dir, name+".s"))
+		if err != nil {
+			return nil, err
+		}
+		c, err := client.Dial(address)
+		if err != nil {
+			p.stop()
+			return nil, err
+		}
+		return &running{
+			dial:     ServiceDial(c, b.peer.address, b.peer.ca, change),
+			resuming: ServiceDial(c, b.resumingPeer.address, b.resumingPeer.ca, change),
+			process:  p, end: func() { _ = c.Close(); p.stop() },
+		}, nil
 	}
-	c, err := client.Dial(address, options...)
-	if err != nil {
-		p.stop()
-		return nil, err
-	}
-	return &running{
-		dial: ServiceDial(c, b.peer.address, b.peer.ca), resuming: ServiceDial(c, b.resumingPeer.address, b.resumingPeer.ca),
-		process: p, end: func() { _ = c.Close(); p.stop() },
-	}, nil
 }
 
 // ServiceDial reaches the peer at address through a service, as every other way does: trusting that authority (DER) and
 // nobody else, with the one group that the peer takes.
-func ServiceDial(c *client.Client, address string, ca []byte) load.Dial {
+func ServiceDial(c *client.Client, address string, ca []byte, change func(*client.Dialer)) load.Dial {
 	dialer := &client.Dialer{
 		Client: c, NoSystemRoots: true, RootCAs: [][]byte{ca}, MinVersion: tls.VersionTLS13,
 		Settings: &pb.SessionSettings{Tls: &pb.TlsSettings{
 			Groups: []string{"x25519"}, Revocation: pb.RevocationMode_REVOCATION_MODE_OFF,
 		}},
 	}
+	change(dialer)
 	return func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", address) }
 }
 

@@ -1,0 +1,98 @@
+package client
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	pb "securesocket/gen/securesocket/v1"
+)
+
+// receive is the goroutine that makes the streams and alone receives from them. It ends with the last one.
+func (c *Conn) receive() {
+	err := c.live()
+	if c.facts.err == nil {
+		c.facts.err = err
+	}
+	c.read.end(c.facts.err)
+	c.write.stop(c.facts.err)
+	c.write.end()
+	// A session that is not resumable goes with its stream. One that was to be taken over stays where that failed.
+	unwanted := c.closed.Load() || c.aborted.Load() || c.resume.open != nil && !c.returned.Load()
+	givenUp := c.resumable && c.facts.sessionID != "" && !c.write.hasEnded() &&
+		(unwanted && (c.ctx.Err() != nil || c.facts.over) || errors.Is(err, errBreach))
+	c.cancel() // and asking with it
+	if c.dedicated != nil {
+		c.places.disown(c.dedicated)
+	}
+	close(c.ended)
+	if givenUp {
+		c.forget()
+	}
+}
+
+// isSecure reports whether the connection has ever been secure.
+func (c *Conn) isSecure() bool {
+	select {
+	case <-c.secure:
+		return true
+	default:
+		return false
+	}
+}
+
+// live is the life of the Conn over all its streams. Its error is why the last one ended.
+func (c *Conn) live() error {
+	var broke error
+	for {
+		l, err := c.establish(broke)
+		if err != nil {
+			return c.streamError(err)
+		}
+		since := time.Now()
+		broke = c.serve(l)
+		c.write.detach(l)
+		l.end()
+		if e := FromError(broke); l.detached != nil && (isEOF(broke) || e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED) {
+			broke = l.detached
+		}
+		if !c.comesBack(broke) {
+			return c.streamError(broke)
+		}
+		if isEOF(broke) {
+			broke = &Error{Code: codes.Unavailable, Message: "the service ended the stream"}
+		}
+		if time.Since(since) >= backoffMax {
+			c.resume.waits = 0
+		}
+	}
+}
+
+// serve receives until the stream ends, which is its error; a breach of the contract by the service is one as well.
+func (c *Conn) serve(l *link) error {
+	frame := new(inFrame)
+	defer frame.drop()
+	for {
+		if err := l.stream.RecvMsg(frame); err != nil {
+			return err
+		}
+		if err := c.handle(l, frame); err != nil {
+			return err
+		}
+		c.resume.waits = 0 // it was not in vain
+	}
+}
+
+// streamError is the error for both halves when the stream ends before the connection was reported to have ended.
+func (c *Conn) streamError(err error) error {
+	if errors.Is(err, io.EOF) {
+		return &Error{Code: codes.Unavailable, Message: "the service ended the stream without saying how the connection ended"}
+	}
+	e := FromError(err)
+	if e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && c.facts.failure != nil {
+		return c.facts.failure
+	}
+	return e
+}
