@@ -181,6 +181,7 @@ func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, er
 	// A retry may hold the session already: then it waits for this connect.
 	if _, failed := sess.Begin(target, session.Request{}, true); failed != nil && err == nil {
 		att.Detach(false)
+		sess.Abandon(req)
 		return nil, failed
 	}
 	return att, err

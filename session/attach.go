@@ -67,6 +67,7 @@ func (s *Session) Attach(args AttachArgs) (*Attachment, Attached, error) {
 		c.detach.Stop()
 	}
 	s.effectsLocked()
+	s.changedLocked() // a Read or Write without a stream ends now
 	v := s.snapshotLocked()
 	return a, Attached{v, told.Accepted, s.limitLocked(told.SendLimit), told.Offset, *v.Effective.DetachGrace}, nil
 }
@@ -262,9 +263,6 @@ func (a *Attachment) detachLocked(keep bool) {
 	s.effectsLocked()
 	c := s.conn
 	if c == nil || c.ended {
-		if s.ephemeral && c == nil && s.over == nil {
-			s.endLocked(ErrNotFound)
-		}
 		s.settledLocked()
 		s.restLocked()
 		return
