@@ -14,10 +14,12 @@ func TestBuffersHaveTheNextTiersCapacity(t *testing.T) {
 	t.Parallel()
 	var p bufferPool
 	for _, tc := range []struct{ length, capacity int }{
-		{0, 4 << 10},
-		{1, 4 << 10},
-		{4 << 10, 4 << 10},
-		{4<<10 + 1, 16 << 10},
+		{0, 2 << 10},
+		{1, 2 << 10},
+		{2 << 10, 2 << 10},
+		{2<<10 + 1, 4 << 10},
+		{4<<10 + 1, 8 << 10},
+		{8<<10 + 1, 16 << 10},
 		{16 << 10, 16 << 10},
 		{20 << 10, 32 << 10},
 		{64<<10 + 30, 64<<10 + headerRoom},

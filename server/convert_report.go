@@ -81,10 +81,16 @@ func toChain(chain []*x509.Certificate) []*pb.Certificate {
 	return out
 }
 
+// toCertificate returns the message of a certificate, which others have too: it
+// must not be modified.
 func toCertificate(c *x509.Certificate) *pb.Certificate {
 	if c == nil {
 		return nil
 	}
+	return converted.get(c)
+}
+
+func convertCertificate(c *x509.Certificate) *pb.Certificate {
 	sum := sha256.Sum256(c.Raw)
 	m := &pb.Certificate{
 		Der:            c.Raw,

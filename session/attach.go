@@ -62,8 +62,8 @@ func (s *Session) Attach(args AttachArgs) (*Attachment, Attached, error) {
 	}
 	a := &Attachment{s: s, seq: told.Epoch, gone: make(chan struct{})}
 	s.attachment = a
-	s.expiry.Stop()
-	if c := s.conn; c != nil {
+	s.neverExpireLocked()
+	if c := s.conn; c != nil && c.detach != nil {
 		c.detach.Stop()
 	}
 	s.effectsLocked()
@@ -270,7 +270,7 @@ func (a *Attachment) detachLocked(keep bool) {
 	switch {
 	case s.core.Resumable():
 	case keep:
-		c.detach.Reset(*c.settings.DetachGrace)
+		c.detachInLocked()
 	case !c.closing:
 		c.stopLocked(CauseLocal, ErrCancelled, true)
 	}

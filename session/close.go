@@ -106,11 +106,11 @@ func (c *connection) letGoLocked() {
 	if c.firstEnd == 0 {
 		c.firstEnd = CauseLocal
 	}
-	c.timers = append(c.timers, time.AfterFunc(c.s.reg.cfg.GracefulTimeout, func() {
+	c.graceful = time.AfterFunc(c.s.reg.cfg.GracefulTimeout, func() {
 		c.s.mu.Lock()
 		defer c.s.mu.Unlock()
 		c.stopLocked(CauseLocal, nil, true)
-	}))
+	})
 	c.s.setStateLocked(StateClosing)
 	c.lingerLocked()
 }

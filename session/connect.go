@@ -42,7 +42,7 @@ func (a *Attempt) join(pinned bool) {
 func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, error) {
 	s.connecting.Lock()
 	defer s.connecting.Unlock()
-	defaults, err := s.reg.Defaults(s.owner)
+	defaults, err := s.reg.defaultsOf(s.owner)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 	}
 	s.conn = c
 	s.effectsLocked()
-	s.expiry.Stop()
+	s.neverExpireLocked()
 	s.requests.remember(req, c.attempt, now, maxSessionRequests)
 	go c.run()
 	return c.attempt, nil
@@ -83,7 +83,7 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 
 // joinOrClear returns the attempt of the same request, or else the settings for a
 // new one, and begins to end the connection that is in its way.
-func (s *Session) joinOrClear(req Request, pinned bool, defaults Settings) (*Attempt, Settings, error) {
+func (s *Session) joinOrClear(req Request, pinned bool, defaults *Settings) (*Attempt, Settings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil {
@@ -97,9 +97,12 @@ func (s *Session) joinOrClear(req Request, pinned bool, defaults Settings) (*Att
 		a.join(pinned)
 		return a, Settings{}, nil
 	}
-	settings := s.settings.Over(defaults)
-	if _, err := settings.check(&s.reg.cfg); err != nil {
-		return nil, Settings{}, err // each is allowed, but not both together
+	settings := s.settings
+	if defaults != nil {
+		settings = settings.Over(defaults)
+		if _, err := settings.check(&s.reg.cfg); err != nil {
+			return nil, Settings{}, err // each is allowed, but not both together
+		}
 	}
 	if c := s.conn; c != nil && !c.ended {
 		c.stopLocked(CauseReconnect, nil, false)
@@ -263,7 +266,7 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 	}
 
 	c.setState(StateHostLookup)
-	addrs, err := c.lookup(ctx, c.settings)
+	addrs, err := c.lookup(ctx, c.settings.Family)
 	if err != nil {
 		return policyOr(PhaseDNS, err), err
 	}
@@ -355,7 +358,8 @@ func (c *connection) encrypted(conn *tlsengine.Conn) bool {
 		return false
 	}
 	c.tls = conn
-	c.writeSoonLocked()
+	c.settings = nil // what held for connecting alone
+	c.writeFirstLocked()
 	c.touchLocked()
 	c.watchIdleLocked()
 	if s.attachment == nil {

@@ -55,14 +55,19 @@ type connection struct {
 	ended           bool // `closed` was emitted
 
 	lastActivity time.Time
-	timers       []*time.Timer // stopped at the end
-	detach       *time.Timer   // runs while no stream is attached
-	settings     Settings      // effective
+	idleTimeout  time.Duration // 0: never
+	detachGrace  time.Duration
+	settings     *Settings // effective; nil once it is secure: the rest is for connecting
+
+	// Stopped at the end; each nil until it is needed.
+	idle     *time.Timer
+	detach   *time.Timer // runs while no stream is attached
+	graceful *time.Timer
 }
 
 func (s *Session) newConnection(target Target, eff Settings) *connection {
 	c := &connection{
-		s: s, target: target, settings: eff,
+		s: s, target: target, settings: &eff, idleTimeout: *eff.IdleTimeout, detachGrace: *eff.DetachGrace,
 		done: make(chan struct{}), writerDone: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
@@ -70,10 +75,6 @@ func (s *Session) newConnection(target Target, eff Settings) *connection {
 	c.room = make(chan struct{}, 1)
 	c.timeline.began = time.Now()
 	c.lastActivity = c.timeline.began
-	// Its clock starts when the connection is secure, or when a stream lets go.
-	c.detach = time.AfterFunc(*eff.DetachGrace, func() { c.stopIf(CauseDetachExpired, func() bool { return s.attachment == nil }) })
-	c.detach.Stop()
-	c.timers = append(c.timers, c.detach)
 	return c
 }
 
@@ -136,16 +137,25 @@ func (c *connection) endBytesLocked(cause CloseCause) {
 // resumable session has the core's.
 func (c *connection) watchDetachLocked() {
 	if !c.s.core.Resumable() {
-		c.detach.Reset(*c.settings.DetachGrace)
+		c.detachInLocked()
 	}
 }
 
-// stopIf stops the connection for cause if a condition holds under the lock.
-func (c *connection) stopIf(cause CloseCause, condition func() bool) {
+// detachInLocked starts that grace, when the connection is secure or when a
+// stream lets go.
+func (c *connection) detachInLocked() {
+	if c.detach == nil {
+		c.detach = time.AfterFunc(c.detachGrace, c.detachOver)
+		return
+	}
+	c.detach.Reset(c.detachGrace)
+}
+
+func (c *connection) detachOver() {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	if condition() {
-		c.stopLocked(cause, nil, false)
+	if c.s.attachment == nil {
+		c.stopLocked(CauseDetachExpired, nil, false)
 	}
 }
 
@@ -195,8 +205,10 @@ func (c *connection) announceEnd() []any {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range c.timers {
-		t.Stop()
+	for _, t := range []*time.Timer{c.idle, c.detach, c.graceful} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	if c.failure != nil && !c.ioError {
 		c.emitFailureLocked(PhaseData)
@@ -265,26 +277,25 @@ func (c *connection) emitFailureLocked(phase Phase) {
 // touchLocked notes that a byte moved.
 func (c *connection) touchLocked() { c.lastActivity = time.Now() }
 
-// watchIdle stops the connection when no byte has moved for the idle timeout.
+// watchIdleLocked stops the connection when no byte has moved for the idle
+// timeout.
 func (c *connection) watchIdleLocked() {
-	idle := *c.settings.IdleTimeout
-	if idle == 0 {
+	if c.idleTimeout > 0 {
+		c.idle = time.AfterFunc(c.idleTimeout, c.idleOver)
+	}
+}
+
+func (c *connection) idleOver() {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.ended {
 		return
 	}
-	var t *time.Timer
-	t = time.AfterFunc(idle, func() {
-		c.s.mu.Lock()
-		defer c.s.mu.Unlock()
-		if c.ended {
-			return
-		}
-		if left := idle - time.Since(c.lastActivity); left > 0 {
-			t.Reset(left)
-			return
-		}
-		c.stopLocked(CauseIdleTimeout, nil, false)
-	})
-	c.timers = append(c.timers, t)
+	if left := c.idleTimeout - time.Since(c.lastActivity); left > 0 {
+		c.idle.Reset(left)
+		return
+	}
+	c.stopLocked(CauseIdleTimeout, nil, false)
 }
 
 func (c *connection) setNoDelayLocked(on bool) {

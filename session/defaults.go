@@ -14,15 +14,15 @@ type keptSettings struct {
 	Identities []string
 }
 
-func newDefaults(cfg *Config) kept[Settings] {
-	return kept[Settings]{
+func newDefaults(cfg *Config) kept[*Settings] {
+	return kept[*Settings]{
 		store: cfg.Store, bucket: "settings",
-		decode: func(b []byte) (Settings, error) {
+		decode: func(b []byte) (*Settings, error) {
 			var stored keptSettings
 			d := json.NewDecoder(bytes.NewReader(b))
 			d.DisallowUnknownFields() // of a newer service: leaving one out could weaken the rest
 			if err := d.Decode(&stored); err != nil {
-				return Settings{}, err
+				return nil, err
 			}
 			s := stored.Settings
 			s.Identities = nil
@@ -35,19 +35,28 @@ func newDefaults(cfg *Config) kept[Settings] {
 				}
 			}
 			// What the operator does not allow any more is refused by the next connect, not left out.
-			return s, nil
+			return &s, nil
 		},
-		encode: func(s Settings) ([]byte, error) {
-			if equalSettings(s, Settings{}) {
+		encode: func(s *Settings) ([]byte, error) {
+			if s == nil {
 				return nil, nil
 			}
-			return json.Marshal(keptSettings{Settings: s, Identities: refs(s.Identities)})
+			return json.Marshal(keptSettings{Settings: *s, Identities: refs(s.Identities)})
 		},
 	}
 }
 
 // Defaults returns a caller's default settings.
 func (r *Registry) Defaults(owner string) (Settings, error) {
+	s, err := r.defaultsOf(owner)
+	if s == nil {
+		return Settings{}, err
+	}
+	return *s, err
+}
+
+// defaultsOf is Defaults; nil: there are none.
+func (r *Registry) defaultsOf(owner string) (*Settings, error) {
 	s, err := r.defaults.get(callerKey(owner))
 	return s, r.storeError(err)
 }
@@ -58,21 +67,29 @@ func (r *Registry) Defaults(owner string) (Settings, error) {
 // the settings' or of the store.
 func (r *Registry) UpdateDefaults(owner string, change func(Settings) (Settings, error)) (next Settings, warnings []string, err error) {
 	var refused error
-	err = r.defaults.change(callerKey(owner), func(have Settings) (Settings, error) {
-		if next, refused = change(have); refused != nil {
-			return have, refused
+	err = r.defaults.change(callerKey(owner), func(have *Settings) (*Settings, error) {
+		before := Settings{}
+		if have != nil {
+			before = *have
+		}
+		if next, refused = change(before); refused != nil {
+			return nil, refused
 		}
 		if warnings, refused = next.check(&r.cfg); refused != nil {
-			return have, refused
+			return nil, refused
 		}
 		if next.ServerName != nil || next.VerifyNames != nil {
 			refused = &FieldError{"tls.verify_names", "and server_name are about one target, and no default"}
-			return have, refused
+			return nil, refused
 		}
-		if equalSettings(have, next) {
-			return have, errUnchanged
+		switch {
+		case equalSettings(before, next):
+			return nil, errUnchanged
+		case equalSettings(next, Settings{}):
+			return nil, nil
 		}
-		return next, nil
+		kept := next
+		return &kept, nil
 	})
 	if refused != nil {
 		return next, nil, refused

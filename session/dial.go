@@ -17,12 +17,12 @@ const (
 )
 
 // lookup resolves the target, for the timeline too.
-func (c *connection) lookup(ctx context.Context, eff Settings) ([]netip.AddrPort, error) {
+func (c *connection) lookup(ctx context.Context, fam Family) ([]netip.AddrPort, error) {
 	if c.target.Name != "" {
 		c.mark(spanDNS, true)
 		defer c.mark(spanDNS, false)
 	}
-	return c.s.reg.resolve(ctx, c.target, eff.Family)
+	return c.s.reg.resolve(ctx, c.target, fam)
 }
 
 // resolve finds the target's addresses within the DNS clock and has every one
@@ -91,7 +91,7 @@ func lookupError(ctx context.Context, name string, err error) error {
 
 // dial connects to the first address that answers: they are tried in order,
 // the next one as soon as the one before has failed or 250 ms have passed.
-func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff Settings) (net.Conn, error) {
+func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff *Settings) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, *eff.TCPTimeout, &TimeoutError{PhaseTCP, *eff.TCPTimeout, "tcp.tcp_timeout"})
 	defer cancel()
 	dialer := net.Dialer{
@@ -103,6 +103,16 @@ func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff Setti
 			}
 			return setUserTimeout(raw, *eff.UserTimeout)
 		},
+	}
+	try := func(addr netip.AddrPort) (net.Conn, error) {
+		conn, err := c.s.reg.cfg.Dial(ctx, &dialer, addr.String())
+		if err != nil {
+			err = dialError(ctx, addr, err)
+		}
+		return conn, err
+	}
+	if len(addrs) == 1 {
+		return try(addrs[0])
 	}
 	type result struct {
 		conn net.Conn
@@ -131,10 +141,7 @@ func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff Setti
 			started++
 			next.Reset(dialStagger)
 			go func() {
-				conn, err := c.s.reg.cfg.Dial(ctx, &dialer, addr.String())
-				if err != nil {
-					err = dialError(ctx, addr, err)
-				}
+				conn, err := try(addr)
 				results <- result{conn, err}
 			}()
 		case r := <-results:

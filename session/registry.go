@@ -143,7 +143,7 @@ type Registry struct {
 	drained chan struct{} // closed when the drain is over: streams end
 
 	trust       trust
-	defaults    kept[Settings]
+	defaults    kept[*Settings] // nil: the owner has none
 	turns       turns
 	checker     *revocation.Checker
 	tlsSessions tlsengine.Sessions
@@ -192,7 +192,7 @@ func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req R
 	if err != nil {
 		return nil, false, nil, err
 	}
-	if _, err := r.Defaults(owner); err != nil { // from now on they are in memory
+	if _, err := r.defaultsOf(owner); err != nil { // from now on they are in memory
 		return nil, false, nil, err
 	}
 	now := time.Now()

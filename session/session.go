@@ -57,10 +57,9 @@ type Session struct {
 	lastQuestion, lastSignRequest int64
 	over                          error // nil: it lives; ErrNotFound: deleted; or an ExpiredError
 	lastUse                       time.Time
-	expiry                        *time.Timer
+	expiry                        *time.Timer   // nil: the session is not at rest
 	grace                         *time.Timer   // of what is resumable and detached; nil: it never was
-	sweeper                       *time.Timer   // of the workers; nil: there was none yet
-	sweeping                      bool          // it runs
+	sweeper                       *time.Timer   // of the workers; nil: there is none to sweep
 	changed                       chan struct{} // closed at the next change that somebody may wait for; nil: nobody does
 }
 
@@ -75,7 +74,7 @@ func newSession(r *Registry, id, owner string, settings Settings, ephemeral bool
 	s.core = resume.New(resume.Config{Token: s.token, Alloc: newBuffer})
 	s.listKey = fmt.Sprintf("%020d %s", s.created.UnixNano(), id)
 	s.lastUse = s.created
-	s.expiry = time.AfterFunc(r.cfg.SessionExpiry, s.expire)
+	s.expireInLocked(r.cfg.SessionExpiry)
 	return s
 }
 
@@ -128,7 +127,7 @@ func (s *Session) Snapshot() Snapshot {
 // effectiveLocked is the session's settings with every default filled in. The
 // caller's are in memory since the session was created.
 func (s *Session) effectiveLocked() Settings {
-	defaults, _ := s.reg.defaults.get(callerKey(s.owner))
+	defaults, _ := s.reg.defaultsOf(s.owner)
 	return s.reg.cfg.effective(s.settings.Over(defaults))
 }
 
@@ -258,7 +257,7 @@ func (s *Session) Abandon(req Request) bool {
 // endLocked takes the session from its owner, who is told over from now on.
 func (s *Session) endLocked(over error) {
 	s.over = over
-	s.expiry.Stop()
+	s.neverExpireLocked()
 	s.graceLocked()
 	final, _ := over.(*ExpiredError) //nolint:errorlint // as it was made
 	s.reg.remove(s, final)
@@ -281,7 +280,24 @@ func (s *Session) restingLocked() bool {
 func (s *Session) restLocked() {
 	if s.restingLocked() && s.over == nil {
 		s.lastUse = time.Now()
-		s.expiry.Reset(s.reg.cfg.SessionExpiry)
+		s.expireInLocked(s.reg.cfg.SessionExpiry)
+	}
+}
+
+func (s *Session) expireInLocked(d time.Duration) {
+	if s.expiry == nil {
+		s.expiry = time.AfterFunc(d, s.expire)
+		return
+	}
+	s.expiry.Reset(d)
+}
+
+// neverExpireLocked stops the clock of expiry, and drops it: most sessions are
+// not at rest, and never come to it.
+func (s *Session) neverExpireLocked() {
+	if s.expiry != nil {
+		s.expiry.Stop()
+		s.expiry = nil
 	}
 }
 
@@ -292,7 +308,7 @@ func (s *Session) expire() {
 		return
 	}
 	if left := s.reg.cfg.SessionExpiry - time.Since(s.lastUse); left > 0 {
-		s.expiry.Reset(left)
+		s.expireInLocked(left)
 		return
 	}
 	s.endLocked(ErrNotFound)

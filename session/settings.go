@@ -116,7 +116,7 @@ const (
 // host.
 func (c *Config) effective(s Settings) Settings {
 	s = s.Effective()
-	s.DetachGrace = orDefault(s.DetachGrace, c.DetachGrace)
+	s.DetachGrace = orDefault(s.DetachGrace, &c.DetachGrace)
 	buffer := c.BufferBytes
 	if *s.Resumable {
 		buffer = max(buffer, resumableBufferBytes)
@@ -132,8 +132,8 @@ func (c *Config) effective(s Settings) Settings {
 // Effective returns s with every default filled in that depends neither on the
 // host nor on the service.
 func (s Settings) Effective() Settings {
-	s.RequireALPN = orDefault(s.RequireALPN, false)
-	s.NoDelay = orDefault(s.NoDelay, true)
+	s.RequireALPN = orDefault(s.RequireALPN, usual.RequireALPN)
+	s.NoDelay = orDefault(s.NoDelay, usual.NoDelay)
 	if s.MinVersion == 0 {
 		s.MinVersion = min(tls.VersionTLS12, orVersion(s.MaxVersion))
 	}
@@ -147,22 +147,39 @@ func (s Settings) Effective() Settings {
 	if s.Override == 0 {
 		s.Override = OverrideStrict
 	}
-	s.Resumption = orDefault(s.Resumption, true)
-	s.DecisionTimeout = orDefault(s.DecisionTimeout, defaultDecisionTimeout)
-	s.HandshakeTimeout = orDefault(s.HandshakeTimeout, defaultHandshakeTimeout)
-	s.KeepAlive = orDefault(s.KeepAlive, defaultKeepAlive)
-	s.UserTimeout = orDefault(s.UserTimeout, defaultUserTimeout)
-	s.TCPTimeout = orDefault(s.TCPTimeout, defaultTCPTimeout)
-	s.IdleTimeout = orDefault(s.IdleTimeout, defaultIdleTimeout)
-	s.Resumable = orDefault(s.Resumable, false)
-	connect := max(*orDefault(s.ConnectTimeout, defaultConnectTimeout), minConnectTimeout)
-	s.ConnectTimeout = &connect
+	s.Resumption = orDefault(s.Resumption, usual.Resumption)
+	s.DecisionTimeout = orDefault(s.DecisionTimeout, usual.DecisionTimeout)
+	s.HandshakeTimeout = orDefault(s.HandshakeTimeout, usual.HandshakeTimeout)
+	s.KeepAlive = orDefault(s.KeepAlive, usual.KeepAlive)
+	s.UserTimeout = orDefault(s.UserTimeout, usual.UserTimeout)
+	s.TCPTimeout = orDefault(s.TCPTimeout, usual.TCPTimeout)
+	s.IdleTimeout = orDefault(s.IdleTimeout, usual.IdleTimeout)
+	s.Resumable = orDefault(s.Resumable, usual.Resumable)
+	s.ConnectTimeout = orDefault(s.ConnectTimeout, usual.ConnectTimeout)
+	if *s.ConnectTimeout < minConnectTimeout {
+		s.ConnectTimeout = new(minConnectTimeout)
+	}
 	return s
 }
 
-func orDefault[T any](p *T, def T) *T {
+// usual are the defaults that everybody's settings point to.
+var usual = Settings{
+	RequireALPN:      new(false),
+	NoDelay:          new(true),
+	Resumption:       new(true),
+	DecisionTimeout:  new(defaultDecisionTimeout),
+	HandshakeTimeout: new(defaultHandshakeTimeout),
+	KeepAlive:        new(defaultKeepAlive),
+	UserTimeout:      new(defaultUserTimeout),
+	TCPTimeout:       new(defaultTCPTimeout),
+	IdleTimeout:      new(defaultIdleTimeout),
+	ConnectTimeout:   new(defaultConnectTimeout),
+	Resumable:        new(false),
+}
+
+func orDefault[T any](p, def *T) *T {
 	if p == nil {
-		return &def
+		return def
 	}
 	return p
 }
@@ -174,9 +191,16 @@ func orVersion(v uint16) uint16 {
 	return v
 }
 
-// Over fills in what s leaves absent from what defaults has.
-func (s Settings) Over(defaults Settings) Settings {
-	out, from := reflect.ValueOf(&s).Elem(), reflect.ValueOf(defaults)
+// Over fills in what s leaves absent from what defaults has; nil has nothing.
+func (s Settings) Over(defaults *Settings) Settings {
+	if defaults == nil {
+		return s
+	}
+	return s.filled(defaults)
+}
+
+func (s Settings) filled(defaults *Settings) Settings {
+	out, from := reflect.ValueOf(&s).Elem(), reflect.ValueOf(defaults).Elem()
 	for i := range out.NumField() {
 		if out.Field(i).IsZero() {
 			out.Field(i).Set(from.Field(i))

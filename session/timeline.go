@@ -18,7 +18,7 @@ type Timeline struct {
 // timeline measures an attempt. Guarded by the session's mu.
 type timeline struct {
 	began time.Time
-	spans [spanCount]struct{ from, to time.Time }
+	spans [spanCount]struct{ from, to time.Duration } // since began; 0: it has not come to that
 }
 
 const (
@@ -32,21 +32,24 @@ const (
 	spanCount
 )
 
-func (t *timeline) begin(span int) { t.spans[span].from = time.Now() }
-func (t *timeline) end(span int)   { t.spans[span].to = time.Now() }
+func (t *timeline) begin(span int) { t.spans[span].from = t.since(time.Now()) }
+func (t *timeline) end(span int)   { t.spans[span].to = t.since(time.Now()) }
+
+// since is never 0.
+func (t *timeline) since(at time.Time) time.Duration { return max(at.Sub(t.began), time.Nanosecond) }
 
 // at returns the timeline as seen at now; phases that have not ended last
 // until then.
 func (t *timeline) at(now time.Time) Timeline {
 	get := func(i int) Span {
 		s := t.spans[i]
-		if s.from.IsZero() {
+		if s.from == 0 {
 			return Span{}
 		}
-		if s.to.IsZero() {
-			s.to = now
+		if s.to == 0 {
+			s.to = t.since(now)
 		}
-		return Span{Reached: true, Start: s.from.Sub(t.began), Duration: s.to.Sub(s.from)}
+		return Span{Reached: true, Start: s.from, Duration: s.to - s.from}
 	}
 	return Timeline{get(spanPolicy), get(spanDNS), get(spanTCP), get(spanHandshake), get(spanValidation),
 		get(spanRevocation), get(spanDecision)}
@@ -55,6 +58,7 @@ func (t *timeline) at(now time.Time) Timeline {
 // set notes a span that was measured elsewhere; a zero start: it was not reached.
 func (t *timeline) set(span int, start time.Time, took time.Duration) {
 	if !start.IsZero() {
-		t.spans[span].from, t.spans[span].to = start, start.Add(took)
+		from := t.since(start)
+		t.spans[span].from, t.spans[span].to = from, from+took
 	}
 }

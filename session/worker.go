@@ -72,15 +72,9 @@ func (w *worker) sweepLocked() bool {
 const sweepEvery = time.Second
 
 func (s *Session) sweepSoonLocked() {
-	switch {
-	case s.sweeping:
-		return
-	case s.sweeper == nil:
+	if s.sweeper == nil {
 		s.sweeper = time.AfterFunc(sweepEvery, s.sweep)
-	default:
-		s.sweeper.Reset(sweepEvery)
 	}
-	s.sweeping = true
 }
 
 func (s *Session) sweep() {
@@ -93,8 +87,9 @@ func (s *Session) sweep() {
 	if a := s.attachment; a != nil && a.sender.sweepLocked() {
 		again = true
 	}
-	s.sweeping = false
 	if again {
-		s.sweepSoonLocked()
+		s.sweeper.Reset(sweepEvery)
+	} else {
+		s.sweeper = nil
 	}
 }

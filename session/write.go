@@ -16,6 +16,16 @@ func (c *connection) writeSoonLocked() {
 	}
 }
 
+// writeFirstLocked has written what was accepted before the connection was
+// secure. Mostly that is nothing, and then it starts no writer.
+func (c *connection) writeFirstLocked() {
+	w := c.s.core.NextWrite(c.gen, writeSize)
+	w.Release()
+	if len(w.Bytes) > 0 || w.Finish || w.Shutdown {
+		c.writeSoonLocked()
+	}
+}
+
 // write is the writer's work.
 func (c *connection) write() (parked bool) {
 	c.guard(func() { parked = c.writeLoop() })

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 
+	"securesocket/cmd/internal/gcpace"
 	"securesocket/server"
 	"securesocket/session"
 	"securesocket/tlsengine/truststore"
@@ -18,6 +19,8 @@ func serve(f flags, stdout, stderr io.Writer, signals <-chan os.Signal) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	stopPace := gcpace.Start()
+	defer stopPace()
 	sink := newLogWriter(stderr)
 	defer sink.Close()
 	log, err := f.logger(sink)

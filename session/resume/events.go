@@ -24,6 +24,9 @@ const (
 	maxEventBytes = 1 << 20
 )
 
+// usualEvents is how many there are until a connection is secure.
+const usualEvents = 8
+
 // eventLog keeps the events that are not acked, bounded, in the order of seq.
 type eventLog struct {
 	events  []Event
@@ -35,6 +38,9 @@ type eventLog struct {
 func (l *eventLog) append(e Event) int64 {
 	l.lastSeq++
 	e.Seq = l.lastSeq
+	if l.events == nil {
+		l.events = make([]Event, 0, usualEvents)
+	}
 	l.events = append(l.events, e)
 	l.bytes += e.Size
 	for (len(l.events) > maxEvents || l.bytes > maxEventBytes) && l.dropOne() {

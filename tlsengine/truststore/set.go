@@ -25,7 +25,7 @@ type Entry struct {
 type Set struct {
 	entries []Entry
 	sums    [][sha256.Size]byte       // of the entries
-	index   map[[sha256.Size]byte]int // into the entries
+	index   map[[sha256.Size]byte]int // into the entries; nil: they are few
 	base    *Set                      // all of its anchors are among ours; nil: none is known
 
 	poolOnce sync.Once
@@ -104,7 +104,9 @@ func (s *Set) add(entries []Entry, sums [][sha256.Size]byte) (out *Set, count in
 				continue // new in this call, and counted
 			}
 		} else {
-			out.index[sums[i]] = len(out.entries)
+			if out.index != nil {
+				out.index[sums[i]] = len(out.entries)
+			}
 			out.entries = append(out.entries, e)
 			out.sums = append(out.sums, sums[i])
 		}
@@ -117,21 +119,41 @@ func (s *Set) find(sum [sha256.Size]byte) (at int, ok bool) {
 	if s == nil {
 		return 0, false
 	}
+	if s.index == nil {
+		at = slices.Index(s.sums, sum)
+		return max(at, 0), at >= 0
+	}
 	at, ok = s.index[sum]
 	return at, ok
 }
 
+// few certificates are found without an index, which costs more than they do: a
+// session has one or two.
+const few = 8
+
 // clone copies the set, with room for more.
 func (s *Set) clone(more int) *Set {
-	if s.Len() == 0 {
-		return &Set{index: make(map[[sha256.Size]byte]int, more)}
-	}
 	out := &Set{
-		entries: slices.Grow(slices.Clone(s.entries), more),
-		sums:    slices.Grow(slices.Clone(s.sums), more),
-		index:   maps.Clone(s.index),
-		base:    s.base,
+		entries: make([]Entry, s.Len(), s.Len()+more),
+		sums:    make([][sha256.Size]byte, s.Len(), s.Len()+more),
 	}
+	if s.Len()+more > few {
+		out.index = make(map[[sha256.Size]byte]int, more)
+	}
+	if s.Len() == 0 {
+		return out
+	}
+	copy(out.entries, s.entries)
+	copy(out.sums, s.sums)
+	switch {
+	case s.index != nil:
+		out.index = maps.Clone(s.index)
+	case out.index != nil:
+		for i, sum := range s.sums {
+			out.index[sum] = i
+		}
+	}
+	out.base = s.base
 	if out.base == nil {
 		out.base = s // and never s when it has a base itself: a long history of changes would be kept alive
 	}

@@ -59,6 +59,32 @@ func TestSetAdd(t *testing.T) {
 	require.Equal(t, []truststore.Entry{anchor(a), helper(b)}, s.Entries(), "the first set is as it was")
 }
 
+// From few certificates to more than few, one by one and all at once, with each of them found.
+func TestSetGrows(t *testing.T) {
+	t.Parallel()
+	entries := make([]truststore.Entry, 20)
+	for i := range entries {
+		entries[i] = helper(tlstest.NewCA(t))
+	}
+	var byOne *truststore.Set
+	for i, e := range entries {
+		var n int
+		byOne, n = byOne.Add(e)
+		require.Equal(t, 1, n)
+		for _, have := range entries[:i+1] {
+			same, n := byOne.Add(have)
+			require.Zero(t, n)
+			require.Same(t, byOne, same)
+		}
+	}
+	require.Equal(t, entries, byOne.Entries())
+	half := truststore.NewSet(entries[:7]...)
+	all, n := half.Add(append(entries, entries...)...)
+	require.Equal(t, 13, n)
+	require.Equal(t, entries, all.Entries())
+	require.Equal(t, 7, half.Len())
+}
+
 func TestSetPool(t *testing.T) {
 	t.Parallel()
 	a, b, c := tlstest.NewCA(t), tlstest.NewCA(t), tlstest.NewCA(t)

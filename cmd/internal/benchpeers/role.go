@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"securesocket/cmd/internal/benchpeers/load"
+	"securesocket/cmd/internal/gcpace"
 	"securesocket/server"
 	"securesocket/server/egress"
 	"securesocket/session"
@@ -84,6 +85,8 @@ func playService(ctx context.Context, socket string, stdout, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
+	stopPace := gcpace.Start()
+	defer stopPace()
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	service := server.New(server.Config{Logger: log, Registry: session.NewRegistry(session.Config{
 		Egress: server.Egress(policy), Logger: log,
