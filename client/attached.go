@@ -23,7 +23,7 @@ func (c *Conn) attached(l *link, a *pb.Attached) error {
 		return fromCause(pb.CloseCause_CLOSE_CAUSE_RECONNECT)
 	}
 	if a.GetDetachGrace() != nil {
-		r.grace = a.GetDetachGrace().AsDuration()
+		r.grace = min(a.GetDetachGrace().AsDuration(), maxGrace)
 	}
 	if size := session.GetEffectiveSettings().GetReceiveBufferBytes(); size > 0 {
 		c.write.setAckStep(int64(size))

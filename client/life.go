@@ -51,7 +51,7 @@ func (c *Conn) live() error {
 		if err != nil {
 			return c.streamError(err)
 		}
-		since := time.Now()
+		since, had := time.Now(), c.moved()
 		broke = c.serve(l)
 		c.write.detach(l)
 		l.end()
@@ -64,11 +64,14 @@ func (c *Conn) live() error {
 		if isEOF(broke) {
 			broke = &Error{Code: codes.Unavailable, Message: "the service ended the stream"}
 		}
-		if time.Since(since) >= backoffMax {
+		if time.Since(since) >= backoffMax || c.moved() > had { // it was not in vain
 			c.resume.waits = 0
 		}
 	}
 }
+
+// moved counts the bytes that have come or were accepted, and the events.
+func (c *Conn) moved() int64 { return c.facts.received + c.write.confirmed() + c.resume.events }
 
 // serve receives until the stream ends, which is its error; a breach of the contract by the service is one as well.
 func (c *Conn) serve(l *link) error {
@@ -81,7 +84,6 @@ func (c *Conn) serve(l *link) error {
 		if err := c.handle(l, frame); err != nil {
 			return err
 		}
-		c.resume.waits = 0 // it was not in vain
 	}
 }
 

@@ -24,6 +24,8 @@ const (
 	defaultGrace = time.Minute
 	// graceSlack is how much longer than the grace the service is asked: it says itself what had become of the bytes.
 	graceSlack = 5 * time.Second
+	// maxGrace is the contract's longest detach_grace.
+	maxGrace = 10 * time.Minute
 	// maxOvertaken is how often a try goes on whose attach_seq was used already.
 	maxOvertaken = 5
 )

@@ -2,9 +2,32 @@ package client
 
 import pb "securesocket/gen/securesocket/v1"
 
-// directBytes is how much may be sent and not accepted for Write to send by itself. gRPC takes 64 KiB into a stream before
-// SendMsg waits, and what the service has accepted is no longer in there; so SendMsg does not wait, and deadlines hold.
-const directBytes = 32 << 10
+// directBytes is how much may be on its way, sent and not accepted, for Write to send by itself. gRPC takes 64 KiB into a
+// stream before SendMsg waits, and what the service has accepted is no longer in there; so SendMsg does not wait, and
+// deadlines hold.
+const directBytes = 48 << 10
+
+// flightCost is what a frame counts there beside its payload: more than its header and gRPC's.
+const flightCost = 48
+
+// flight is what is on its way into a stream, in two parts, so that it is counted by frames and settled by positions: a
+// part is no longer on its way when all of it is accepted.
+type flight struct{ older, newer struct{ end, cost int64 } }
+
+func (f *flight) sent(end int64, size int) {
+	f.newer.end = end
+	f.newer.cost += int64(size) + flightCost
+}
+
+func (f *flight) accepted(position int64) {
+	for range 2 {
+		if position >= f.older.end {
+			f.older, f.newer = f.newer, flight{}.newer
+		}
+	}
+}
+
+func (f *flight) small() bool { return f.older.cost+f.newer.cost <= directBytes }
 
 // outgoing is a frame that is to be sent, and what is to be known about it afterwards: gRPC may have reused it then.
 type outgoing struct {
@@ -36,7 +59,7 @@ func (c *Conn) send() {
 // sendLocked sends bytes or an ack that have just become due: at once, in the caller's own goroutine, if nothing is before
 // them and the stream surely takes them; otherwise by send.
 func (w *sendBuffer) sendLocked() {
-	for w.link != nil && !w.sending && len(w.answers) == 0 && w.ring.end-w.accepted <= directBytes && w.urgentLocked() {
+	for w.link != nil && !w.sending && len(w.answers) == 0 && w.flight.small() && w.urgentLocked() {
 		out, ok := w.nextLocked()
 		if !ok {
 			return
@@ -73,6 +96,7 @@ func (w *sendBuffer) nextLocked() (outgoing, bool) {
 		w.sent += int64(len(payload))
 		w.highest = max(w.highest, w.sent)
 		out.end = w.sent
+		w.flight.sent(w.sent, len(payload))
 		w.link.number(true)
 	case w.sent < w.ring.end: // beyond the limit
 		return outgoing{}, false
@@ -127,8 +151,9 @@ func (w *sendBuffer) transmitLocked(out outgoing) {
 func (w *sendBuffer) attach(l *link, accepted, limit int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.flight = flight{}
 	if w.resumable {
-		if err := w.acceptLocked(accepted); err != nil {
+		if err := w.acceptLocked(accepted, w.highest); err != nil {
 			return err
 		}
 		w.sent = max(accepted, w.ring.base)
@@ -157,10 +182,11 @@ func (w *sendBuffer) progress(accepted, limit int64) error {
 	defer w.mu.Unlock()
 	if !w.resumable {
 		w.accepted = max(w.accepted, min(accepted, w.highest))
+		w.flight.accepted(w.accepted)
 		return nil
 	}
 	w.limit = max(w.limit, limit)
-	if err := w.acceptLocked(accepted); err != nil {
+	if err := w.acceptLocked(accepted, w.sent); err != nil {
 		return err
 	}
 	w.work.Signal()
@@ -168,11 +194,13 @@ func (w *sendBuffer) progress(accepted, limit int64) error {
 	return nil
 }
 
-func (w *sendBuffer) acceptLocked(accepted int64) error {
-	if accepted < w.accepted || accepted > w.highest {
-		return breach("it has accepted %d bytes; before it were %d, and %d have been sent", accepted, w.accepted, w.highest)
+// acceptLocked takes the service's word that it has the bytes before accepted, of those before sent.
+func (w *sendBuffer) acceptLocked(accepted, sent int64) error {
+	if accepted < w.accepted || accepted > sent {
+		return breach("it has accepted %d bytes; before it were %d, and %d have been sent", accepted, w.accepted, sent)
 	}
 	w.accepted = accepted
+	w.flight.accepted(accepted)
 	w.ring.free(accepted)
 	return nil
 }

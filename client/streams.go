@@ -46,6 +46,8 @@ type pooledConn struct {
 	conn    *grpc.ClientConn
 	streams int
 	own     bool // it is for one Conn alone
+	// It has not answered: no further stream is put on it.
+	distrusted bool
 }
 
 func newStreamPool(newConn func() (*grpc.ClientConn, error), limit func(context.Context) (int, error)) *streamPool {
@@ -79,7 +81,7 @@ func (p *streamPool) acquire(ctx context.Context, own *pooledConn) (*place, erro
 	chosen := own
 	if own == nil {
 		// The first with room: later ones run empty and are closed.
-		i := slices.IndexFunc(p.conns, func(c *pooledConn) bool { return !c.own && c.streams < p.max })
+		i := slices.IndexFunc(p.conns, func(c *pooledConn) bool { return !c.own && !c.distrusted && c.streams < p.max })
 		if i < 0 {
 			var err error
 			if chosen, err = p.addLocked(false); err != nil {
@@ -134,10 +136,9 @@ func (p *place) release() {
 	pool, c := p.pool, p.conn
 	pool.mu.Lock()
 	c.streams--
-	kept := slices.Contains(pool.conns, c)
 	// The last connection stays for the next stream; gRPC ends it when it is idle for long.
 	spare := c.streams == 0 && !c.own && !pool.closed &&
-		(!kept || slices.ContainsFunc(pool.conns, func(other *pooledConn) bool { return other != c && !other.own }))
+		(c.distrusted || slices.ContainsFunc(pool.conns, func(other *pooledConn) bool { return other != c && !other.own }))
 	if spare {
 		pool.removeLocked(c)
 	}
@@ -156,7 +157,7 @@ func (p *place) distrust() {
 	switch {
 	case pool.closed || c.conn != p.grpc:
 	case !c.own:
-		pool.removeLocked(c)
+		c.distrusted = true
 	default:
 		if conn, err := pool.newConn(); err == nil {
 			_ = p.grpc.Close()

@@ -45,6 +45,7 @@ type sendBuffer struct {
 	highest  int64 // the largest that sent has ever been
 	accepted int64 // what the service has said that it has
 	limit    int64 // sent stays below it
+	flight   flight
 
 	answers  []*pb.AttachRequest            // to questions of the handshake; they wait for nothing
 	asked    map[question]*pb.AttachRequest // every question of the handshake, with its answer if there is one
@@ -128,6 +129,7 @@ func (w *sendBuffer) refuse(l *link, number int64, err error) {
 	}
 	w.err = err
 	w.dropLocked()
+	w.work.Signal() // what stood behind it, the close above all
 }
 
 // stop makes every Write return err and drops what is not sent: the connection has ended, or the stream for good. The first

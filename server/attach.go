@@ -170,19 +170,26 @@ func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, er
 	}
 	for _, c := range certs {
 		if err := sess.AddCertificate(c.Cert, c.Trusted); err != nil {
-			sess.Abandon(req)
+			sess.Abandon(req, err)
 			return nil, err
 		}
 	}
 	att, err := s.take(stream, sess, session.AttachArgs{Seq: m.GetAttachSeq(), Trusted: true})
-	if err != nil && sess.Abandon(req) {
+	if errors.As(err, new(*session.OffsetError)) || errors.As(err, new(*session.LimitError)) {
+		sess.Abandon(req, err)
 		return nil, err
 	}
-	// A retry may hold the session already: then it waits for this connect.
-	if _, failed := sess.Begin(target, session.Request{}, true); failed != nil && err == nil {
-		att.Detach(false)
-		sess.Abandon(req)
-		return nil, failed
+	// Where this stream has failed otherwise, a retry holds the session, or may come for it.
+	if _, failed := sess.Begin(target, session.Request{}, true); failed != nil {
+		sess.Abandon(req, failed)
+		if err == nil {
+			att.Detach(false)
+			err = failed
+		}
+		return nil, err
+	}
+	if err != nil {
+		sess.Unclaimed()
 	}
 	return att, err
 }

@@ -144,15 +144,21 @@ func (p *pump) obey(ctx context.Context, frame int64, m *pb.AttachRequest) error
 	case *pb.AttachRequest_Data:
 		return p.data(ctx, f.Data)
 	case *pb.AttachRequest_Ack:
-		if err := checkPosition("ack", f.Ack.GetReceivedOffset(), f.Ack.GetGeneration()); err != nil {
-			return err
-		}
-		if err := checkOffset("ack.event_seq", f.Ack.GetEventSeq()); err != nil {
-			return err
+		for _, n := range []struct {
+			field string
+			value int64
+		}{
+			{"ack.received_offset", f.Ack.GetReceivedOffset()},
+			{"ack.event_seq", f.Ack.GetEventSeq()},
+			{"ack.generation", f.Ack.GetGeneration()},
+		} {
+			if err := checkOffset(n.field, n.value); err != nil {
+				return err
+			}
 		}
 		return p.att.Ack(f.Ack.GetGeneration(), f.Ack.GetReceivedOffset(), f.Ack.GetEventSeq())
 	case *pb.AttachRequest_Finish:
-		if err := checkPosition("finish", f.Finish.GetOffset(), f.Finish.GetGeneration()); err != nil {
+		if err := checkPosition("finish.", f.Finish.GetOffset(), f.Finish.GetGeneration()); err != nil {
 			return err
 		}
 		return p.att.Finish(f.Finish.GetGeneration(), f.Finish.GetOffset())
@@ -179,7 +185,7 @@ func (p *pump) obey(ctx context.Context, frame int64, m *pb.AttachRequest) error
 // bytes obeys a data frame in its usual form.
 func (p *pump) bytes(ctx context.Context, m *inFrame) error {
 	defer m.payload.Release()
-	if err := checkPosition("data", m.offset, m.generation); err != nil {
+	if err := checkPosition("data.", m.offset, m.generation); err != nil {
 		return err
 	}
 	return p.att.Write(ctx, m.generation, m.offset, m.payload.pieces...)
@@ -187,7 +193,7 @@ func (p *pump) bytes(ctx context.Context, m *inFrame) error {
 
 // data obeys a data frame in any other form.
 func (p *pump) data(ctx context.Context, d *pb.Data) error {
-	if err := checkPosition("data", d.GetOffset(), d.GetGeneration()); err != nil {
+	if err := checkPosition("data.", d.GetOffset(), d.GetGeneration()); err != nil {
 		return err
 	}
 	switch n := len(d.GetPayload()); {
@@ -201,12 +207,13 @@ func (p *pump) data(ctx context.Context, d *pb.Data) error {
 
 var errPayloadSize = &session.FieldError{Field: "data.payload", Why: "has more than 128 KiB"}
 
-func checkPosition(frame string, offset, generation int64) error {
+// checkPosition checks the fields offset and generation of what path leads to.
+func checkPosition(path string, offset, generation int64) error {
 	if uint64(offset) <= maxOffset && uint64(generation) <= maxOffset {
 		return nil // most are: no names for nothing
 	}
-	if err := checkOffset(frame+".offset", offset); err != nil {
+	if err := checkOffset(path+"offset", offset); err != nil {
 		return err
 	}
-	return checkOffset(frame+".generation", generation)
+	return checkOffset(path+"generation", generation)
 }

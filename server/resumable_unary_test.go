@@ -185,7 +185,6 @@ func TestWritesThatAreRefused(t *testing.T) {
 		"negative":                {-1, "x", "INVALID_FIELD"},
 		"empty":                   {5, "", "INVALID_FIELD"},
 		"too large for a message": {5, large + "x", "INVALID_FIELD"},
-		"larger than the buffer":  {5, large, "OFFSET_MISMATCH"},
 	} {
 		_, err := u.write(tc.offset, tc.payload, false)
 		require.Equal(t, tc.reason, reasonOf(t, err), name)

@@ -212,7 +212,7 @@ func (s *service) Wait(ctx context.Context, req *pb.WaitRequest) (*pb.WaitRespon
 	case req.GetCondition() == pb.WaitRequest_CONDITION_UNSPECIFIED:
 		return nil, &session.FieldError{Field: "condition", Why: "is required"}
 	}
-	if err := checkPosition("wait", req.GetOffset(), req.GetGeneration()); err != nil {
+	if err := checkPosition("", req.GetOffset(), req.GetGeneration()); err != nil {
 		return nil, err
 	}
 	r, err := sess.Wait(ctx, session.Condition(req.GetCondition()), req.GetGeneration(), req.GetOffset(), timeout)

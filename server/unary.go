@@ -11,7 +11,7 @@ import (
 
 // Write takes bytes from a caller without a stream.
 func (s *service) Write(ctx context.Context, req *pb.WriteRequest) (*pb.WriteResponse, error) {
-	if err := checkPosition("write", req.GetOffset(), req.GetGeneration()); err != nil {
+	if err := checkPosition("", req.GetOffset(), req.GetGeneration()); err != nil {
 		return nil, err
 	}
 	switch n := len(req.GetPayload()); {
@@ -35,7 +35,7 @@ func (s *service) Write(ctx context.Context, req *pb.WriteRequest) (*pb.WriteRes
 
 // Read sends a caller without a stream what came from the peer, and events.
 func (s *service) Read(req *pb.ReadRequest, stream grpc.ServerStreamingServer[pb.ReadResponse]) error {
-	if err := checkPosition("read", req.GetOffset(), req.GetGeneration()); err != nil {
+	if err := checkPosition("", req.GetOffset(), req.GetGeneration()); err != nil {
 		return err
 	}
 	if err := checkOffset("event_seq", req.GetEventSeq()); err != nil {

@@ -69,7 +69,11 @@ func (s *Session) Attach(args AttachArgs) (*Attachment, Attached, error) {
 	s.effectsLocked()
 	s.changedLocked() // a Read or Write without a stream ends now
 	v := s.snapshotLocked()
-	return a, Attached{v, told.Accepted, s.limitLocked(told.SendLimit), told.Offset, *v.Effective.DetachGrace}, nil
+	grace := *v.Effective.DetachGrace
+	if c := s.conn; c != nil && !c.ended {
+		grace = c.detachGrace // what is set since holds for the next
+	}
+	return a, Attached{v, told.Accepted, s.limitLocked(told.SendLimit), told.Offset, grace}, nil
 }
 
 // NoLimit is the send_limit of what is bounded by its stream alone.
@@ -238,6 +242,16 @@ func (a *Attachment) CloseSend() (over bool) {
 	}
 	a.sendSoonLocked()
 	return false
+}
+
+// Unclaimed ends the connection of a session whose stream broke before it began,
+// as Detach would have, unless a stream holds it by now.
+func (s *Session) Unclaimed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.conn; c != nil && !c.ended && s.attachment == nil && !s.core.Resumable() {
+		c.stopLocked(CauseLocal, ErrCancelled, true)
+	}
 }
 
 // Detach lets the session go; it does nothing if another stream has it. A

@@ -19,7 +19,7 @@ type connection struct {
 	target Target
 	ctx    context.Context // done when the connection has to end
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed by run when `closed` has been emitted and the socket is closed
+	done   chan struct{} // closed by run or live when `closed` has been emitted and the socket is closed
 
 	writerDone chan struct{} // closed when the writing half has ended
 
@@ -109,6 +109,7 @@ func (c *connection) stopLocked(cause CloseCause, err error, abort bool) {
 		c.endHalvesLocked(cause)
 	}
 	c.endBytesLocked(cause)
+	c.s.changedLocked()
 	if err == nil {
 		err = ErrCancelled
 	}
@@ -191,8 +192,8 @@ func (c *connection) teardown() {
 	}
 }
 
-// finish emits the last events of the generation. It runs at the end of run,
-// when nothing else of the connection does.
+// finish emits the last events of the generation. It runs at the end of run or
+// live, when nothing else of the connection does.
 func (c *connection) finish() {
 	line := c.announceEnd()
 	close(c.done) // before the log, which may be slow

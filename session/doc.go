@@ -29,11 +29,15 @@
 // # Goroutines
 //
 //	name      started by        ends when                      owns              waited for by
-//	run       Connect           the generation has ended       the connection,   connection.done
+//	run       Connect           secure, or failed              connecting        connection.done
+//	live      run, once secure  the generation has ended       the connection,   connection.done
 //	                                                           all reads of it
-//	write     run, once secure  the writing half has ended     all writes of it  run
+//	writer    bytes to write    none for a while, or the       all writes of it  live
+//	                            writing half has ended
+//	sender    what to send      nothing for a while, or the    what a stream is  nobody
+//	                            stream is over                 sent
 //	dial      run, per address  TCP is up, failed or given up  one dialled       run
-//	                                                           socket
+//	          of several                                       socket
 //	teardown  context.AfterFunc the socket is closed (100 ms)  closing the       run
 //	                                                           socket
 //

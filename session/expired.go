@@ -1,7 +1,6 @@
 package session
 
 import (
-	"slices"
 	"time"
 
 	"securesocket/session/resume"
@@ -10,31 +9,52 @@ import (
 // expiredMemory is how long the owner of a session that has expired is told so.
 const expiredMemory = resume.ExpiredMemory
 
-// expired is what is left of a session whose grace was over.
+// expiredSessions are an owner's sessions whose grace was over: of each, what he
+// is told. Guarded by the registry's mu.
+type expiredSessions struct {
+	byID  map[string]expired
+	order []string    // oldest first
+	timer *time.Timer // forgets the oldest; nil: there is none
+}
+
 type expired struct {
-	id    string
 	until time.Time
 	final *ExpiredError // immutable
 }
 
-// expiredLocked returns what an owner, nil for a stranger, is told of a session
+// expiredSession returns what an owner, nil for a stranger, is told of a session
 // that has expired; nil: nothing.
-func (o *ownerSessions) expiredLocked(id string) *ExpiredError {
+func (o *ownerSessions) expiredSession(id string) *ExpiredError {
 	if o == nil {
 		return nil
 	}
-	i := slices.IndexFunc(o.expired, func(e expired) bool { return e.id == id })
-	if i < 0 || !time.Now().Before(o.expired[i].until) {
+	e := o.expired.byID[id]
+	if !time.Now().Before(e.until) {
 		return nil
 	}
-	return o.expired[i].final
+	return e.final
 }
 
-// buryLocked remembers what became of a session, and forgets the oldest beyond
-// limit.
-func (o *ownerSessions) buryLocked(id string, final *ExpiredError, limit int) {
-	o.expired = append(o.expired, expired{id, time.Now().Add(expiredMemory), final})
-	o.expired = slices.Delete(o.expired, 0, max(0, len(o.expired)-limit))
+// buryLocked remembers what became of a session. Of an owner as many are
+// remembered as he may have sessions.
+func (r *Registry) buryLocked(owner, id string, final *ExpiredError) {
+	x := &r.owners[owner].expired
+	if x.byID == nil {
+		x.byID = make(map[string]expired)
+	}
+	x.byID[id] = expired{time.Now().Add(expiredMemory), final}
+	x.order = append(x.order, id)
+	if len(x.order) > r.cfg.MaxSessionsPerOwner {
+		x.forgetOldest()
+	}
+	if x.timer == nil {
+		x.timer = time.AfterFunc(expiredMemory, func() { r.forgetExpired(owner) })
+	}
+}
+
+func (x *expiredSessions) forgetOldest() {
+	delete(x.byID, x.order[0])
+	x.order = append(x.order[:0], x.order[1:]...) // moved down: the array does not grow for ever
 }
 
 // amend corrects what the owner of a session that has expired is told.
@@ -45,8 +65,9 @@ func (r *Registry) amend(s *Session, final *ExpiredError) {
 	if o == nil {
 		return
 	}
-	if i := slices.IndexFunc(o.expired, func(e expired) bool { return e.id == s.id }); i >= 0 {
-		o.expired[i].final = final
+	if e, ok := o.expired.byID[s.id]; ok {
+		e.final = final
+		o.expired.byID[s.id] = e
 	}
 }
 
@@ -58,7 +79,15 @@ func (r *Registry) forgetExpired(owner string) {
 	if o == nil {
 		return
 	}
+	x := &o.expired
 	now := time.Now()
-	o.expired = slices.DeleteFunc(o.expired, func(e expired) bool { return !now.Before(e.until) })
+	for len(x.order) > 0 && !now.Before(x.byID[x.order[0]].until) {
+		x.forgetOldest()
+	}
+	if len(x.order) > 0 {
+		x.timer.Reset(x.byID[x.order[0]].until.Sub(now))
+		return
+	}
+	x.timer = nil
 	r.tidyLocked(owner)
 }

@@ -39,8 +39,8 @@ type Outgoing struct {
 func (o *Outgoing) empty() bool { return o.Event == nil && o.Question == nil && len(o.Data.Bytes) == 0 }
 
 // Next returns what is to be sent next; false: nothing is, and the sender ends.
-// The error is io.EOF when the stream has come to its end, a SupersededError or a
-// DrainingError.
+// The error is io.EOF when the stream has come to its end, a SupersededError, a
+// DrainingError, or why the session was abandoned.
 func (a *Attachment) Next() (Outgoing, bool, error) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
@@ -97,6 +97,8 @@ func (a *Attachment) nextLocked() (out Outgoing, ok bool, err error) {
 		return Outgoing{Data: f.Data}, err == nil, err
 	}
 	switch {
+	case c == nil && s.over != nil && s.over != ErrNotFound: //nolint:errorlint // as it was made: abandoned
+		return out, false, s.over
 	case (s.over != nil || a.closing) && (c == nil || c.ended):
 		return out, false, io.EOF
 	case s.reg.isDrained():

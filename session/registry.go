@@ -160,7 +160,7 @@ type Registry struct {
 type ownerSessions struct {
 	count    int
 	requests requestLog[string] // session IDs
-	expired  []expired          // oldest first
+	expired  expiredSessions
 }
 
 // NewRegistry returns a Registry without sessions.
@@ -186,7 +186,7 @@ func (r *Registry) Config() Config { return r.cfg }
 
 // Create makes an idle session, or returns the one that the same request made
 // before (created = false). An ephemeral session is deleted when its first
-// connection has ended.
+// connection has ended, a resumable one when its caller has acked that too.
 func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req Request) (s *Session, created bool, warnings []string, err error) {
 	warnings, err = settings.check(&r.cfg)
 	if err != nil {
@@ -207,6 +207,9 @@ func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req R
 	} else if found {
 		if s := r.sessions[id]; s != nil {
 			return s, false, warnings, nil
+		}
+		if final := o.expiredSession(id); final != nil {
+			return nil, false, nil, final
 		}
 		return nil, false, nil, ErrNotFound
 	}
@@ -231,7 +234,7 @@ func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req R
 func (r *Registry) Get(owner, id string) (*Session, error) {
 	r.mu.Lock()
 	s := r.sessions[id]
-	final := r.owners[owner].expiredLocked(id)
+	final := r.owners[owner].expiredSession(id)
 	r.mu.Unlock()
 	if final != nil {
 		return nil, final
@@ -284,8 +287,7 @@ func (r *Registry) remove(s *Session, final *ExpiredError) {
 	o := r.owners[s.owner]
 	o.count--
 	if final != nil {
-		o.buryLocked(s.id, final, r.cfg.MaxSessionsPerOwner)
-		time.AfterFunc(expiredMemory, func() { r.forgetExpired(s.owner) })
+		r.buryLocked(s.owner, s.id, final)
 	}
 	r.tidyLocked(s.owner)
 }
@@ -294,7 +296,7 @@ func (r *Registry) remove(s *Session, final *ExpiredError) {
 func (r *Registry) tidyLocked(owner string) {
 	o := r.owners[owner]
 	o.requests.forgetOld(time.Now(), -1)
-	if o.count == 0 && len(o.requests.entries) == 0 && len(o.expired) == 0 {
+	if o.count == 0 && len(o.requests.entries) == 0 && len(o.expired.order) == 0 {
 		delete(r.owners, owner)
 	}
 }

@@ -30,7 +30,7 @@ type Session struct {
 	id        string
 	owner     string
 	created   time.Time
-	ephemeral bool // deleted when its first connection has ended
+	ephemeral bool // deleted when its first connection has ended and is settled
 	token     [32]byte
 	listKey   string // sorts by creation
 	reg       *Registry
@@ -55,7 +55,7 @@ type Session struct {
 	attachment   *Attachment
 	// The last question and sign request that were asked.
 	lastQuestion, lastSignRequest int64
-	over                          error // nil: it lives; ErrNotFound: deleted; or an ExpiredError
+	over                          error // nil: it lives; ErrNotFound: deleted; an ExpiredError; or why it was abandoned
 	lastUse                       time.Time
 	expiry                        *time.Timer   // nil: the session is not at rest
 	grace                         *time.Timer   // of what is resumable and detached; nil: it never was
@@ -239,19 +239,16 @@ func (s *Session) Delete() bool {
 	return true
 }
 
-// Abandon deletes a session that could not be handed to who created it by req,
-// unless another stream holds it by now (false). The same request creates anew.
-func (s *Session) Abandon(req Request) bool {
+// Abandon deletes a session that could not be set up for who created it by req,
+// because of err. A stream of a retry that holds it by now ends with err. The same
+// request creates anew.
+func (s *Session) Abandon(req Request, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.attachment != nil || s.conn != nil {
-		return false
-	}
 	if s.over == nil {
-		s.endLocked(ErrNotFound)
+		s.endLocked(err)
 	}
 	s.reg.forget(s, req)
-	return true
 }
 
 // endLocked takes the session from its owner, who is told over from now on.

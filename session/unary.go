@@ -8,24 +8,56 @@ import (
 )
 
 // Write takes one payload for the peer from a caller without a stream, and with
-// finish half-closes after it. It waits for room. The same call may come again.
-// The error is ErrCancelled, an OffsetError, a GapError, a WindowError (it never
-// fits), a StateError, a FieldError, ErrNotFound or an ExpiredError.
+// finish half-closes after it. It waits for room, for a part of the payload after
+// the other. The same call may come again. The error is ErrCancelled, an
+// OffsetError, a GapError, a StateError, a FieldError, ErrNotFound or an
+// ExpiredError.
 func (s *Session) Write(ctx context.Context, generation, offset int64, payload []byte, finish bool) (Progress, error) {
+	for len(payload) > minBufferBytes { // which fits into every ring
+		if _, err := s.writePart(ctx, generation, offset, payload[:minBufferBytes], false); err != nil {
+			return Progress{}, err
+		}
+		offset, payload = offset+minBufferBytes, payload[minBufferBytes:]
+	}
+	return s.writePart(ctx, generation, offset, payload, finish)
+}
+
+func (s *Session) writePart(ctx context.Context, generation, offset int64, payload []byte, finish bool) (Progress, error) {
 	for {
 		s.mu.Lock()
 		p, full, err := s.writeLocked(generation, offset, payload, finish)
-		changed := s.nextChangeLocked()
+		changed, renew := s.nextChangeLocked(), s.renewInLocked()
 		s.mu.Unlock()
 		if !full || err != nil {
 			return p, err
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return Progress{}, ErrCancelled
+		if err := await(ctx, changed, renew); err != nil {
+			return Progress{}, err
 		}
 	}
+}
+
+// await returns at a change, and in time for the grace to be renewed. The error
+// is ErrCancelled.
+func await(ctx context.Context, changed <-chan struct{}, renew time.Duration) error {
+	timer := time.NewTimer(renew)
+	defer timer.Stop()
+	select {
+	case <-changed:
+	case <-timer.C:
+	case <-ctx.Done():
+		return ErrCancelled
+	}
+	return nil
+}
+
+// renewInLocked is how soon a call that waits has to renew the grace, which is
+// that of the present connection.
+func (s *Session) renewInLocked() time.Duration {
+	if s.conn != nil {
+		return s.conn.detachGrace / 3
+	}
+	return minDetachGrace / 3
 }
 
 func (s *Session) writeLocked(generation, offset int64, payload []byte, finish bool) (p Progress, full bool, err error) {
@@ -72,13 +104,10 @@ func (s *Session) Read(ctx context.Context, args ReadArgs, send func(Outgoing) e
 		s.mu.Unlock()
 		return err
 	}
-	grace := *s.effectiveLocked().DetachGrace
 	s.mu.Unlock()
-	renew := time.NewTicker(grace / 3)
-	defer renew.Stop()
 	r := reading{s: s, ReadArgs: args}
 	for {
-		out, changed, err := r.next()
+		out, changed, renew, err := r.next()
 		switch {
 		case err != nil:
 			return err
@@ -92,11 +121,8 @@ func (s *Session) Read(ctx context.Context, args ReadArgs, send func(Outgoing) e
 		case changed == nil:
 			return nil
 		}
-		select {
-		case <-changed:
-		case <-renew.C:
-		case <-ctx.Done():
-			return ErrCancelled
+		if err := await(ctx, changed, renew); err != nil {
+			return err
 		}
 	}
 }
@@ -118,34 +144,34 @@ type reading struct {
 }
 
 // next returns what comes next, or a channel that is closed when there may be
-// something; neither: it is over.
-func (r *reading) next() (out Outgoing, changed <-chan struct{}, err error) {
+// something, and when to ask again at the latest; neither: it is over.
+func (r *reading) next() (out Outgoing, changed <-chan struct{}, renew time.Duration, err error) {
 	s := r.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.renewLocked()
 	f, err := s.core.Read(time.Now(), r.Generation, r.Offset, r.EventSeq, MaxPayload)
 	if err = s.obeyedLocked("read", err); err != nil {
-		return out, nil, err
+		return out, nil, 0, err
 	}
 	switch f.Kind {
 	case resume.FrameData:
 		r.Offset += int64(len(f.Data.Bytes))
-		return Outgoing{Data: f.Data}, nil, nil
+		return Outgoing{Data: f.Data}, nil, 0, nil
 	case resume.FrameEvent:
 		r.EventSeq = f.Event.Seq
-		return Outgoing{Event: eventOf(f.Event)}, nil, nil
+		return Outgoing{Event: eventOf(f.Event)}, nil, 0, nil
 	}
 	if c := s.conn; c != nil && c.question != nil && c.question.ID > r.asked {
 		r.asked = c.question.ID
-		return Outgoing{Question: c.question}, nil, nil
+		return Outgoing{Question: c.question}, nil, 0, nil
 	}
 	over := s.over != nil || s.core.Terminal() > 0 && s.core.Terminal() <= r.EventSeq
 	switch {
 	case over || !r.Wait:
-		return out, nil, nil
+		return out, nil, 0, nil
 	case s.reg.isDrained():
-		return out, nil, &DrainingError{}
+		return out, nil, 0, &DrainingError{}
 	}
-	return out, s.nextChangeLocked(), nil
+	return out, s.nextChangeLocked(), s.renewInLocked(), nil
 }

@@ -22,7 +22,8 @@ const (
 )
 
 // wakeLocked has work run soon. work works until nothing is left to do, and then
-// calls parkLocked, or endLocked; false: it has ended.
+// calls parkLocked, or endLocked (false), and returns: from then on another may
+// do its work.
 func (w *worker) wakeLocked(work func() (parked bool)) {
 	switch w.state {
 	case absent:

@@ -58,6 +58,7 @@ func capabilitiesText(can *pb.GetCapabilitiesResponse) []byte {
 	out.Line("  sessions of one caller          %d", limits.GetMaxSessionsPerCaller())
 	out.Line("  bytes of one request            %d", limits.GetMaxMessageBytes())
 	out.Line("  bytes buffered each direction   %d", limits.GetMaxBufferBytes())
+	out.Line("  longest detach_grace            %v", limits.GetMaxDetachGrace().AsDuration())
 	out.Line("  streams of one connection       %d", limits.GetMaxConcurrentStreams())
 	return out.Bytes()
 }

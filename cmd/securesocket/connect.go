@@ -53,8 +53,9 @@ With --resumable the way to the service may break for up to a minute: the sessio
 			return err
 		}
 		if verbose {
-			dialer.OnEvent = tellEvents(p.stderr)
-			dialer.OnResume = tellResumed(p.stderr)
+			began := time.Now()
+			dialer.OnEvent = tellEvents(p.stderr, began)
+			dialer.OnResume = tellResumed(p.stderr, began)
 		}
 		conn, err := dialer.Dial(cmd.Context(), "tcp", t.String())
 		if err != nil {

@@ -13,8 +13,7 @@ import (
 )
 
 // tellEvents writes a line for every event, with the time since now. The function fits client.Dialer.OnEvent.
-func tellEvents(w io.Writer) func(client.Event) {
-	began := time.Now()
+func tellEvents(w io.Writer, began time.Time) func(client.Event) {
 	return func(e client.Event) {
 		var out terminal.Text
 		out.Line("%s", eventLine(time.Since(began), e))
@@ -23,10 +22,11 @@ func tellEvents(w io.Writer) func(client.Event) {
 }
 
 // tellResumed tells, on a line of its own, that the way to the service is there again.
-func tellResumed(w io.Writer) func(client.Resumed) {
+func tellResumed(w io.Writer, began time.Time) func(client.Resumed) {
 	return func(r client.Resumed) {
 		var out terminal.Text
-		out.Line("%11s  %-18s the way to the service was broken: %v", wording.Milliseconds(r.Away), "resumed", r.Err)
+		out.Line("%11s  %-18s the way to the service was broken for %s: %v",
+			wording.Milliseconds(time.Since(began)), "resumed", wording.Milliseconds(r.Away), r.Err)
 		_, _ = w.Write(out.Bytes())
 	}
 }

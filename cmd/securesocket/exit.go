@@ -38,7 +38,6 @@ var exitCodes = map[pb.ErrorReason]int{
 
 	// Nothing that a user of this program can cause by its arguments.
 	pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND: exitOther,
-	pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED:   exitOther,
 	pb.ErrorReason_ERROR_REASON_SESSION_STATE:     exitOther,
 	pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH:   exitOther,
 	pb.ErrorReason_ERROR_REASON_STREAM_GRAMMAR:    exitOther,
@@ -55,6 +54,7 @@ var exitCodes = map[pb.ErrorReason]int{
 
 	pb.ErrorReason_ERROR_REASON_DRAINING:            exitNetwork,
 	pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES:     exitNetwork,
+	pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED:     exitNetwork, // the way to the service was broken for too long
 	pb.ErrorReason_ERROR_REASON_HOST_NOT_FOUND:      exitNetwork,
 	pb.ErrorReason_ERROR_REASON_DNS_FAILURE:         exitNetwork,
 	pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED:  exitNetwork,

@@ -39,21 +39,23 @@ type Attached struct {
 
 // Attach takes the session: the stream that held it before is superseded. The
 // service rewinds to what the caller has. Those that fail are limited, but not
-// those that come late, which an honest caller's do. The error is a TokenError, a
+// those that come late, which an honest caller's do; nor do they stand in the way
+// of one that does not fail. The error is a TokenError, a
 // SupersededError, an OffsetError, a LimitError, an ExpiredError or ErrGone; the
 // seq is not consumed then, and whoever holds the session keeps it.
 func (c *Core) Attach(now time.Time, args AttachArgs) (Attached, error) {
 	if err := c.over(now); err != nil {
 		return Attached{}, err
 	}
-	if wait := c.failed.wait(now); wait > 0 {
-		return Attached{}, &LimitError{true, wait}
-	}
 	args.Seq = max(args.Seq, 1)
 	if err := c.judge(&args); err != nil {
-		if _, late := err.(*SupersededError); !late { //nolint:errorlint // as judge made it
-			c.failed.take(now)
+		if _, late := err.(*SupersededError); late { //nolint:errorlint // as judge made it
+			return Attached{}, err
 		}
+		if wait := c.failed.wait(now); wait > 0 {
+			return Attached{}, &LimitError{true, wait}
+		}
+		c.failed.take(now)
 		return Attached{}, err
 	}
 	if wait := c.attaches.wait(now); wait > 0 {
@@ -190,6 +192,8 @@ func (c *Core) admit(what string, now time.Time, epoch, generation int64) (drop 
 		return false, &GenerationError{what}
 	case generation == 0: // for those who connect once
 		generation = 1
+	case generation > c.gen.number && epoch == 0:
+		return false, &OffsetError{what + ".generation", c.gen.number, generation}
 	}
 	return generation != c.gen.number && c.mutant != mutantGenerationUnchecked, nil
 }

@@ -105,7 +105,8 @@ type SecureSocketServiceClient interface {
 	// secure or has failed; with return_immediately, once the attempt has begun.
 	// An existing connection is closed first, silently: its only event is
 	// `closed` with RECONNECT. An attempt whose callers have all cancelled is
-	// given up. A connection to which no stream is attached for 60 s is closed.
+	// given up. A connection to which no stream is attached for detach_grace is
+	// closed.
 	//
 	// State: any. Caller: the owner. Idempotent by request_id: a retry joins the
 	// attempt or returns its outcome, with the session as it is now. Reasons:
@@ -172,8 +173,8 @@ type SecureSocketServiceClient interface {
 	// State: any. Caller: the owner (`attach`), anybody (`open`). The stream
 	// ends with OK when its session is deleted, and after the caller's CloseSend:
 	// at once if the session is resumable, otherwise when the socket has ended. A
-	// session takes 50 attaches a second, 200 at once, and one a second, 10 at
-	// once, that is refused. Reasons: those of CreateSession, Connect
+	// session takes 50 attaches a second, 200 at once; of those that fail, but for
+	// SUPERSEDED, one a second, 10 at once, is told why. Reasons: those of CreateSession, Connect
 	// (only what its arguments can cause; failures of the socket are events) and
 	// AddCertificate for `open`; INVALID_FIELD, SESSION_NOT_FOUND, SESSION_EXPIRED,
 	// RESUME_TOKEN, SUPERSEDED, OFFSET_MISMATCH, LIMIT (with a RetryInfo: the
@@ -449,7 +450,8 @@ type SecureSocketServiceServer interface {
 	// secure or has failed; with return_immediately, once the attempt has begun.
 	// An existing connection is closed first, silently: its only event is
 	// `closed` with RECONNECT. An attempt whose callers have all cancelled is
-	// given up. A connection to which no stream is attached for 60 s is closed.
+	// given up. A connection to which no stream is attached for detach_grace is
+	// closed.
 	//
 	// State: any. Caller: the owner. Idempotent by request_id: a retry joins the
 	// attempt or returns its outcome, with the session as it is now. Reasons:
@@ -516,8 +518,8 @@ type SecureSocketServiceServer interface {
 	// State: any. Caller: the owner (`attach`), anybody (`open`). The stream
 	// ends with OK when its session is deleted, and after the caller's CloseSend:
 	// at once if the session is resumable, otherwise when the socket has ended. A
-	// session takes 50 attaches a second, 200 at once, and one a second, 10 at
-	// once, that is refused. Reasons: those of CreateSession, Connect
+	// session takes 50 attaches a second, 200 at once; of those that fail, but for
+	// SUPERSEDED, one a second, 10 at once, is told why. Reasons: those of CreateSession, Connect
 	// (only what its arguments can cause; failures of the socket are events) and
 	// AddCertificate for `open`; INVALID_FIELD, SESSION_NOT_FOUND, SESSION_EXPIRED,
 	// RESUME_TOKEN, SUPERSEDED, OFFSET_MISMATCH, LIMIT (with a RetryInfo: the

@@ -168,7 +168,7 @@ const (
 	CloseCause_CLOSE_CAUSE_RECONNECT CloseCause = 8
 	// No byte moved for idle_timeout.
 	CloseCause_CLOSE_CAUSE_IDLE_TIMEOUT CloseCause = 9
-	// No stream was attached for 60 s.
+	// No stream was attached for detach_grace.
 	CloseCause_CLOSE_CAUSE_DETACH_EXPIRED CloseCause = 10
 	// The egress policy refused the target.
 	CloseCause_CLOSE_CAUSE_POLICY CloseCause = 11

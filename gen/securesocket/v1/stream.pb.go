@@ -1692,9 +1692,10 @@ func (x *Refused) GetFailure() *Failure {
 }
 
 // A lifecycle fact. Events are in order and come at most once per stream; the
-// service keeps those that are not acked, the last 64 (and at most 1 MiB of them),
-// so a stream that attaches late misses none of these. Callers ignore kinds that they do not
-// know.
+// service keeps those that are not acked, 64 of them (and 1 MiB) at most, so a
+// stream that attaches late misses none of these. Of more the oldest go, `closed`
+// last, and an events_dropped stands wherever some are missing. Callers ignore
+// kinds that they do not know.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From 1, over all generations.
@@ -2699,7 +2700,8 @@ type WriteRequest struct {
 	// Optional. Half-close after the payload.
 	Finish bool `protobuf:"varint,3,opt,name=finish,proto3" json:"finish,omitempty"`
 	// Optional. 0 counts as 1; required once the session was connected again. Of
-	// a generation that is over the bytes are dropped.
+	// a generation that is over the bytes are dropped; one that has not begun is
+	// OFFSET_MISMATCH.
 	Generation int64 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
 	// At most 128 KiB; empty only with finish.
 	Payload       []byte `protobuf:"bytes,15,opt,name=payload,proto3" json:"payload,omitempty"`
