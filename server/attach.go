@@ -83,7 +83,7 @@ func (s *service) Attach(stream attachStream) error {
 // keeps tells whether the connection outlives the stream: it does where the
 // service ended the stream, not the caller or the network.
 func keeps(err error) bool {
-	return errors.As(err, new(*grammarError)) || errors.As(err, new(*session.GapError)) || errors.As(err, new(*session.WindowError))
+	return errors.As(err, new(*grammarError)) || errors.As(err, new(*session.GapError))
 }
 
 // endOfStream: io.EOF is the stream's regular end.

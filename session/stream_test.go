@@ -93,6 +93,19 @@ func TestFewBytesHoldNoLargeBuffer(t *testing.T) {
 	}
 }
 
+// What went out before a write failed was written.
+func TestBytesBeforeAnErrorCount(t *testing.T) {
+	t.Parallel()
+	c, a := halves(t)
+	require.NoError(t, a.Write(t.Context(), 1, 0, []byte("hello")))
+	w, _ := c.nextWrite()
+	w.Release()
+	c.stopped = true // there is no socket to tell
+	require.False(t, c.wrote(2, errors.New("reset")))
+	_, written, _ := c.s.core.Counts()
+	require.EqualValues(t, 2, written)
+}
+
 // waiting begins to write a payload where there is no room, and returns when it
 // waits.
 func waiting(ctx context.Context, c *connection, a *Attachment, payload string) (done chan error) {
