@@ -46,7 +46,7 @@ func TestEffectiveSettingsOfResumption(t *testing.T) {
 		if tc.resumable {
 			require.EqualValues(t, tc.send, k.progress.GetSendLimit(), name)
 		} else {
-			require.EqualValues(t, 1<<53-1, k.progress.GetSendLimit(), name)
+			require.EqualValues(t, int64(1<<53-1), k.progress.GetSendLimit(), name)
 		}
 	}
 	for name, bad := range map[string]*pb.SessionSettings{
@@ -78,7 +78,7 @@ func TestResumableIsFixedForAGeneration(t *testing.T) {
 	}
 	require.EqualValues(t, 2, update(true))
 	k := attach(t.Context(), t, w.direct, s, 1)
-	require.EqualValues(t, 1<<53-1, k.attached.GetSendLimit())
+	require.EqualValues(t, int64(1<<53-1), k.attached.GetSendLimit())
 	k.write([]byte("one"))
 	k.until(func() bool { return string(k.data) == "one" })
 	k.cancel() // not resumable: it is an abort
@@ -101,7 +101,7 @@ func TestResumableIsFixedForAGeneration(t *testing.T) {
 
 	connectTo(t.Context(), t, w.direct, s, w.addr)
 	k = attach(t.Context(), t, w.direct, s, 4)
-	require.EqualValues(t, 1<<53-1, k.attached.GetSendLimit())
+	require.EqualValues(t, int64(1<<53-1), k.attached.GetSendLimit())
 	require.NoError(t, k.stream.CloseSend())
 	require.NoError(t, k.end(), "a graceful close")
 	require.Equal(t, pb.CloseCause_CLOSE_CAUSE_LOCAL, getSession(t.Context(), t, w.direct, s).GetCloseCause())
