@@ -14,15 +14,17 @@ import (
 
 // kept is a session, under the keeper's lock.
 type kept struct {
-	id, request    string
-	token          []byte
-	seq            int64
-	stream         int // counts streams; the last one counts
-	out, in        []byte
-	acked          int64
-	cursor         int64
-	events         []*pb.Event
-	told, ackedTo  int64 // events
+	id, request   string
+	token         []byte
+	seq           int64
+	stream        int // counts streams; the last one counts
+	out, in       []byte
+	acked         int64
+	cursor        int64
+	events        []*pb.Event
+	told, ackedTo int64 // events
+	// What the caller has said at its last attach that it has: it may ack that, whatever is told again.
+	has, hasEvent  int64
 	finish         int64 // -1: not yet
 	ended          bool
 	asks           *pb.DecisionRequest
@@ -74,6 +76,7 @@ func (k *keeper) takeLocked(first *pb.AttachRequest) (*kept, error) {
 			return nil, refusal(codes.OutOfRange, pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH, nil)
 		default:
 			s.cursor, s.told = attach.GetReceivedOffset(), attach.GetReceivedEventSeq()
+			s.has, s.hasEvent = s.cursor, s.told
 		}
 	}
 	if seq <= s.seq {
@@ -173,7 +176,7 @@ func (k *keeper) obeyLocked(s *kept, request *pb.AttachRequest) error {
 	case *pb.AttachRequest_Ack:
 		ack := frame.Ack
 		k.acks = append(k.acks, ack)
-		if ack.GetReceivedOffset() > s.cursor || ack.GetEventSeq() > s.told || ack.GetGeneration() != 1 {
+		if ack.GetReceivedOffset() > max(s.cursor, s.has) || ack.GetEventSeq() > max(s.told, s.hasEvent) || ack.GetGeneration() != 1 {
 			return fmt.Errorf("an ack of what was never sent: %v, sent %d and %d", ack, s.cursor, s.told)
 		}
 		s.acked, s.ackedTo = max(s.acked, ack.GetReceivedOffset()), max(s.ackedTo, ack.GetEventSeq())

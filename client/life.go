@@ -52,6 +52,7 @@ func (c *Conn) live() error {
 			return c.streamError(err)
 		}
 		since, had := time.Now(), c.moved()
+		c.resume.heard = false
 		broke = c.serve(l)
 		c.write.detach(l)
 		l.end()
@@ -64,11 +65,18 @@ func (c *Conn) live() error {
 		if isEOF(broke) {
 			broke = &Error{Code: codes.Unavailable, Message: "the service ended the stream"}
 		}
-		if time.Since(since) >= backoffMax || c.moved() > had { // it was not in vain
-			c.resume.waits = 0
+		switch r := &c.resume; {
+		case time.Since(since) >= backoffMax, c.moved() > had:
+			r.waits, r.vain = 0, 0
+		case r.heard && r.vain < maxVain:
+			r.waits = 0
+			r.vain++
 		}
 	}
 }
+
+// maxVain is how many streams in a row may break, with nothing moved but a frame, before the next ones are spaced.
+const maxVain = 8
 
 // moved counts the bytes that have come or were accepted, and the events.
 func (c *Conn) moved() int64 { return c.facts.received + c.write.confirmed() + c.resume.events }
@@ -84,6 +92,7 @@ func (c *Conn) serve(l *link) error {
 		if err := c.handle(l, frame); err != nil {
 			return err
 		}
+		c.resume.heard = true
 	}
 }
 

@@ -48,6 +48,8 @@ type resumption struct {
 	grace  time.Duration
 	events int64 // the last event that was told
 	waits  tries
+	heard  bool   // the stream had a frame
+	vain   int    // streams in a row that brought nothing else
 	taken  *taken // until the first attach of a session that another process had
 }
 

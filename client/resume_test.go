@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -137,10 +138,15 @@ func TestWhatComesAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, k := startKeeper(t)
+		var mu sync.Mutex
 		var events []int64
 		conn := dialKeeper(t, c, func(d *client.Dialer) {
 			d.ManualAck = true
-			d.OnEvent = func(e client.Event) { events = append(events, e.GetSeq()) }
+			d.OnEvent = func(e client.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				events = append(events, e.GetSeq())
+			}
 		})
 		for back := range int64(4) { // a part of a frame, and whole frames
 			_, err := io.WriteString(conn, "0123456789")
@@ -165,6 +171,9 @@ func TestWhatComesAgain(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, strings.Repeat("0123456789newabcde", 4), string(got))
 		require.NoError(t, conn.Close())
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		require.Equal(t, []int64{1, 2, 3}, events)
 	})
 }
