@@ -248,7 +248,11 @@ func TestServiceExpires(t *testing.T) {
 	_, err = io.ReadFull(conn, make([]byte, len(greeting)))
 	require.NoError(t, err)
 	w.cut(true)
-	time.Sleep(1500 * time.Millisecond)
+	service := w.service.Client(t) // another way to it
+	require.Eventually(t, func() bool {
+		_, err := service.GetSession(t.Context(), &pb.GetSessionRequest{SessionId: conn.SessionID()})
+		return err != nil
+	}, 20*time.Second, 10*time.Millisecond, "the grace is over")
 	w.cut(false)
 	_, err = conn.Read(make([]byte, 1))
 	e := requireError(t, err, pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED)

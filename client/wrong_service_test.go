@@ -99,7 +99,10 @@ func TestAcceptedBeforeItIsSent(t *testing.T) {
 // A way that always breaks behind the first frame is not tried as fast as it goes.
 func TestStreamsThatBreakAtOnceAreSpaced(t *testing.T) {
 	t.Parallel()
-	_, streams := again(t, func(*fakeStream) error { return status.Error(codes.Unavailable, "cut") })
+	_, streams := again(t, func(s *fakeStream) error {
+		s.frame(&pb.AttachResponse{Frame: &pb.AttachResponse_OutputProgress{OutputProgress: &pb.OutputProgress{SendLimit: 1 << 20, Generation: 1}}})
+		return status.Error(codes.Unavailable, "cut")
+	})
 	time.Sleep(time.Second) // how often it tries in that time is what the test is about
 	require.Less(t, streams.Load(), int32(40))
 	require.Greater(t, streams.Load(), int32(1))
