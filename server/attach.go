@@ -40,7 +40,7 @@ func (s *service) Attach(stream attachStream) error {
 	if err != nil {
 		return err
 	}
-	p := &pump{stream: stream, att: att}
+	p := &pump{stream: stream, att: att, id: att.SessionID()}
 	sent := make(chan error, 1)
 	received := make(chan error, 1)
 	log := s.registry.Config().Logger
@@ -142,7 +142,7 @@ func firstFrame(stream attachStream) (*pb.AttachRequest, error) {
 // open creates a session, answers, and begins to connect; or, for a request_id
 // that it knows, attaches.
 func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, error) {
-	target, err := targetOf(m.GetHost(), m.GetPort())
+	args, err := connectArgs(m)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, er
 		return nil, err
 	}
 	// Where this stream has failed otherwise, a retry holds the session, or may come for it.
-	if _, failed := sess.Begin(target, session.Request{}, true); failed != nil {
+	if _, failed := sess.Begin(args, session.Request{}, true); failed != nil {
 		sess.Abandon(req, failed)
 		if err == nil {
 			att.Detach(false)

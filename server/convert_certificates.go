@@ -39,3 +39,11 @@ func (cc *convertedCertificates) get(c *x509.Certificate) *pb.Certificate {
 	cc.kept[c] = m
 	return m
 }
+
+// toLeaf is the peer's own certificate; nil: it showed none.
+func toLeaf(chain []*x509.Certificate) *pb.Certificate {
+	if len(chain) == 0 {
+		return nil
+	}
+	return toCertificate(chain[0])
+}

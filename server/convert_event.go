@@ -33,7 +33,8 @@ func toEvent(e *session.Event) *pb.Event {
 			Tls:             toTLSState(k.TLS),
 			Status:          pb.CertificateStatus(k.Report.Status),
 			TrustBasis:      pb.CertificateReport_TrustBasis(k.Report.Basis),
-			PeerCertificate: toCertificate(k.Report.PeerChain[0]),
+			PeerCertificate: toLeaf(k.Report.PeerChain),
+			Greeting:        k.Greeting,
 		}}
 	case session.ModeChanged:
 		m.Kind = &pb.Event_ModeChanged{ModeChanged: &pb.ModeChanged{Mode: pb.Mode(k.Mode)}}

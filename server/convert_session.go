@@ -34,6 +34,8 @@ func toSession(v session.Snapshot) *pb.Session {
 		EffectiveSettings: toSettings(v.Effective),
 		ReadCause:         pb.CloseCause(v.ReadCause),
 		WriteCause:        pb.CloseCause(v.WriteCause),
+		ListenerId:        v.Listener,
+		Greeting:          v.Greeting,
 	}
 	if v.Generation > 0 {
 		m.Host, m.Port = v.Target.Host(), toInt32(v.Target.Port)

@@ -12,6 +12,7 @@ import (
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/session"
+	"securesocket/tlsengine"
 	"securesocket/tlsengine/identity"
 	"securesocket/tlsengine/revocation"
 )
@@ -72,10 +73,14 @@ func fromSettings(m *pb.SessionSettings, ids identities) (session.Settings, erro
 		Revocation:   revocation.Mode(t.GetRevocation()), //nolint:gosec // 0 to 3
 		Override:     session.Override(t.GetOverride()),
 		Identities:   own,
+		ClientAuth:   tlsengine.ClientAuth(t.GetClientAuth()),
 		Family:       session.Family(c.GetAddressFamily()),
 		Label:        m.GetLabel(),
 		ReceiveBytes: int(m.GetReceiveBufferBytes()),
 		SendBytes:    int(m.GetSendBufferBytes()),
+	}
+	if s.Proxy, err = proxyOf(m.GetProxy()); err != nil {
+		return session.Settings{}, err
 	}
 	if m != nil {
 		s.Resumable = m.Resumable
@@ -153,6 +158,7 @@ func toSettings(s session.Settings) *pb.SessionSettings {
 		Override:         pb.OverrideMode(s.Override),
 		DecisionTimeout:  toDuration(s.DecisionTimeout),
 		Resumption:       s.Resumption,
+		ClientAuth:       pb.ClientAuth(s.ClientAuth),
 		HandshakeTimeout: toDuration(s.HandshakeTimeout),
 	}
 	if s.TrustBase != 0 || len(s.Pins) > 0 {
@@ -177,6 +183,7 @@ func toSettings(s session.Settings) *pb.SessionSettings {
 		SendBufferBytes:    toInt32(s.SendBytes),
 		Label:              s.Label,
 		Resumable:          s.Resumable,
+		Proxy:              toProxy(s.Proxy),
 	}
 }
 

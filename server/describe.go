@@ -5,12 +5,16 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server/egress"
+	"securesocket/server/listening"
 	"securesocket/session"
+	"securesocket/session/proxy"
+	"securesocket/session/starttls"
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/identity"
 	"securesocket/tlsengine/truststore"
@@ -100,6 +104,8 @@ func describeRequest(err error) (description, bool) {
 		return of(pb.ErrorReason_ERROR_REASON_UNAUTHENTICATED, e.Error()), true
 	}
 	switch {
+	case errors.Is(err, session.ErrListenerNotFound):
+		return of(pb.ErrorReason_ERROR_REASON_LISTENER_NOT_FOUND, "no such listener"), true
 	case errors.Is(err, session.ErrNotFound):
 		return of(pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND, "no such session"), true
 	case errors.Is(err, session.ErrCancelled), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -134,6 +140,21 @@ func describeService(err error) (description, bool) {
 			d.message += ": " + de.Rule
 		}
 		return d, true
+	case *session.ListenPolicyError:
+		d := of(pb.ErrorReason_ERROR_REASON_LISTEN_DENIED, bounded(e.Error()), "address", e.Addr.String())
+		if de, ok := errors.AsType[*listening.DeniedError](e); ok {
+			d.metadata["rule"], d.metadata["remedy"] = de.Rule, de.Remedy
+		}
+		return d, true
+	case *session.ListenError:
+		reason := pb.ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE
+		switch {
+		case errors.Is(e, syscall.EADDRINUSE):
+			reason = pb.ErrorReason_ERROR_REASON_ADDRESS_IN_USE
+		case errors.Is(e, syscall.EMFILE), errors.Is(e, syscall.ENFILE), errors.Is(e, syscall.ENOBUFS), errors.Is(e, syscall.ENOMEM):
+			reason = pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES
+		}
+		return of(reason, bounded(e.Error()), "address", e.Addr.String()), true
 	}
 	return description{}, false
 }
@@ -149,6 +170,14 @@ func describePeer(err error) (description, bool) {
 		return of(reason, e.Error(), "phase", e.Phase.String(), "clock", e.Clock, "limit", e.Limit.String()), true
 	case *session.NetworkError:
 		return of(networkReasons[e.Kind], bounded(e.Error()), "phase", e.Phase.String(), "address", e.Addr), true
+	case *session.ProxyError:
+		return describeProxy(e), true
+	case *starttls.RefusedError:
+		return of(pb.ErrorReason_ERROR_REASON_START_TLS_REFUSED, e.Error(), "phase", session.PhaseHandshake.String(), "protocol", e.Protocol, "reply", e.Reply), true
+	case *starttls.ReplyError:
+		return of(pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED, e.Error(), "phase", session.PhaseHandshake.String(), "protocol", e.Protocol, "reply", e.Reply), true
+	case *session.InjectionError:
+		return of(pb.ErrorReason_ERROR_REASON_START_TLS_INJECTION, e.Error(), "phase", session.PhaseHandshake.String()), true
 	case *tlsengine.CertificateError:
 		return describeCertificate(e), true
 	case *session.DecisionError:
@@ -224,8 +253,13 @@ func describeCertificate(e *tlsengine.CertificateError) description {
 }
 
 func certificateReason(r *tlsengine.Report) pb.ErrorReason {
-	if p, ok := r.Deciding(); ok && p.Code == tlsengine.RevocationUnknown {
-		return pb.ErrorReason_ERROR_REASON_REVOCATION_UNAVAILABLE
+	if p, ok := r.Deciding(); ok {
+		switch p.Code {
+		case tlsengine.RevocationUnknown:
+			return pb.ErrorReason_ERROR_REASON_REVOCATION_UNAVAILABLE
+		case tlsengine.NoPeerCertificate:
+			return pb.ErrorReason_ERROR_REASON_CERTIFICATE_REQUIRED
+		}
 	}
 	return statusReasons[r.Status]
 }
@@ -275,10 +309,19 @@ func describeEnd(e *tlsengine.TransportError) (description, bool) {
 		return description{}, false
 	}
 	phase := session.PhaseData
-	if e.Op == "handshake" {
+	if e.Op == "handshake" || e.Op == "start_tls" {
 		phase = session.PhaseHandshake
 	}
 	return of(reason, "the peer's side of the connection: "+e.End.String(), "phase", phase.String(), "end", e.End.String()), true
+}
+
+// describeProxy says what the proxy said, and not what it was told.
+func describeProxy(e *session.ProxyError) description {
+	d := of(pb.ErrorReason_ERROR_REASON_PROXY_REFUSED, bounded(e.Error()), "phase", session.PhaseTCP.String(), "proxy", e.Proxy)
+	if re, ok := errors.AsType[*proxy.RefusedError](e); ok {
+		d.metadata["reply"] = re.Reply
+	}
+	return d
 }
 
 func alertMeta(e *tlsengine.AlertError) []string {

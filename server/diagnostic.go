@@ -23,7 +23,7 @@ type diagnosticService struct {
 const maxCRLs = 64
 
 func (s *diagnosticService) Probe(ctx context.Context, req *pb.ProbeRequest) (*pb.ProbeResponse, error) {
-	target, err := targetOf(req.GetHost(), req.GetPort())
+	args, err := connectArgs(probeArgs{req})
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (s *diagnosticService) Probe(ctx context.Context, req *pb.ProbeRequest) (*p
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.registry.Probe(ctx, principalOf(ctx), target, settings, certs)
+	found, err := s.registry.Probe(ctx, principalOf(ctx), args, settings, certs)
 	if err != nil {
 		return nil, inSettings("settings.", err)
 	}
@@ -44,6 +44,7 @@ func (s *diagnosticService) Probe(ctx context.Context, req *pb.ProbeRequest) (*p
 		Remote:   toEndpoint(v.Remote),
 		Report:   toReport(found.Report),
 		Timeline: toTimeline(v.Timeline),
+		Greeting: v.Greeting,
 	}
 	if v.TLS != nil {
 		resp.Tls = toTLSState(*v.TLS)
@@ -53,6 +54,11 @@ func (s *diagnosticService) Probe(ctx context.Context, req *pb.ProbeRequest) (*p
 	}
 	return resp, nil
 }
+
+// probeArgs is a ProbeRequest, which is never plain.
+type probeArgs struct{ *pb.ProbeRequest }
+
+func (probeArgs) GetPlain() bool { return false }
 
 func (s *diagnosticService) ValidateChain(ctx context.Context, req *pb.ValidateChainRequest) (*pb.ValidateChainResponse, error) {
 	switch {

@@ -19,6 +19,7 @@ import (
 type pump struct {
 	stream attachStream
 	att    *session.Attachment
+	id     string // of the session
 }
 
 // send sends what the session has to say. nil: nothing is left now.
@@ -162,6 +163,12 @@ func (p *pump) obey(ctx context.Context, frame int64, m *pb.AttachRequest) error
 			return err
 		}
 		return p.att.Finish(f.Finish.GetGeneration(), f.Finish.GetOffset())
+	case *pb.AttachRequest_StartTls:
+		args, req, err := startTLSOf(f.StartTls, p.id)
+		if err != nil {
+			return err
+		}
+		return inSettings("settings.", p.att.StartTLS(args, req))
 	case *pb.AttachRequest_Close:
 		how, offset, err := closeOf(f.Close)
 		if err != nil {

@@ -127,7 +127,7 @@ func attachedTo(b *testing.B, handle func(*tls.Conn)) *session.Attachment {
 	require.NoError(b, s.AddCertificate(ca.Certificate, true))
 	att, _, err := s.Attach(session.AttachArgs{})
 	require.NoError(b, err)
-	_, err = s.Begin(session.Target{Addr: addr.Addr(), Port: int(addr.Port())}, session.Request{}, true)
+	_, err = s.Begin(session.ConnectArgs{Target: session.Target{Addr: addr.Addr(), Port: int(addr.Port())}}, session.Request{}, true)
 	require.NoError(b, err)
 	secure := make(chan struct{})
 	att.Start(func() bool {

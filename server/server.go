@@ -82,6 +82,7 @@ func New(cfg Config) *Server {
 	}
 	sessions := &service{registry: cfg.Registry, version: cfg.Version, maxStreams: int(cfg.MaxConcurrentStreams)}
 	pb.RegisterSecureSocketServiceServer(s.grpc, sessions)
+	pb.RegisterListenerServiceServer(s.grpc, &listenerService{service: sessions})
 	pb.RegisterTrustServiceServer(s.grpc, &trustService{service: sessions, administrators: cfg.Administrators})
 	pb.RegisterDiagnosticServiceServer(s.grpc, &diagnosticService{service: sessions})
 	healthpb.RegisterHealthServer(s.grpc, s.health)

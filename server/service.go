@@ -14,6 +14,7 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server/egress"
 	"securesocket/session"
+	"securesocket/session/starttls"
 	"securesocket/tlsengine"
 )
 
@@ -56,7 +57,8 @@ func (s *service) GetCapabilities(context.Context, *pb.GetCapabilitiesRequest) (
 			MaxDetachGrace:       durationpb.New(session.MaxDetachGrace),
 			MaxConcurrentStreams: toInt32(s.maxStreams),
 		},
-		ServerVersion: s.version,
+		ServerVersion:     s.version,
+		StartTlsProtocols: starttls.Protocols(),
 	}
 	if cfg.LegacyTLS {
 		resp.Versions = append([]pb.ProtocolVersion{pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_0, pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_1}, resp.Versions...)
@@ -141,7 +143,9 @@ func (s *service) merging(ctx context.Context, want *pb.SessionSettings, mask *f
 		if err := mergeSettings(merged, want, mask); err != nil {
 			return have, err
 		}
-		return s.fromSettings(ctx, merged, have.Identities)
+		next, err := s.fromSettings(ctx, merged, have.Identities)
+		keepPassword(have.Proxy, next.Proxy)
+		return next, err
 	}
 }
 
@@ -157,7 +161,7 @@ func (s *service) DeleteSession(ctx context.Context, req *pb.DeleteSessionReques
 }
 
 func (s *service) Connect(ctx context.Context, req *pb.ConnectRequest) (*pb.ConnectResponse, error) {
-	target, err := targetOf(req.GetHost(), req.GetPort())
+	args, err := connectArgs(req)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +173,7 @@ func (s *service) Connect(ctx context.Context, req *pb.ConnectRequest) (*pb.Conn
 	if err != nil {
 		return nil, err
 	}
-	attempt, err := sess.Begin(target, r, req.GetReturnImmediately())
+	attempt, err := sess.Begin(args, r, req.GetReturnImmediately())
 	if err != nil {
 		return nil, err
 	}
@@ -252,6 +256,21 @@ func (s *service) GetCertificateStatus(ctx context.Context, req *pb.GetCertifica
 type portError struct{ port int32 }
 
 func (e *portError) Error() string { return fmt.Sprintf("port %d is not in 1..65535", e.port) }
+
+// connectArgs reads what a Connect, an Open and a Probe have in common.
+func connectArgs(m interface {
+	GetHost() string
+	GetPort() int32
+	GetPlain() bool
+	GetStartTlsProtocol() string
+}) (session.ConnectArgs, error) {
+	target, err := targetOf(m.GetHost(), m.GetPort())
+	args := session.ConnectArgs{Target: target, Plain: m.GetPlain(), StartTLS: m.GetStartTlsProtocol()}
+	if err == nil {
+		err = args.Validate()
+	}
+	return args, err
+}
 
 // targetOf reads a host and a port.
 func targetOf(host string, port int32) (session.Target, error) {

@@ -101,12 +101,17 @@ var reasonCodes = map[pb.ErrorReason]codes.Code{
 	pb.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED:    codes.FailedPrecondition,
 	pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED:      codes.NotFound,
 
-	pb.ErrorReason_ERROR_REASON_EGRESS_DENIED:   codes.PermissionDenied,
-	pb.ErrorReason_ERROR_REASON_LIMIT:           codes.ResourceExhausted,
-	pb.ErrorReason_ERROR_REASON_DRAINING:        codes.Unavailable,
-	pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES: codes.ResourceExhausted,
-	pb.ErrorReason_ERROR_REASON_CANCELLED:       codes.Canceled,
-	pb.ErrorReason_ERROR_REASON_UNSUPPORTED:     codes.Unimplemented,
+	pb.ErrorReason_ERROR_REASON_LISTENER_NOT_FOUND: codes.NotFound,
+
+	pb.ErrorReason_ERROR_REASON_EGRESS_DENIED:       codes.PermissionDenied,
+	pb.ErrorReason_ERROR_REASON_LISTEN_DENIED:       codes.PermissionDenied,
+	pb.ErrorReason_ERROR_REASON_ADDRESS_IN_USE:      codes.AlreadyExists,
+	pb.ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE: codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_LIMIT:               codes.ResourceExhausted,
+	pb.ErrorReason_ERROR_REASON_DRAINING:            codes.Unavailable,
+	pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES:     codes.ResourceExhausted,
+	pb.ErrorReason_ERROR_REASON_CANCELLED:           codes.Canceled,
+	pb.ErrorReason_ERROR_REASON_UNSUPPORTED:         codes.Unimplemented,
 
 	pb.ErrorReason_ERROR_REASON_HOST_NOT_FOUND:      codes.Unavailable,
 	pb.ErrorReason_ERROR_REASON_DNS_FAILURE:         codes.Unavailable,
@@ -123,6 +128,9 @@ var reasonCodes = map[pb.ErrorReason]codes.Code{
 	pb.ErrorReason_ERROR_REASON_HOST_UNREACHABLE:    codes.Unavailable,
 	pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT:     codes.Unavailable,
 	pb.ErrorReason_ERROR_REASON_ALPN_MISMATCH:       codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_START_TLS_INJECTION: codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_START_TLS_REFUSED:   codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_PROXY_REFUSED:       codes.Unavailable,
 
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_EXPIRED:            codes.FailedPrecondition,
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_NOT_YET_VALID:      codes.FailedPrecondition,
@@ -136,6 +144,7 @@ var reasonCodes = map[pb.ErrorReason]codes.Code{
 	pb.ErrorReason_ERROR_REASON_DECISION_REFUSED:               codes.FailedPrecondition,
 	pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT:               codes.FailedPrecondition,
 	pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED:               codes.FailedPrecondition,
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_REQUIRED:           codes.FailedPrecondition,
 
 	pb.ErrorReason_ERROR_REASON_INTERNAL: codes.Internal,
 }

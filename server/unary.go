@@ -35,6 +35,9 @@ func (s *service) Write(ctx context.Context, req *pb.WriteRequest) (*pb.WriteRes
 
 // Read sends a caller without a stream what came from the peer, and events.
 func (s *service) Read(req *pb.ReadRequest, stream grpc.ServerStreamingServer[pb.ReadResponse]) error {
+	if err := checkKnown(req); err != nil {
+		return err
+	}
 	if err := checkPosition("", req.GetOffset(), req.GetGeneration()); err != nil {
 		return err
 	}

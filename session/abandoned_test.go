@@ -27,7 +27,7 @@ func TestExpiredSessionIsFreed(t *testing.T) {
 	id, left := func() (string, weak.Pointer[Session]) {
 		s, _, _, err := r.Create("owner", Settings{Resumable: &resumable}, true, Request{})
 		require.NoError(t, err)
-		_, err = s.Begin(Target{Name: "x", Port: 1}, Request{}, true)
+		_, err = s.Begin(ConnectArgs{Target: Target{Name: "x", Port: 1}}, Request{}, true)
 		require.NoError(t, err)
 		s.waitConnection()
 		s.mu.Lock()

@@ -50,6 +50,7 @@ func (s *Session) Attach(args AttachArgs) (*Attachment, Attached, error) {
 	if s.over != nil {
 		return nil, Attached{}, s.over
 	}
+	s.claimLocked()
 	told, err := s.core.Attach(time.Now(), args)
 	if err != nil {
 		return nil, Attached{}, s.obeyedLocked("attach", err)
@@ -86,6 +87,9 @@ func (s *Session) limitLocked(limit int64) int64 {
 	}
 	return NoLimit
 }
+
+// SessionID is the session's key.
+func (a *Attachment) SessionID() string { return a.s.id }
 
 // Gone is closed when another stream has taken the session.
 func (a *Attachment) Gone() <-chan struct{} { return a.gone }

@@ -20,6 +20,7 @@ const (
 // sendOffset means after what is accepted.
 func (s *Session) Close(ctx context.Context, how How, sendOffset *int64, generation int64) error {
 	s.mu.Lock()
+	s.claimLocked()
 	c, err := s.beginCloseLocked(how, sendOffset, generation)
 	s.mu.Unlock()
 	if err != nil {
@@ -58,7 +59,7 @@ func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64)
 	if c == nil || c.ended {
 		return nil, &StateError{Op: "close", Have: s.state.String(), Want: "connecting or connected"}
 	}
-	accepted, _, _ := s.core.Counts()
+	accepted, written, _ := s.core.Counts()
 	switch how {
 	case CloseAbort:
 		c.stopLocked(CauseLocal, ErrCancelled, true)
@@ -67,16 +68,16 @@ func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64)
 		return c, c.finishLocked(sendOffset)
 	}
 	switch {
-	case c.tls != nil:
+	case c.socket != nil && c.start == nil:
 		return c, c.closeGracefullyLocked(sendOffset)
-	case c.question != nil, accepted == 0 && sendOffset == nil:
+	case c.question != nil, accepted == written && sendOffset == nil:
 		// Closing while a question is open is a no.
 		c.stopLocked(CauseLocal, ErrCancelled, false)
 		return c, nil
 	}
-	// What was accepted still has to be written: encrypted closes.
+	// What was accepted still has to be written: upLocked closes.
 	err := c.finishNowLocked(sendOffset)
-	c.closeWhenSecure = c.closeWhenSecure || err == nil
+	c.closeWhenUp = c.closeWhenUp || err == nil
 	return c, err
 }
 

@@ -3,13 +3,16 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
+	"securesocket/session/starttls"
 	"securesocket/tlsengine"
 )
 
@@ -35,11 +38,33 @@ func (a *Attempt) join(pinned bool) {
 	}
 }
 
-// Begin starts to connect to target, or joins the attempt that the same
-// request began before. An existing connection is closed first. Who does not
-// pin the attempt must call Wait once; it is given up when all of these have
-// given up.
-func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, error) {
+// ConnectArgs say whom to connect to, and what to speak first.
+type ConnectArgs struct {
+	Target   Target
+	Plain    bool   // TLS is left to StartTLS, or out
+	StartTLS string // the protocol in which the peer is asked for TLS, as starttls has it; empty: none
+}
+
+// Validate says whether Begin would refuse them; the error is a FieldError.
+func (a *ConnectArgs) Validate() error {
+	switch {
+	case a.StartTLS == "":
+		return nil
+	case !starttls.Known(a.StartTLS):
+		return &FieldError{"start_tls_protocol", fmt.Sprintf("%.64q is not one of %s", a.StartTLS, strings.Join(starttls.Protocols(), ", "))}
+	case a.Plain:
+		return &FieldError{"start_tls_protocol", "asks for TLS, and plain for none"}
+	}
+	return nil
+}
+
+// Begin starts to connect, or joins the attempt that the same request began
+// before. An existing connection is closed first. Who does not pin the attempt
+// must call Wait once; it is given up when all of these have given up.
+func (s *Session) Begin(args ConnectArgs, req Request, pinned bool) (*Attempt, error) {
+	if err := args.Validate(); err != nil {
+		return nil, err
+	}
 	s.connecting.Lock()
 	defer s.connecting.Unlock()
 	defaults, err := s.reg.defaultsOf(s.owner)
@@ -65,20 +90,29 @@ func (s *Session) Begin(target Target, req Request, pinned bool) (*Attempt, erro
 	if s.conn != nil {
 		s.conn.attempt.slimLocked()
 	}
-	c := s.newConnection(target, s.reg.cfg.effective(settings))
+	c := s.newConnection(args, s.reg.cfg.effective(settings))
 	c.attempt = &Attempt{s: s, req: req, decided: make(chan struct{})}
 	c.attempt.join(pinned)
+	if err := c.beginLocked(); err != nil {
+		return nil, err
+	}
+	s.requests.remember(req, c.attempt, c.timeline.began, maxSessionRequests)
+	go c.run(c.connectPhases)
+	return c.attempt, nil
+}
+
+// beginLocked makes c the session's next generation. The error is an ExpiredError.
+func (c *connection) beginLocked() error {
+	s := c.s
 	now := time.Now()
 	if c.gen = s.core.Begin(now, c.streamOptions()); c.gen == 0 {
 		s.reg.connectionEnded()
-		return nil, s.obeyedLocked("connect", s.core.Tick(now))
+		return s.obeyedLocked("connect", s.core.Tick(now))
 	}
 	s.conn = c
 	s.effectsLocked()
 	s.neverExpireLocked()
-	s.requests.remember(req, c.attempt, now, maxSessionRequests)
-	go c.run()
-	return c.attempt, nil
+	return nil
 }
 
 // joinOrClear returns the attempt of the same request, or else the settings for a
@@ -110,7 +144,7 @@ func (s *Session) joinOrClear(req Request, pinned bool, defaults *Settings) (*At
 	return nil, settings, nil
 }
 
-// Wait returns when the connection is secure (nil) or has failed. When ctx ends
+// Wait returns when the connection is secure, or plain as asked for (nil), or has failed. When ctx ends
 // first the attempt is given up, if nobody else waits for it.
 func (a *Attempt) Wait(ctx context.Context) error {
 	select {
@@ -175,11 +209,15 @@ func (a *Attempt) slimLocked() {
 	}
 }
 
+// phases take a connection to where bytes move. On failure they say in which one,
+// and the socket is closed.
+type phases func(ctx context.Context) (Phase, error)
+
 // run is the goroutine that connects. It ends with that, because the handshake
 // has made its stack large.
-func (c *connection) run() {
+func (c *connection) run(through phases) {
 	growStack()
-	if phase, err := c.connect(); err != nil {
+	if phase, err := c.connect(through); err != nil {
 		defer c.finish()
 		c.connectFailed(phase, err)
 		return
@@ -199,13 +237,27 @@ func growStack() {
 	runtime.KeepAlive(&room)
 }
 
-// live is the goroutine of a connection that is secure: it reads until the end,
-// and cleans up.
+// live is the goroutine of a connection whose bytes move: it reads until the end,
+// enters TLS where a StartTLS came, and cleans up.
 func (c *connection) live() {
 	defer c.finish()
+	for c.use() {
+		if phase, err := c.secure(); err != nil {
+			c.connectFailed(phase, err)
+			c.closeFailed(err)
+			return
+		}
+	}
+}
+
+// use reads until the connection has ended, or TLS is to begin (true).
+func (c *connection) use() (secure bool) {
 	tornDown := make(chan struct{})
-	context.AfterFunc(c.ctx, func() { defer close(tornDown); c.teardown() })
+	stop := context.AfterFunc(c.ctx, func() { defer close(tornDown); c.teardown() })
 	c.guard(c.readLoop)
+	if c.secureDue() && stop() {
+		return true
+	}
 	select {
 	case <-c.writerDone:
 	case <-c.ctx.Done():
@@ -213,17 +265,17 @@ func (c *connection) live() {
 	c.cancel(nil)
 	<-tornDown
 	c.endWriter()
+	return false
 }
 
-// connect takes the connection through its phases. On failure it says in which
-// one, and the socket is closed.
-func (c *connection) connect() (Phase, error) {
+// connect takes the connection through its phases.
+func (c *connection) connect(through phases) (Phase, error) {
 	timeout := *c.settings.ConnectTimeout
 	ctx, cancel := context.WithTimeoutCause(c.ctx, timeout, errConnectTimeout)
 	defer cancel()
 	var phase Phase
 	err := Guard(c.s.reg.cfg.Logger, func() (err error) {
-		phase, err = c.connectPhases(ctx)
+		phase, err = through(ctx)
 		return err
 	})
 	if errors.Is(err, errConnectTimeout) {
@@ -284,9 +336,32 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 		return policyOr(PhaseTCP, err), err
 	}
 	c.connected(raw)
-	c.mark(spanHandshake, true)
-	conn, err := c.handshake(ctx, raw)
-	c.mark(spanHandshake, false)
+	if c.args.Plain {
+		return c.plainOr(raw)
+	}
+	return c.secureOver(ctx, raw, RoleClient)
+}
+
+// plainOr has bytes move over raw as they are.
+func (c *connection) plainOr(raw net.Conn) (Phase, error) {
+	if !c.plain(raw) {
+		_ = raw.Close()
+		return PhaseTCP, context.Cause(c.ctx)
+	}
+	return 0, nil
+}
+
+// secureOver has bytes move over TLS from the beginning.
+func (c *connection) secureOver(ctx context.Context, raw net.Conn, role Role) (Phase, error) {
+	limit := *c.settings.HandshakeTimeout
+	ctx, clock, stop := startClock(ctx, limit, &TimeoutError{PhaseHandshake, limit, HandshakeClock})
+	defer stop()
+	if err := c.askForTLS(ctx, raw); err != nil {
+		_ = raw.Close()
+		return PhaseHandshake, err
+	}
+	c.tlsBegins(modes[role])
+	conn, err := c.handshake(ctx, clock, role, nil)
 	if err != nil {
 		_ = raw.Close()
 		return certificateOr(PhaseHandshake, err), err
@@ -297,6 +372,34 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 	}
 	return 0, nil
 }
+
+// askForTLS speaks the protocol in which the peer wants to be asked for TLS, if
+// there is one.
+func (c *connection) askForTLS(ctx context.Context, raw net.Conn) error {
+	if c.args.StartTLS == "" {
+		return nil
+	}
+	c.setState(StateConnected)
+	greeting, err := starttls.Open(ctx, raw, c.args.StartTLS, c.target.Host())
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.greeting = greeting
+	return dialogueError(ctx, err)
+}
+
+// dialogueError gives an error of the dialogue before TLS its kind, where it is the
+// network's or the clock's.
+func dialogueError(ctx context.Context, err error) error {
+	switch {
+	case err == nil, errors.As(err, new(*starttls.RefusedError)), errors.As(err, new(*starttls.ReplyError)), errors.As(err, new(*InjectionError)):
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return tlsengine.NewTransportError("start_tls", err)
+}
+
+var modes = map[Role]Mode{RoleClient: ModeTLSClient, RoleServer: ModeTLSServer}
 
 func policyOr(p Phase, err error) Phase {
 	if _, ok := errors.AsType[*PolicyError](err); ok {
@@ -344,8 +447,34 @@ func (c *connection) connected(raw net.Conn) {
 	}
 	s.mode = ModePlain
 	s.emitLocked(TCPConnected{c.local, c.remote})
-	s.mode = ModeTLSClient
-	s.emitLocked(ModeChanged{ModeTLSClient})
+}
+
+// plain notes that bytes move as they are; false: the connection was stopped
+// meanwhile.
+func (c *connection) plain(raw net.Conn) bool {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.stopped {
+		return false
+	}
+	s.core.Keep(true)
+	c.socket = tlsengine.NewPlain(raw)
+	s.setStateLocked(StateConnected)
+	c.upLocked()
+	return true
+}
+
+// tlsBegins notes that the handshake begins.
+func (c *connection) tlsBegins(mode Mode) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	s.mode = mode
+	s.emitLocked(ModeChanged{mode})
 	s.setStateLocked(StateHandshaking)
 }
 
@@ -357,21 +486,32 @@ func (c *connection) encrypted(conn *tlsengine.Conn) bool {
 	if c.stopped {
 		return false
 	}
-	c.tls = conn
+	c.tls, c.socket, c.start = conn, conn, nil
+	s.core.Keep(false)
+	s.core.LetGo()
+	s.setStateLocked(StateEncrypted)
+	s.emitLocked(SecureConnected{TLS: conn.State(), Report: conn.Report(), Greeting: c.greeting})
+	c.upLocked()
+	return true
+}
+
+// upLocked lets bytes move: over TCP as it is, or over TLS, from the beginning or
+// after a while.
+func (c *connection) upLocked() {
 	c.settings = nil // what held for connecting alone
 	c.writeFirstLocked()
 	c.touchLocked()
-	c.watchIdleLocked()
-	if s.attachment == nil {
+	if c.idle == nil {
+		c.watchIdleLocked()
+	}
+	if c.s.attachment == nil {
 		c.watchDetachLocked()
 	}
-	s.setStateLocked(StateEncrypted)
-	s.emitLocked(SecureConnected{TLS: conn.State(), Report: conn.Report()})
 	c.attempt.decide(nil, c)
-	if c.closeWhenSecure {
+	c.offerLocked()
+	if c.closeWhenUp {
 		c.letGoLocked()
 	}
-	return true
 }
 
 // connectFailed stores the failure of connecting and emits its events.
@@ -384,6 +524,9 @@ func (c *connection) connectFailed(phase Phase, err error) {
 	}
 	c.stopped = true
 	c.cause, c.failure = connectCause(err), err
+	if c.socket != nil {
+		c.endHalvesLocked(c.cause)
+	}
 	c.endBytesLocked(c.cause)
 	c.cancel(err)
 	if pe, ok := errors.AsType[*PolicyError](err); ok {

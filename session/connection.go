@@ -23,11 +23,15 @@ type connection struct {
 
 	writerDone chan struct{} // closed when the writing half has ended
 
+	args     ConnectArgs
 	attempt  *Attempt
 	timeline timeline
 
 	raw           net.Conn        // set when TCP is up
-	tls           *tlsengine.Conn // set when the handshake has succeeded
+	socket        socket          // what the bytes move over; set when they may
+	tls           *tlsengine.Conn // set when the handshake has succeeded; it is the socket then
+	start         *startTLS       // from StartTLS until the connection is secure
+	greeting      []byte          // of the peer, before TLS
 	local, remote netip.AddrPort
 	question      *Question    // open; nil: none is
 	signRequest   *SignRequest // open; nil: none is
@@ -50,14 +54,14 @@ type connection struct {
 	ioError  bool       // io_error was emitted, or must not be
 	closing  bool       // the caller closed it gracefully: state CLOSING
 	// The caller closed it gracefully while it was connecting.
-	closeWhenSecure bool
-	stopped         bool // it has to end: stopLocked, failLocked or connectFailed
-	ended           bool // `closed` was emitted
+	closeWhenUp bool
+	stopped     bool // it has to end: stopLocked, failLocked or connectFailed
+	ended       bool // `closed` was emitted
 
 	lastActivity time.Time
 	idleTimeout  time.Duration // 0: never
 	detachGrace  time.Duration
-	settings     *Settings // effective; nil once it is secure: the rest is for connecting
+	settings     *Settings // effective; nil once bytes move: the rest is for connecting
 
 	// Stopped at the end; each nil until it is needed.
 	idle     *time.Timer
@@ -65,9 +69,9 @@ type connection struct {
 	graceful *time.Timer
 }
 
-func (s *Session) newConnection(target Target, eff Settings) *connection {
+func (s *Session) newConnection(args ConnectArgs, eff Settings) *connection {
 	c := &connection{
-		s: s, target: target, settings: &eff, idleTimeout: *eff.IdleTimeout, detachGrace: *eff.DetachGrace,
+		s: s, args: args, target: args.Target, settings: &eff, idleTimeout: *eff.IdleTimeout, detachGrace: *eff.DetachGrace,
 		done: make(chan struct{}), writerDone: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
@@ -99,13 +103,13 @@ func (c *connection) stopLocked(cause CloseCause, err error, abort bool) {
 	c.stopped = true
 	// The caller's own end of a live connection is no failure: the side that
 	// ended first tells.
-	if c.cause == 0 && (c.tls == nil || cause != CauseLocal) {
+	if c.cause == 0 && (c.socket == nil || cause != CauseLocal) {
 		c.cause, c.failure = cause, err
 		c.ioError = true // the cause is not an error of I/O
 	}
 	accepted, written, _ := c.s.core.Counts()
 	c.abortive = abort || written < accepted
-	if c.tls != nil {
+	if c.socket != nil {
 		c.endHalvesLocked(cause)
 	}
 	c.endBytesLocked(cause)
@@ -180,15 +184,16 @@ func (c *connection) overallCause() CloseCause {
 	return c.firstEnd
 }
 
-// teardown closes the socket; it runs once, when ctx is done.
+// teardown closes the socket; it runs once, when ctx is done, and nothing replaces
+// the socket meanwhile.
 func (c *connection) teardown() {
 	c.s.mu.Lock()
 	abortive := c.abortive
 	c.s.mu.Unlock()
 	if abortive {
-		_ = c.tls.Abort()
+		_ = c.socket.Abort()
 	} else {
-		_ = c.tls.Close() // the kernel still delivers what it has
+		_ = c.socket.Close() // the kernel still delivers what it has
 	}
 }
 

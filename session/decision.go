@@ -64,6 +64,7 @@ func (s *Session) Decide(d Decision) error {
 	if s.over != nil {
 		return s.over
 	}
+	s.claimLocked()
 	return s.decideLocked(d)
 }
 
@@ -139,5 +140,6 @@ func (c *connection) ask(q *Question) bool {
 	c.question = q
 	c.timeline.begin(spanDecision)
 	s.emitLocked(CertificateError{Report: q.Report, Overridable: true})
+	c.offerLocked()
 	return true
 }

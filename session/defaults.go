@@ -82,6 +82,10 @@ func (r *Registry) UpdateDefaults(owner string, change func(Settings) (Settings,
 			refused = &FieldError{"tls.verify_names", "and server_name are about one target, and no default"}
 			return nil, refused
 		}
+		if next.Proxy != nil {
+			refused = &FieldError{"proxy", "is no default: a password would be stored"}
+			return nil, refused
+		}
 		switch {
 		case equalSettings(before, next):
 			return nil, errUnchanged

@@ -89,16 +89,27 @@ func lookupError(ctx context.Context, name string, err error) error {
 	return &NetworkError{kind, PhaseDNS, name, err}
 }
 
-// dial connects to the first address that answers: they are tried in order,
-// the next one as soon as the one before has failed or 250 ms have passed.
+// dial connects to the target, of which these are the addresses, on its own or
+// through a proxy.
 func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff *Settings) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, *eff.TCPTimeout, &TimeoutError{PhaseTCP, *eff.TCPTimeout, "tcp.tcp_timeout"})
+	defer cancel()
+	if eff.Proxy != nil {
+		return c.dialThrough(ctx, eff.Proxy, addrs, eff)
+	}
+	return c.dialAny(ctx, c.target, addrs, eff)
+}
+
+// dialAny connects to the first address of target that answers: they are tried in
+// order, the next one as soon as the one before has failed or 250 ms have passed.
+func (c *connection) dialAny(ctx context.Context, target Target, addrs []netip.AddrPort, eff *Settings) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	dialer := net.Dialer{
 		KeepAlive:       -1, // off, unless the configuration below is on
 		KeepAliveConfig: keepAlive(*eff.KeepAlive),
 		ControlContext: func(_ context.Context, _, address string, raw syscall.RawConn) error {
-			if err := c.s.reg.checkSocket(c.target, address); err != nil {
+			if err := c.s.reg.checkSocket(target, address); err != nil {
 				return err
 			}
 			return setUserTimeout(raw, *eff.UserTimeout)

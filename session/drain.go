@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Drain refuses new sessions, tells every session of the deadline, waits until
+// Drain refuses new sessions and listeners, accepts no more, tells every session of the deadline, waits until
 // no connection is left or ctx is done, closes what is left with CauseDrain,
 // and then lets every stream end. It returns when every socket is closed.
 // deadline is what callers are told; ctx is what counts.
@@ -18,6 +18,7 @@ func (r *Registry) Drain(ctx context.Context, deadline time.Time) {
 	}
 	r.draining = deadline
 	r.mu.Unlock()
+	r.endListeners(&DrainingError{})
 	for _, s := range r.all() {
 		s.announceDrain(deadline)
 	}
@@ -25,6 +26,7 @@ func (r *Registry) Drain(ctx context.Context, deadline time.Time) {
 	case <-r.whenIdle(false):
 	case <-ctx.Done():
 	}
+	r.endListeners(ErrListenerNotFound)
 	idle := r.whenIdle(true)
 	sessions := r.all()
 	for _, s := range sessions {

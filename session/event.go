@@ -30,8 +30,9 @@ type (
 	TCPConnected struct{ Local, Remote netip.AddrPort }
 	// SecureConnected says that TLS is up and the chain is trusted.
 	SecureConnected struct {
-		TLS    tlsengine.State
-		Report *tlsengine.Report
+		TLS      tlsengine.State
+		Report   *tlsengine.Report
+		Greeting []byte // what the peer said before TLS; nil: nothing was waited for
 	}
 	// ModeChanged says that what is spoken changed.
 	ModeChanged struct{ Mode Mode }
@@ -99,6 +100,7 @@ func sizeOf(kind EventKind) int {
 		r = k.Report
 	case SecureConnected:
 		r = k.Report
+		n += len(k.Greeting)
 	}
 	if r != nil {
 		for _, c := range r.PeerChain {

@@ -5,23 +5,27 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"net"
 
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/identity"
 )
 
-// handshake runs TLS and the judgement over the socket. The verdict is stored
-// when it returns.
-func (c *connection) handshake(ctx context.Context, raw net.Conn) (*tlsengine.Conn, error) {
-	limit := *c.settings.HandshakeTimeout
-	ctx, clock, stop := startClock(ctx, limit, &TimeoutError{PhaseHandshake, limit, HandshakeClock})
-	defer stop()
-	cfg, err := c.tlsConfig(clock)
+// handshake runs TLS and the judgement over the socket, under ctx, which clock
+// ends. hello is what was received of the peer's. The verdict is stored when it
+// returns.
+func (c *connection) handshake(ctx context.Context, clock *handshakeClock, role Role, hello []byte) (*tlsengine.Conn, error) {
+	c.mark(spanHandshake, true)
+	defer c.mark(spanHandshake, false)
+	cfg, err := c.tlsConfig(clock, role)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := tlsengine.Client(ctx, raw, cfg)
+	var conn *tlsengine.Conn
+	if role == RoleServer {
+		conn, err = tlsengine.Server(ctx, c.raw, cfg, hello)
+	} else {
+		conn, err = tlsengine.Client(ctx, c.raw, cfg)
+	}
 	if cause := context.Cause(ctx); err != nil && cause != nil && errors.Is(err, cause) {
 		err = c.blame(cause)
 	}
@@ -48,7 +52,7 @@ func (c *connection) blame(cause error) error {
 	return cause
 }
 
-func (c *connection) tlsConfig(clock *handshakeClock) (*tlsengine.Config, error) {
+func (c *connection) tlsConfig(clock *handshakeClock, role Role) (*tlsengine.Config, error) {
 	s, host, set := c.s, c.target.Host(), c.settings
 	cfg := &tlsengine.Config{
 		ServerName:   set.serverName(host),
@@ -74,7 +78,9 @@ func (c *connection) tlsConfig(clock *handshakeClock) (*tlsengine.Config, error)
 	if cfg.Trust, err = s.trust(set.TrustBase); err != nil {
 		return nil, Internal(s.reg.cfg.Logger, "the trust anchors cannot be read", "error", err.Error())
 	}
-	if *set.Resumption {
+	if role == RoleServer {
+		cfg.ServerName, cfg.VerifyNames, cfg.ClientAuth = "", set.VerifyNames, set.ClientAuth
+	} else if *set.Resumption {
 		cfg.Sessions = s.reg.tlsSessions.For(s.owner, c.resumptionKey(cfg))
 	}
 	return cfg, nil

@@ -19,10 +19,10 @@ type Probed struct {
 	Phase    Phase             // in which it failed
 }
 
-// Probe connects to target in a session of its own, which it leaves no trace of.
+// Probe connects in a session of its own, which it leaves no trace of.
 // The error is one of Create, of AddCertificate or ErrCancelled; what the network
 // and the peer do wrong is in Probed.
-func (r *Registry) Probe(ctx context.Context, owner string, target Target, settings Settings, certs []truststore.Entry) (Probed, error) {
+func (r *Registry) Probe(ctx context.Context, owner string, args ConnectArgs, settings Settings, certs []truststore.Entry) (Probed, error) {
 	settings.Override = OverrideStrict
 	settings.Resumption = new(bool) // a resumed session shows the chain of another day, and leaves a ticket
 	for _, id := range settings.Identities {
@@ -40,7 +40,7 @@ func (r *Registry) Probe(ctx context.Context, owner string, target Target, setti
 			return Probed{}, err
 		}
 	}
-	attempt, err := s.Begin(target, Request{}, false)
+	attempt, err := s.Begin(args, Request{}, false)
 	if err != nil {
 		return Probed{}, err
 	}

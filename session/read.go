@@ -34,8 +34,9 @@ func newBuffer(capacity int) *resume.Buffer {
 	return resume.NewBuffer(make([]byte, 0, capacity))
 }
 
-// readLoop reads from the peer until its end, never more than there is room
-// for: a caller that does not read stops the reading of the socket.
+// readLoop reads from the peer until its end, or up to where TLS is to begin, and
+// never more than there is room for: a caller that does not read stops the reading
+// of the socket.
 func (c *connection) readLoop() {
 	for {
 		room := c.waitRoom()
@@ -43,7 +44,7 @@ func (c *connection) readLoop() {
 			return
 		}
 		b, err := c.read(room)
-		if err != nil && causeOf(err).truncation() && tcpClosed(c.raw) {
+		if err != nil && c.endsEarly(err) && tcpClosed(c.raw) {
 			c.awaitWriteError()
 		}
 		if !c.receive(b, err) {
@@ -52,8 +53,13 @@ func (c *connection) readLoop() {
 	}
 }
 
+// endsEarly: the peer's direction has ended without the word that it is complete.
+func (c *connection) endsEarly(err error) bool {
+	return causeOf(err).truncation() || c.tls == nil && errors.Is(err, io.EOF)
+}
+
 // waitRoom waits until there is room for bytes of the peer, and returns how
-// much; 0: the connection has to end.
+// much; 0: the connection has to end, or TLS is to begin.
 func (c *connection) waitRoom() int {
 	for {
 		c.s.mu.Lock()
@@ -61,8 +67,9 @@ func (c *connection) waitRoom() int {
 		if c.discard {
 			room = recordSize
 		}
+		due := c.start != nil && c.start.limitLocked(c.s.core, &room)
 		c.s.mu.Unlock()
-		if c.ctx.Err() != nil {
+		if c.ctx.Err() != nil || due {
 			return 0
 		}
 		if room > 0 {
@@ -80,11 +87,11 @@ func (c *connection) waitRoom() int {
 // there is only the error. Nothing is held while it waits.
 func (c *connection) read(room int) (*resume.Buffer, error) {
 	for {
-		if err := c.tls.AwaitRead(); err != nil {
+		if err := c.socket.AwaitRead(); err != nil {
 			return nil, err
 		}
 		b := chunks.Get()
-		n, err := c.tls.TryRead(b.Spare()[:min(room, chunkSize)])
+		n, err := c.socket.TryRead(b.Spare()[:min(room, chunkSize)])
 		if errors.Is(err, tlsengine.ErrWouldBlock) {
 			err = nil
 		}
@@ -133,11 +140,14 @@ func (c *connection) receive(b *resume.Buffer, err error) bool {
 		s.effectsLocked()
 		s.changedLocked()
 	}
-	if err != nil {
-		c.readEndedLocked(err)
-		return false
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.wokenLocked():
+		return true // waitRoom finds out why
 	}
-	return true
+	c.readEndedLocked(err)
+	return false
 }
 
 // writeErrorGrace bounds awaitWriteError, for an error that the reader's own
@@ -164,13 +174,20 @@ func (c *connection) readEndedLocked(err error) {
 		return // the cause is known; this is our own teardown
 	}
 	_, _, received := s.core.Counts()
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) && c.start != nil {
+		c.start.eof = true // before TLS: secure says so
+		return
+	}
+	if errors.Is(err, io.EOF) && !(c.tls == nil && c.writeCause.failure()) {
 		c.readCause = CausePeerCloseNotify
+		if c.tls == nil {
+			c.readCause = CausePeerFIN
+		}
 		if c.firstEnd == 0 {
-			c.firstEnd = CausePeerCloseNotify
+			c.firstEnd = c.readCause
 		}
 		s.core.PeerEnded(c.gen, c.readCause)
-		s.emitLocked(RemoteClosed{Cause: CausePeerCloseNotify, Final: received})
+		s.emitLocked(RemoteClosed{Cause: c.readCause, Final: received})
 		return
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) { // set when writing failed
@@ -184,7 +201,7 @@ func (c *connection) readEndedLocked(err error) {
 		// The peer sent the alert before it let go of the socket, though the
 		// writer met the reset first.
 		c.cause, c.failure = 0, nil
-	case cause.truncation() && c.writeCause.failure():
+	case c.endsEarly(err) && c.writeCause.failure():
 		cause, err = c.writeCause, c.failure
 	}
 	c.readCause = cause

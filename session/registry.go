@@ -57,12 +57,13 @@ type Resolver interface {
 // value is the default that its comment names. It must not be changed after
 // NewRegistry.
 type Config struct {
-	Egress   Egress
-	Resolver Resolver                        // Go's own resolver
-	System   func() (*truststore.Set, error) // the machine's anchors; truststore.LoadSystem, once
-	Store    durable.Store                   // what is kept over restarts; in memory
-	Now      func() time.Time                // time.Now; for judging certificates alone
-	Logger   *slog.Logger                    // discards
+	Egress    Egress
+	Listening Listening                       // nobody listens
+	Resolver  Resolver                        // Go's own resolver
+	System    func() (*truststore.Set, error) // the machine's anchors; truststore.LoadSystem, once
+	Store     durable.Store                   // what is kept over restarts; in memory
+	Now       func() time.Time                // time.Now; for judging certificates alone
+	Logger    *slog.Logger                    // discards
 
 	// Dial connects with a prepared dialer, which has the policy's last check.
 	// nil is d.DialContext.
@@ -79,17 +80,23 @@ type Config struct {
 
 	ForbidOverride bool // nobody may ask to decide about a chain with problems
 
-	MaxSessions         int // 20,000
-	MaxSessionsPerOwner int // 1,000
-	BufferBytes         int // per connection and direction that nothing else is asked for; 256 KiB, at least 32 KiB
+	MaxSessions          int // 20,000
+	MaxSessionsPerOwner  int // 1,000
+	MaxListeners         int // 1,024
+	MaxListenersPerOwner int // 64
+	BufferBytes          int // per connection and direction that nothing else is asked for; 256 KiB, at least 32 KiB
 
 	SessionExpiry   time.Duration // without connection and stream; 15 min
 	DetachGrace     time.Duration // a connection without a stream; 60 s
 	GracefulTimeout time.Duration // a peer that does not read; 10 s
 	DNSTimeout      time.Duration // 5 s
+	ClaimTimeout    time.Duration // an accepted session that nobody calls about; 10 s
 }
 
 func (c Config) withDefaults() Config {
+	if c.Listening == nil {
+		c.Listening = noListening{}
+	}
 	if c.Resolver == nil {
 		c.Resolver = &net.Resolver{PreferGo: true}
 	}
@@ -116,7 +123,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		p   *int
 		def int
-	}{{&c.MaxSessions, 20_000}, {&c.MaxSessionsPerOwner, 1_000}, {&c.BufferBytes, 256 << 10}} {
+	}{{&c.MaxSessions, 20_000}, {&c.MaxSessionsPerOwner, 1_000}, {&c.MaxListeners, 1_024}, {&c.MaxListenersPerOwner, 64}, {&c.BufferBytes, 256 << 10}} {
 		if *d.p == 0 {
 			*d.p = d.def
 		}
@@ -128,6 +135,7 @@ func (c Config) withDefaults() Config {
 		{&c.SessionExpiry, 15 * time.Minute},
 		{&c.DetachGrace, time.Minute},
 		{&c.GracefulTimeout, 10 * time.Second},
+		{&c.ClaimTimeout, 10 * time.Second},
 		{&c.DNSTimeout, 5 * time.Second},
 	} {
 		if *d.p == 0 {
@@ -148,28 +156,33 @@ type Registry struct {
 	checker     *revocation.Checker
 	tlsSessions tlsengine.Sessions
 
-	mu       sync.Mutex
-	sessions map[string]*Session
-	owners   map[string]*ownerSessions
-	live     int           // connections that have not ended
-	draining time.Time     // the deadline; zero: not draining
-	stopping bool          // no connection may begin
-	idle     chan struct{} // closed, and nil again, when live falls to 0; made by whenIdle
+	listening sync.Mutex // serialises Listen; taken before mu
+
+	mu        sync.Mutex
+	sessions  map[string]*Session
+	listeners map[string]*Listener
+	owners    map[string]*ownerSessions
+	live      int           // connections that have not ended
+	draining  time.Time     // the deadline; zero: not draining
+	stopping  bool          // no connection may begin
+	idle      chan struct{} // closed, and nil again, when live falls to 0; made by whenIdle
 }
 
 type ownerSessions struct {
-	count    int
-	requests requestLog[string] // session IDs
-	expired  expiredSessions
+	count     int
+	listeners int
+	requests  requestLog[string] // IDs of sessions and listeners
+	expired   expiredSessions
 }
 
 // NewRegistry returns a Registry without sessions.
 func NewRegistry(cfg Config) *Registry {
 	r := &Registry{
-		cfg:      cfg.withDefaults(),
-		drained:  make(chan struct{}),
-		sessions: make(map[string]*Session),
-		owners:   make(map[string]*ownerSessions),
+		cfg:       cfg.withDefaults(),
+		drained:   make(chan struct{}),
+		sessions:  make(map[string]*Session),
+		listeners: make(map[string]*Listener),
+		owners:    make(map[string]*ownerSessions),
 	}
 	r.trust, r.defaults = newTrust(&r.cfg), newDefaults(&r.cfg)
 	r.checker = revocation.NewChecker(revocation.Config{
@@ -213,20 +226,42 @@ func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req R
 		}
 		return nil, false, nil, ErrNotFound
 	}
-	switch {
-	case !r.draining.IsZero():
-		return nil, false, nil, &DrainingError{}
-	case len(r.sessions) >= r.cfg.MaxSessions:
-		return nil, false, nil, &LimitError{What: "sessions", Limit: r.cfg.MaxSessions}
-	case o.count >= r.cfg.MaxSessionsPerOwner:
-		return nil, false, nil, &LimitError{What: "sessions of a caller", Limit: r.cfg.MaxSessionsPerOwner}
+	if err := r.roomLocked(owner); err != nil {
+		return nil, false, nil, err
 	}
 	s = newSession(r, strings.ToLower(rand.Text()), owner, settings, ephemeral)
-	r.owners[owner] = o
-	r.sessions[s.id] = s
-	o.count++
-	o.requests.remember(req, s.id, now, maxOwnerRequests)
+	r.addLocked(s).requests.remember(req, s.id, now, maxOwnerRequests)
 	return s, true, warnings, nil
+}
+
+// roomLocked says why an owner cannot have another session; nil: he can.
+func (r *Registry) roomLocked(owner string) error {
+	o := r.owners[owner]
+	switch {
+	case !r.draining.IsZero():
+		return &DrainingError{}
+	case len(r.sessions) >= r.cfg.MaxSessions:
+		return &LimitError{What: "sessions", Limit: r.cfg.MaxSessions}
+	case o != nil && o.count >= r.cfg.MaxSessionsPerOwner:
+		return &LimitError{What: "sessions of a caller", Limit: r.cfg.MaxSessionsPerOwner}
+	}
+	return nil
+}
+
+func (r *Registry) addLocked(s *Session) *ownerSessions {
+	r.sessions[s.id] = s
+	o := r.ownerLocked(s.owner)
+	o.count++
+	return o
+}
+
+func (r *Registry) ownerLocked(owner string) *ownerSessions {
+	o := r.owners[owner]
+	if o == nil {
+		o = &ownerSessions{}
+		r.owners[owner] = o
+	}
+	return o
 }
 
 // Get returns an owner's session. One that has expired is an ExpiredError for a
@@ -258,21 +293,7 @@ func (r *Registry) List(owner, after string, limit int) (page []*Session, more b
 		}
 	}
 	r.mu.Unlock()
-	slices.SortFunc(all, func(a, b *Session) int {
-		return strings.Compare(a.listKey, b.listKey)
-	})
-	i := 0
-	if after != "" {
-		i, _ = slices.BinarySearchFunc(all, after, func(s *Session, key string) int { return strings.Compare(s.listKey, key) })
-		if i < len(all) && all[i].listKey == after {
-			i++
-		}
-	}
-	all = all[i:]
-	if len(all) > limit {
-		return all[:limit], true
-	}
-	return all, false
+	return pageOf(all, (*Session).ListKey, after, limit)
 }
 
 // remove forgets a session; its lock may be held. Where it has expired, final is
@@ -296,7 +317,7 @@ func (r *Registry) remove(s *Session, final *ExpiredError) {
 func (r *Registry) tidyLocked(owner string) {
 	o := r.owners[owner]
 	o.requests.forgetOld(time.Now(), -1)
-	if o.count == 0 && len(o.requests.entries) == 0 && len(o.expired.order) == 0 {
+	if o.count == 0 && o.listeners == 0 && len(o.requests.entries) == 0 && len(o.expired.order) == 0 {
 		delete(r.owners, owner)
 	}
 }
@@ -356,8 +377,9 @@ func (r *Registry) all() []*Session {
 	return slices.Collect(maps.Values(r.sessions))
 }
 
-// Close ends every session at once and waits until every socket is closed.
+// Close ends every listener and every session at once and waits until every socket is closed.
 func (r *Registry) Close() {
+	r.endListeners(ErrListenerNotFound)
 	idle := r.whenIdle(true)
 	for _, s := range r.all() {
 		s.Delete()

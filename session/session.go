@@ -30,7 +30,8 @@ type Session struct {
 	id        string
 	owner     string
 	created   time.Time
-	ephemeral bool // deleted when its first connection has ended and is settled
+	ephemeral bool      // deleted when its first connection has ended and is settled
+	listener  *Listener // that accepted its first connection; nil: none did
 	token     [32]byte
 	listKey   string // sorts by creation
 	reg       *Registry
@@ -55,6 +56,7 @@ type Session struct {
 	attachment   *Attachment
 	// The last question and sign request that were asked.
 	lastQuestion, lastSignRequest int64
+	offered                       bool  // to be given out by the listener
 	over                          error // nil: it lives; ErrNotFound: deleted; an ExpiredError; or why it was abandoned
 	lastUse                       time.Time
 	expiry                        *time.Timer   // nil: the session is not at rest
@@ -115,6 +117,8 @@ type Snapshot struct {
 	WriteCause CloseCause
 	Timeline   Timeline
 	EventSeq   int64
+	Greeting   []byte // what the peer said before TLS; nil: nothing was waited for
+	Listener   string // the ID of the one that accepted the connection; empty: it was dialled
 }
 
 // Snapshot returns the session as it is now.
@@ -139,6 +143,9 @@ func (s *Session) snapshotLocked() Snapshot {
 		Attached: s.attachment != nil, AttachSeq: s.core.LastSeq(),
 		LastErr: s.lastErr, EventSeq: s.core.LastEvent(),
 	}
+	if s.listener != nil {
+		v.Listener = s.listener.id
+	}
 	if s.restingLocked() {
 		v.Expires = s.lastUse.Add(s.reg.cfg.SessionExpiry)
 	}
@@ -160,8 +167,9 @@ func (s *Session) snapshotLocked() Snapshot {
 	if s.state == StateEncrypted || (s.state == StateClosing && c.tls != nil) {
 		st := c.tls.State()
 		v.TLS = &st
-		v.Peer = c.tls.Report().PeerChain[0]
+		v.Peer = leafOf(c.tls.Report())
 	}
+	v.Greeting = c.greeting
 	return v
 }
 
@@ -192,6 +200,9 @@ func (s *Session) Update(change func(Settings) (Settings, error)) (effective int
 		c.setNoDelayLocked(noDelay)
 		before.NoDelay, next.NoDelay = nil, nil
 		before.Label, next.Label = "", ""
+		if s.state == StateConnected && c.start == nil { // a StartTLS that comes has what is about TLS
+			before, next = before.withoutTLS(), next.withoutTLS()
+		}
 		if equalSettings(before, next) {
 			return s.core.Generation(), warnings, nil
 		}
@@ -254,6 +265,9 @@ func (s *Session) Abandon(req Request, err error) {
 // endLocked takes the session from its owner, who is told over from now on.
 func (s *Session) endLocked(over error) {
 	s.over = over
+	if s.listener != nil {
+		s.listener.leave(s)
+	}
 	s.neverExpireLocked()
 	s.graceLocked()
 	final, _ := over.(*ExpiredError) //nolint:errorlint // as it was made

@@ -66,6 +66,7 @@ type Settings struct {
 	HandshakeTimeout *time.Duration      // default 10 s
 	Resumption       *bool               // default true
 	Identities       []*identity.Identity
+	ClientAuth       tlsengine.ClientAuth // in the server's role; default NONE
 
 	NoDelay     *bool          // default true
 	KeepAlive   *time.Duration // default 30 s; 0: off
@@ -80,6 +81,16 @@ type Settings struct {
 	ReceiveBytes   int            // 0: Config.BufferBytes; 1 MiB where Resumable
 	SendBytes      int            // likewise
 	Label          string
+	Proxy          *Proxy // nil: none
+}
+
+// withoutTLS leaves out what a StartTLS takes from the settings.
+func (s Settings) withoutTLS() Settings {
+	return Settings{
+		NoDelay: s.NoDelay, KeepAlive: s.KeepAlive, UserTimeout: s.UserTimeout, TCPTimeout: s.TCPTimeout, Family: s.Family,
+		ConnectTimeout: s.ConnectTimeout, IdleTimeout: s.IdleTimeout, Resumable: s.Resumable, DetachGrace: s.DetachGrace,
+		ReceiveBytes: s.ReceiveBytes, SendBytes: s.SendBytes, Label: s.Label, Proxy: s.Proxy,
+	}
 }
 
 // The defaults of durations, and the bounds of what a caller may set.
@@ -146,6 +157,9 @@ func (s Settings) Effective() Settings {
 	}
 	if s.Override == 0 {
 		s.Override = OverrideStrict
+	}
+	if s.ClientAuth == 0 {
+		s.ClientAuth = tlsengine.ClientAuthNone
 	}
 	s.Resumption = orDefault(s.Resumption, usual.Resumption)
 	s.DecisionTimeout = orDefault(s.DecisionTimeout, usual.DecisionTimeout)
@@ -243,6 +257,9 @@ func (s Settings) check(cfg *Config) (warnings []string, err error) {
 	}
 	if len(s.Label) > maxLabelBytes {
 		return nil, &FieldError{"label", fmt.Sprintf("is longer than %d bytes", maxLabelBytes)}
+	}
+	if err := s.Proxy.check(); err != nil {
+		return nil, err
 	}
 	if err := s.checkTLS(); err != nil {
 		return nil, err

@@ -75,6 +75,7 @@ func (c *connection) sign(ctx context.Context, clock *handshakeClock, r identity
 	s.lastSignRequest++
 	req.ID = s.lastSignRequest
 	c.signRequest = req
+	c.offerLocked()
 	s.wakeLocked()
 	s.mu.Unlock()
 	defer func() {

@@ -4,12 +4,12 @@ package session
 // wire's.
 type State int32
 
-// The states. StateConnected (TCP without TLS) has the number 4 and belongs to
-// plain mode.
+// The states. StateConnected is TCP without TLS.
 const (
 	StateUnconnected State = 1
 	StateHostLookup  State = 2
 	StateConnecting  State = 3
+	StateConnected   State = 4
 	StateHandshaking State = 5
 	StateEncrypted   State = 6
 	StateClosing     State = 7
@@ -23,6 +23,8 @@ func (s State) String() string {
 		return "host lookup"
 	case StateConnecting:
 		return "connecting"
+	case StateConnected:
+		return "connected in plain mode"
 	case StateHandshaking:
 		return "handshaking"
 	case StateEncrypted:
@@ -40,6 +42,7 @@ type Mode int32
 const (
 	ModePlain     Mode = 1
 	ModeTLSClient Mode = 2
+	ModeTLSServer Mode = 3
 )
 
 // CloseCause says how a direction of a connection, or the connection, came to
@@ -49,6 +52,7 @@ type CloseCause int32
 // The causes.
 const (
 	CausePeerCloseNotify     CloseCause = 1
+	CausePeerFIN             CloseCause = 2
 	CausePeerTruncated       CloseCause = 3
 	CausePeerTruncatedRecord CloseCause = 4
 	CausePeerReset           CloseCause = 5
@@ -68,6 +72,8 @@ func (c CloseCause) String() string {
 	switch c {
 	case CausePeerCloseNotify:
 		return "peer close_notify"
+	case CausePeerFIN:
+		return "peer FIN"
 	case CausePeerTruncated:
 		return "peer truncated"
 	case CausePeerTruncatedRecord:
@@ -102,7 +108,7 @@ func (c CloseCause) String() string {
 // this side.
 func (c CloseCause) byPeer() bool {
 	switch c {
-	case CausePeerCloseNotify, CausePeerTruncated, CausePeerTruncatedRecord, CausePeerReset, CausePeerAlert:
+	case CausePeerCloseNotify, CausePeerFIN, CausePeerTruncated, CausePeerTruncatedRecord, CausePeerReset, CausePeerAlert:
 		return true
 	}
 	return false

@@ -67,7 +67,7 @@ func (s *Session) obeyedLocked(op string, err error) error {
 		return nil
 	}
 	if err == resume.ErrNoGeneration { //nolint:errorlint // as the core made it
-		return &StateError{Op: op, Have: s.state.String(), Want: "connecting or encrypted"}
+		return &StateError{Op: op, Have: s.state.String(), Want: "connecting or connected"}
 	}
 	switch e := err.(type) { //nolint:errorlint // as the core made it
 	case *resume.OffsetError:
@@ -75,7 +75,7 @@ func (s *Session) obeyedLocked(op string, err error) error {
 			e.What = op
 		}
 	case *resume.EndedError:
-		return &StateError{Op: op, Have: s.conn.writeStateLocked(e.Finished), Want: "connecting or encrypted, before finish and close"}
+		return &StateError{Op: op, Have: s.conn.writeStateLocked(e.Finished), Want: "connecting or connected, before finish and close"}
 	case *resume.GenerationError:
 		return &FieldError{Field: op + ".generation", Why: "is required: the session was connected more than once"}
 	case *resume.AttachedError:
@@ -140,7 +140,8 @@ func (s *Session) settledLocked() {
 	if !s.ephemeral || s.over != nil || c == nil || !c.ended || c.cause == CauseReconnect {
 		return
 	}
-	if !s.core.Resumable() || s.core.Settled() {
+	untold := s.listener != nil && !s.offered // nobody can ask for what is owed
+	if !s.core.Resumable() || s.core.Settled() || untold {
 		s.endLocked(ErrNotFound)
 	}
 }

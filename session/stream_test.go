@@ -18,7 +18,7 @@ func halves(tb testing.TB) (*connection, *Attachment) {
 	s, _, _, err := r.Create("owner", Settings{}, false, Request{})
 	require.NoError(tb, err)
 	a := attach(tb, s, 1)
-	c := s.newConnection(Target{}, s.effectiveLocked())
+	c := s.newConnection(ConnectArgs{}, s.effectiveLocked())
 	c.ctx, c.cancel = context.WithCancelCause(tb.Context())
 	s.conn = c
 	c.gen = s.core.Begin(c.timeline.began, c.streamOptions())
@@ -45,7 +45,7 @@ func (c *connection) readBytes(p []byte) {
 func (c *connection) drain() string {
 	var peer bytes.Buffer
 	for {
-		w, _ := c.nextWrite()
+		w, _, _ := c.nextWrite()
 		if len(w.Bytes) == 0 {
 			return peer.String()
 		}
@@ -98,7 +98,7 @@ func TestBytesBeforeAnErrorCount(t *testing.T) {
 	t.Parallel()
 	c, a := halves(t)
 	require.NoError(t, a.Write(t.Context(), 1, 0, []byte("hello")))
-	w, _ := c.nextWrite()
+	w, _, _ := c.nextWrite()
 	w.Release()
 	c.stopped = true // there is no socket to tell
 	require.False(t, c.wrote(2, errors.New("reset")))
@@ -215,7 +215,7 @@ func BenchmarkWriteHalf(b *testing.B) {
 	b.ReportAllocs()
 	for at := int64(0); b.Loop(); at += MaxPayload {
 		_ = a.Write(b.Context(), 1, at, p, p, p, p)
-		w, _ := c.nextWrite()
+		w, _, _ := c.nextWrite()
 		w.Release()
 		c.wrote(len(w.Bytes), nil)
 		_, _, _ = a.Next() // the progress

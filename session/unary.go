@@ -65,6 +65,7 @@ func (s *Session) writeLocked(generation, offset int64, payload []byte, finish b
 		return p, false, s.over
 	}
 	now := time.Now()
+	s.claimLocked()
 	s.renewLocked()
 	if full, err = s.core.Data(now, 0, generation, offset, payload); err == nil && !full && finish {
 		err = s.core.Finish(now, 0, generation, offset+int64(len(payload)))
@@ -80,7 +81,7 @@ func (s *Session) writeLocked(generation, offset int64, payload []byte, finish b
 // renewLocked begins the grace of a connection anew that no stream holds. The
 // core does it for a resumable one.
 func (s *Session) renewLocked() {
-	if c := s.conn; c != nil && !c.ended && c.tls != nil && s.attachment == nil {
+	if c := s.conn; c != nil && !c.ended && c.socket != nil && s.attachment == nil {
 		c.watchDetachLocked()
 	}
 }
@@ -131,6 +132,7 @@ func (s *Session) beginReadLocked(args ReadArgs) error {
 	if s.over != nil {
 		return s.over
 	}
+	s.claimLocked()
 	err := s.obeyedLocked("read", s.core.Ack(time.Now(), 0, args.Generation, args.Offset, args.EventSeq))
 	s.settledLocked()
 	return err

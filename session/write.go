@@ -11,17 +11,15 @@ const writeSize = 64 << 10
 
 // writeSoonLocked has what is accepted written.
 func (c *connection) writeSoonLocked() {
-	if c.tls != nil {
+	if c.socket != nil {
 		c.writer.wakeLocked(c.write)
 	}
 }
 
-// writeFirstLocked has written what was accepted before the connection was
-// secure. Mostly that is nothing, and then it starts no writer.
+// writeFirstLocked has written what was accepted before the connection was up.
+// Mostly that is nothing, and then it starts no writer.
 func (c *connection) writeFirstLocked() {
-	w := c.s.core.NextWrite(c.gen, writeSize)
-	w.Release()
-	if len(w.Bytes) > 0 || w.Finish || w.Shutdown {
+	if c.s.core.Unwritten() {
 		c.writeSoonLocked()
 	}
 }
@@ -50,16 +48,16 @@ func (c *connection) endWriter() {
 // has ended.
 func (c *connection) writeLoop() (parked bool) {
 	for {
-		w, parked := c.nextWrite()
+		w, socket, parked := c.nextWrite()
 		switch {
 		case len(w.Bytes) > 0:
-			n, err := c.tls.Write(w.Bytes)
+			n, err := socket.Write(w.Bytes)
 			w.Release()
 			if !c.wrote(n, err) {
 				return false
 			}
 		case w.Finish:
-			c.writeFinished(c.tls.CloseWrite())
+			c.writeFinished(socket.CloseWrite())
 			return false
 		default:
 			return parked
@@ -67,11 +65,12 @@ func (c *connection) writeLoop() (parked bool) {
 	}
 }
 
-// nextWrite returns what is to be written next. Nothing: the writer is parked, or
-// the writing half has ended.
-func (c *connection) nextWrite() (w resume.Write, parked bool) {
+// nextWrite returns what is to be written next, and where. Nothing: the writer is
+// parked, or the writing half has ended.
+func (c *connection) nextWrite() (w resume.Write, to socket, parked bool) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
+	to = c.socket
 	w = c.s.core.NextWrite(c.gen, writeSize)
 	switch {
 	case len(w.Bytes) > 0:
@@ -84,9 +83,9 @@ func (c *connection) nextWrite() (w resume.Write, parked bool) {
 	case w.Shutdown:
 		c.writer.endLocked()
 	default:
-		return w, c.writer.parkLocked(c.s)
+		return w, to, c.writer.parkLocked(c.s)
 	}
-	return w, false
+	return w, to, false
 }
 
 func (c *connection) wrote(n int, err error) bool {
@@ -112,7 +111,7 @@ func (c *connection) wrote(n int, err error) bool {
 // it, and a reset can overtake them.
 const lingerTimeout = 2 * time.Second
 
-// writeFinished notes that close_notify was written, or was not.
+// writeFinished notes that close_notify, or FIN, was written, or was not.
 func (c *connection) writeFinished(err error) {
 	s := c.s
 	s.mu.Lock()
@@ -135,8 +134,8 @@ func (c *connection) lingerLocked() {
 	if !c.closing || !c.writeDone {
 		return
 	}
-	_ = c.tls.CloseWriteRaw()
-	_ = c.tls.SetReadDeadline(time.Now().Add(lingerTimeout))
+	_ = c.socket.CloseWriteRaw()
+	_ = c.socket.SetReadDeadline(time.Now().Add(lingerTimeout))
 }
 
 // writeEndedLocked notes that writing failed. The reader goes on for a while:
@@ -154,7 +153,7 @@ func (c *connection) writeEndedLocked(err error) {
 	if c.readCause != 0 && !c.closing {
 		return // the reader has ended; run ends now
 	}
-	_ = c.tls.SetReadDeadline(time.Now().Add(writeFailedGrace))
+	_ = c.socket.SetReadDeadline(time.Now().Add(writeFailedGrace))
 }
 
 func (c *connection) writeStateLocked(finished bool) string {

@@ -20,17 +20,17 @@ const (
 type AlertError struct {
 	Alert  uint8 // IANA's number
 	Remote bool  // the peer sent it; otherwise this side did
-	// What the peer had asked for before, which may be what the alert is about. Set on alerts of the peer alone.
+	// What the peer had asked for before, which may be what the alert is about. Set on a server's alerts alone.
 	ClientCertificate ClientCertificate
 }
 
-// ClientCertificate says whether a handshake had to do with one.
+// ClientCertificate says whether a handshake had to do with one, ours or the peer's.
 type ClientCertificate uint8
 
 // What was done about a client certificate.
 const (
 	NotRequested ClientCertificate = iota // in this handshake; a resumed one does not ask again
-	NoneShown                             // the peer asked, and none of ours fitted
+	NoneShown                             // the server asked, and the client had none that fitted
 	OneShown
 )
 

@@ -66,7 +66,7 @@ func TestAwaitReadWaitsBehindPartOfRecord(t *testing.T) {
 
 func TestAwaitReadDeadline(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		conn := connect(t, version, tlstest.Echo)
 		_, err := conn.TryRead(make([]byte, 1))
 		require.ErrorIs(t, err, tlsengine.ErrWouldBlock)
@@ -98,7 +98,7 @@ func TestAwaitReadDeadline(t *testing.T) {
 // The kernel tells of a reset once. Waiting must leave it to the read, whether it came before or after the wait began.
 func TestAwaitReadLeavesReset(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		for _, early := range []bool{true, false} {
 			let, gone := make(chan struct{}), make(chan struct{})
 			conn := connect(t, version, func(c *tls.Conn) {

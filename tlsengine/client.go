@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
-	"time"
 
 	"securesocket/tlsengine/identity"
 )
@@ -27,27 +25,32 @@ func Client(ctx context.Context, raw net.Conn, cfg *Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.PeerIsClient {
+		return nil, &ConfigError{"PeerIsClient", "the peer of a client is a server"}
+	}
 	if ctx.Err() != nil {
 		return nil, interrupted(ctx)
 	}
-	v := new(verdict)
-	return handshake(ctx, raw, clientTLSConfig(ctx, s, v, v.reach), v)
+	v, t := new(verdict), newTap(raw, nil)
+	return shake(ctx, s, v, t, tls.Client(t, clientTLSConfig(ctx, s, v, v.reach)))
 }
 
-// verdict is written by the hook, on the goroutine of the handshake.
-type verdict struct {
-	report  *Report          // nil: not reached
-	refusal error            // why the handshake must not succeed; nil: it may
-	shown   *tls.Certificate // ours; nil: none was asked for
-
-	// What the hooks need, until the handshake is over: crypto/tls keeps them for as long as the connection lives.
-	ctx      context.Context
-	settings *settings
+// shake is Client with a connection of crypto/tls that has not begun.
+func shake(ctx context.Context, s *settings, v *verdict, t *tap, conn *tls.Conn) (*Conn, error) {
+	err := handshake(ctx, s, v, t, conn)
+	shown := v.clientCertificate()
+	if a, ok := errors.AsType[*AlertError](err); ok {
+		_ = a.about(shown)
+	}
+	if err != nil {
+		return nil, err
+	}
+	cs := conn.ConnectionState()
+	return &Conn{tls: conn, tap: t, state: newState(cs, s.serverName, shown), report: v.report,
+		serverLeaf: cs.PeerCertificates[0], alertsAbout: shown}, nil
 }
 
-// forget lets go of what only a handshake needs. A hook that ran afterwards would refuse.
-func (v *verdict) forget() { v.ctx, v.settings = nil, nil }
-
+// clientCertificate says what became of ours.
 func (v *verdict) clientCertificate() ClientCertificate {
 	switch {
 	case v.shown == nil:
@@ -56,41 +59,6 @@ func (v *verdict) clientCertificate() ClientCertificate {
 		return NoneShown
 	}
 	return OneShown
-}
-
-func (v *verdict) reach(cs tls.ConnectionState) error {
-	ctx, s := v.ctx, v.settings
-	if s == nil {
-		return noVerdict()
-	}
-	v.report, v.refusal = decide(ctx, s, judge(ctx, s, evidence{chain: cs.PeerCertificates, staple: cs.OCSPResponse}))
-	if v.refusal != nil {
-		return v.refusal
-	}
-	if s.Sessions != nil {
-		s.Sessions.judged(v.report, cs.OCSPResponse)
-	}
-	if s.requireALPN && cs.NegotiatedProtocol == "" {
-		return &HandshakeError{Kind: ALPNMismatch, Err: errNoProtocol}
-	}
-	return nil
-}
-
-// decide gives whoever decides the last word about a chain with problems.
-func decide(ctx context.Context, s *settings, r *Report) (*Report, error) {
-	if r.Status == StatusTrusted {
-		return r, nil
-	}
-	if r.failed != nil {
-		return r, r.failed
-	}
-	if s.Decide == nil || !r.Overridable() {
-		return r, &CertificateError{Report: r}
-	}
-	if err := s.Decide(ctx, r); err != nil {
-		return r, &DecisionError{Report: r, Err: err}
-	}
-	return r.overridden(), nil
 }
 
 // clientTLSConfig is the one place that turns off the verification of crypto/tls, which would end the handshake before
@@ -125,55 +93,4 @@ func clientTLSConfig(ctx context.Context, s *settings, v *verdict, hook func(tls
 		return cert, err
 	}
 	return conf
-}
-
-// handshake runs crypto/tls and believes it only together with a verdict.
-func handshake(ctx context.Context, raw net.Conn, conf *tls.Config, v *verdict) (*Conn, error) {
-	t := newTap(raw)
-	conn := tls.Client(t, conf)
-
-	// HandshakeContext would close raw when ctx ends, so the watch is ours.
-	woken := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(woken)
-		// Who waits for the peer is woken at once; what the hook refuses has a moment to say so, by its alert.
-		if raw.SetReadDeadline(time.Unix(1, 0)) != nil || raw.SetWriteDeadline(time.Now().Add(alertTime)) != nil {
-			_ = raw.Close()
-		}
-	})
-	err := conn.HandshakeContext(context.WithoutCancel(ctx))
-	ended := !stop()
-	if ended {
-		<-woken
-		_ = raw.SetDeadline(time.Time{})
-	}
-	t.handshaking = false
-	v.forget()
-
-	switch {
-	case v.refusal != nil && !(ended && errors.Is(v.refusal, context.Cause(ctx))):
-		return nil, v.refusal
-	case v.refusal == nil && v.report != nil && v.report.Status != StatusTrusted:
-		return nil, &CertificateError{Report: v.report}
-	case ended:
-		return nil, interrupted(ctx)
-	case err != nil && identity.Failure(v.shown) != nil:
-		return nil, identity.Failure(v.shown)
-	case err != nil:
-		err = mapHandshakeError(err, t, conf.Time())
-		if a, ok := errors.AsType[*AlertError](err); ok {
-			_ = a.about(v.clientCertificate())
-		}
-		return nil, err
-	case v.report == nil:
-		return nil, noVerdict()
-	}
-	return &Conn{tls: conn, tap: t, state: newState(conn.ConnectionState(), conf.ServerName, v.clientCertificate()), report: v.report}, nil
-}
-
-// alertTime is how long an alert may take to be written when the handshake is interrupted.
-const alertTime = 250 * time.Millisecond
-
-func interrupted(ctx context.Context) error {
-	return fmt.Errorf("tlsengine: handshake interrupted: %w", context.Cause(ctx))
 }

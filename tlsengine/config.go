@@ -14,18 +14,21 @@ import (
 	"securesocket/tlsengine/revocation"
 )
 
-// Config says how one handshake runs and what the peer must prove. [Client] reads it before it returns and keeps nothing
-// of it but the certificates, which are never modified.
+// Config says how one handshake runs and what the peer must prove. [Client] and [Server] read it before they return and
+// keep nothing of it but the certificates, which are never modified.
 type Config struct {
 	// ServerName is sent as SNI (RFC 6066, section 3), as an A-label without a trailing dot. Empty: none is sent. An IP
-	// literal is never sent. It plays no part in the verdict.
+	// literal is never sent. It plays no part in the verdict. Only for Client.
 	ServerName string
 	// VerifyNames are DNS names, IP literals, or "uri:" followed by a URI; the leaf must carry at least one of them.
-	// Empty is a ConfigError: a chain that is good for no name in particular proves nothing.
+	// Empty is a ConfigError: a chain that is good for no name in particular proves nothing. Of a client no name need be
+	// asked.
 	VerifyNames []string
-	// ALPN lists the application protocols to offer, preferred first (RFC 7301). Empty: the extension is not sent.
+	// ALPN lists the application protocols to offer, or to choose from, preferred first (RFC 7301). Empty: the extension
+	// is not sent. A client that offers some, and none of these, is always refused.
 	ALPN []string
-	// RequireALPN refuses a peer that chooses none of ALPN. The zero value goes on without one.
+	// RequireALPN refuses a server that chooses none of ALPN, and a client that offers none at all. The zero value goes
+	// on without one.
 	RequireALPN bool
 	// MinVersion and MaxVersion are crypto/tls numbers; 0 stands for TLS 1.2 and TLS 1.3. SSL is refused.
 	MinVersion, MaxVersion uint16
@@ -44,8 +47,10 @@ type Config struct {
 	// chain must have one of them.
 	Pins [][sha256.Size]byte
 	// PeerIsClient judges the chain of a TLS client: it must be good for clientAuth, and VerifyNames may be empty. Only
-	// for Validate.
+	// for Validate; Server does so anyway.
 	PeerIsClient bool
+	// ClientAuth says what is wanted of the client's certificate. Only for Server.
+	ClientAuth ClientAuth
 	// Revocation says what is asked about the chain; 0 is revocation.Off. Checker is who is asked; nil knows only staples
 	// and the CRLs that are given.
 	Revocation revocation.Mode
@@ -57,11 +62,11 @@ type Config struct {
 	// an answer accepts exactly this report; an error refuses, and ends the handshake as the Err of a DecisionError. It
 	// returns when ctx ends. A nil Decide refuses every problem.
 	Decide func(ctx context.Context, r *Report) error
-	// Identities are what this side can show when it is asked for a certificate; the first that fits is shown. Sign asks
-	// for signatures of those whose key is elsewhere.
+	// Identities are what this side can show when it is asked for a certificate; the first that fits is shown. A server
+	// is always asked, and needs one. Sign asks for signatures of those whose key is elsewhere.
 	Identities []*identity.Identity
 	Sign       identity.SignFunc
-	// Sessions keeps TLS sessions for resumption; nil: none is resumed.
+	// Sessions keeps TLS sessions for resumption; nil: none is resumed. Only for Client.
 	Sessions *SessionsOf
 }
 
@@ -102,6 +107,8 @@ type settings struct {
 	min, max     uint16
 	cipherSuites []uint16 // never a suite of TLS 1.3
 	groups       []tls.CurveID
+	server       bool       // our role
+	clientAuth   ClientAuth // 0 in the client's role
 	trust        Trust
 	now          func() time.Time
 	*Config      // what needs no preparation

@@ -2,6 +2,7 @@ package tlsengine
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -21,6 +22,9 @@ type Conn struct {
 	tap    *tap
 	state  State
 	report *Report
+
+	serverLeaf  *x509.Certificate // the leaf that the server showed, the peer's or ours
+	alertsAbout ClientCertificate // what the peer's alerts may be about
 
 	closeOnce   sync.Once
 	closed      atomic.Bool // Close or Abort has begun
@@ -49,7 +53,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 func (c *Conn) mapReadError(err error) error {
 	if a := alertFrom(err); a != nil {
-		return a.about(c.state.ClientCertificate)
+		return a.about(c.alertsAbout)
 	}
 	if errors.Is(err, io.EOF) && c.tap.readErr == nil {
 		return io.EOF // crypto/tls stopped before the raw connection did: close_notify
@@ -88,7 +92,7 @@ func (c *Conn) writeCorked(p []byte) (int, error) {
 
 func (c *Conn) mapWriteError(op string, err error) error {
 	if a := alertFrom(err); a != nil {
-		return a.about(c.state.ClientCertificate)
+		return a.about(c.alertsAbout)
 	}
 	if c.writeClosed.Load() && !c.closed.Load() && !c.tap.cork.failed() {
 		err = ErrWriteClosed // crypto/tls says so in its words to a Write that CloseWrite has overtaken

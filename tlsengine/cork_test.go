@@ -18,24 +18,38 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// everySuite runs a test with every suite in every version that has it. serve takes a handler, and dial connects to it.
+// everySuite runs a test in both roles with every suite in every version that has it. connect takes what is put around the
+// raw connection, and what the peer does.
 func everySuite(t *testing.T, run func(t *testing.T, connect func(wrap func(net.Conn) net.Conn, handle func(*tls.Conn)) *tlsengine.Conn)) {
 	t.Helper()
 	ca := tlstest.NewCA(t)
 	leaves := map[bool]*tlstest.Identity{true: ca.Leaf(), false: ca.Leaf(tlstest.RSA(2048))}
 	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 		for _, version := range suite.SupportedVersions {
-			t.Run(suite.Name+" "+tls.VersionName(version), func(t *testing.T) {
+			var only []uint16
+			if version != tls.VersionTLS13 {
+				only = []uint16{suite.ID}
+			}
+			leaf := leaves[strings.Contains(suite.Name, "ECDSA") || version == tls.VersionTLS13]
+			name := suite.Name + " " + tls.VersionName(version)
+			t.Run(name+" client", func(t *testing.T) {
 				t.Parallel()
 				run(t, func(wrap func(net.Conn) net.Conn, handle func(*tls.Conn)) *tlsengine.Conn {
-					server := serverConfig(leaves[strings.Contains(suite.Name, "ECDSA") || version == tls.VersionTLS13], version)
-					client := trusting(ca)
+					server, client := serverConfig(leaf, version), trusting(ca)
+					server.CipherSuites, client.CipherSuites = only, only
 					client.MinVersion, client.MaxVersion = version, version
-					if version != tls.VersionTLS13 {
-						server.CipherSuites = []uint16{suite.ID}
-						client.CipherSuites = server.CipherSuites
-					}
 					conn, err := tlsengine.Client(t.Context(), wrap(dialRaw(t, tlstest.Serve(t, server, handle))), client)
+					require.NoError(t, err)
+					return conn
+				})
+			})
+			t.Run(name+" server", func(t *testing.T) {
+				t.Parallel()
+				run(t, func(wrap func(net.Conn) net.Conn, handle func(*tls.Conn)) *tlsengine.Conn {
+					server, client := serving(t, leaf), clientConfig(ca, version)
+					server.CipherSuites, client.CipherSuites = only, only
+					server.MinVersion, server.MaxVersion = version, version
+					conn, err := tlsengine.Server(t.Context(), wrap(tlstest.Connect(t, client, handle)), server, nil)
 					require.NoError(t, err)
 					return conn
 				})
@@ -154,7 +168,7 @@ func TestWriteCountsWhatWentOut(t *testing.T) {
 // CloseWrite comes after a whole Write or before it.
 func TestCloseWriteBesideWrite(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		for range 10 {
 			got := make(chan int64, 1)
 			conn := connect(t, version, func(c *tls.Conn) {

@@ -7,7 +7,7 @@
 // certificates whose key may be elsewhere (package identity), the alert's number, and the true way in which a connection
 // ended.
 //
-// It does not dial, resolve names, fetch issuers or speak the server's role.
+// It does not dial, listen, resolve names or fetch issuers.
 //
 // # Trust
 //
@@ -16,8 +16,8 @@
 //
 // # Concurrency
 //
-// [Client] runs on the caller's goroutine and leaves no goroutine behind. A [Conn] takes one reader and one writer at a
-// time; [Conn.Close] and [Conn.Abort] may be called from anywhere.
+// [Client] and [Server] run on the caller's goroutine and leave no goroutine behind. A [Conn] takes one reader and one
+// writer at a time; [Conn.Close] and [Conn.Abort] may be called from anywhere.
 //
 // # Errors
 //

@@ -33,7 +33,7 @@ func TestReadEnds(t *testing.T) {
 	for name, tc := range ends {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothWays(t, func(t *testing.T, version uint16, read reading) {
+			bothWays(t, func(t *testing.T, version uint16, read reading, connect connecting) {
 				conn := connect(t, version, tc.handle)
 				var err error
 				for err == nil {
@@ -55,7 +55,7 @@ func TestReadEnds(t *testing.T) {
 
 func TestRemoteAlertInData(t *testing.T) {
 	t.Parallel()
-	bothWays(t, func(t *testing.T, version uint16, read reading) {
+	bothWays(t, func(t *testing.T, version uint16, read reading, connect connecting) {
 		conn := connect(t, version, tlstest.FatalAlert)
 		_, err := read(conn, make([]byte, 1))
 		var alert *tlsengine.AlertError
@@ -68,7 +68,7 @@ func TestRemoteAlertInData(t *testing.T) {
 
 func TestLocalAlertInData(t *testing.T) {
 	t.Parallel()
-	bothWays(t, func(t *testing.T, version uint16, read reading) {
+	bothWays(t, func(t *testing.T, version uint16, read reading, connect connecting) {
 		conn := connect(t, version, func(c *tls.Conn) { _ = tlstest.SpoilRecord(c) })
 		_, err := read(conn, make([]byte, 1))
 		var alert *tlsengine.AlertError
@@ -82,7 +82,7 @@ func TestLocalAlertInData(t *testing.T) {
 
 func TestReadDeadlineIsNoEnd(t *testing.T) {
 	t.Parallel()
-	bothWays(t, func(t *testing.T, version uint16, read reading) {
+	bothWays(t, func(t *testing.T, version uint16, read reading, connect connecting) {
 		conn := connect(t, version, tlstest.Echo)
 		require.NoError(t, conn.SetReadDeadline(time.Now()))
 		_, err := read(conn, make([]byte, 1))
@@ -107,7 +107,7 @@ func TestCloseUnblocksRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothWays(t, func(t *testing.T, version uint16, read reading) {
+			bothWays(t, func(t *testing.T, version uint16, read reading, connect connecting) {
 				// The server does not answer our close_notify, or its own might be read first.
 				conn := connect(t, version, func(*tls.Conn) { <-t.Context().Done() })
 				ended := make(chan error, 1)
@@ -152,7 +152,7 @@ func TestHowPeerSeesTheEnd(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothVersions(t, func(t *testing.T, version uint16) {
+			bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 				seen := make(chan error, 1)
 				conn := connect(t, version, func(c *tls.Conn) {
 					_, err := c.Read(make([]byte, 1))
@@ -167,7 +167,7 @@ func TestHowPeerSeesTheEnd(t *testing.T) {
 
 func TestWriteAfterReset(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		conn := connect(t, version, tlstest.Reset)
 		var err error
 		require.Eventually(t, func() bool {

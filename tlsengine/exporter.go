@@ -44,14 +44,13 @@ func (c *Conn) ExportKeyingMaterial(label string, context []byte, length int) ([
 // ChannelBinding returns the data of a channel binding. The error wraps ErrNoMaterial where this connection has none:
 // tls-unique under TLS 1.3, tls-server-end-point of a certificate whose signature has no hash of its own.
 func (c *Conn) ChannelBinding(b Binding) ([]byte, error) {
-	cs := c.tls.ConnectionState()
 	switch b {
 	case BindingExporter:
 		return c.ExportKeyingMaterial(exporterLabel, []byte{}, exporterLength)
 	case BindingServerEndPoint:
-		return serverEndPoint(cs.PeerCertificates[0])
+		return serverEndPoint(c.serverLeaf)
 	case BindingUnique:
-		if cs.Version < tls.VersionTLS13 && len(cs.TLSUnique) > 0 {
+		if cs := c.tls.ConnectionState(); cs.Version < tls.VersionTLS13 && len(cs.TLSUnique) > 0 {
 			return cs.TLSUnique, nil
 		}
 	}

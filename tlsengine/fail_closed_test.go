@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"securesocket/tlsengine/identity"
 	"securesocket/tlsengine/tlstest"
 
 	"github.com/stretchr/testify/require"
@@ -49,8 +50,49 @@ func TestWithoutVerdictFailsClosed(t *testing.T) {
 			raw, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 			require.NoError(t, err)
 			defer func() { _ = raw.Close() }()
-			conn, err := handshake(context.Background(), raw, conf, v)
+			tap := newTap(raw, nil)
+			conn, err := shake(context.Background(), s, v, tap, tls.Client(tap, conf))
 			require.Nil(t, conn)
+			var ce *CertificateError
+			require.ErrorAs(t, err, &ce)
+			require.NotNil(t, ce.Report)
+			require.NotEqual(t, StatusTrusted, ce.Report.Status)
+		})
+	}
+}
+
+// The same in the server's role, at every level that looks at the client.
+func TestWithoutVerdictServerFailsClosed(t *testing.T) {
+	t.Parallel()
+	ca := tlstest.NewCA(t)
+	leaf := ca.Leaf()
+	id, err := identity.FromKeyPair(identity.KeyPair{Chain: leaf.Chain, PrivateKey: leaf.KeyPEM()})
+	require.NoError(t, err)
+	for name, sabotage := range map[string]func(*tls.Config, *verdict){
+		"hook removed":         func(c *tls.Config, _ *verdict) { c.VerifyConnection = nil },
+		"hook without verdict": func(c *tls.Config, _ *verdict) { c.VerifyConnection = func(tls.ConnectionState) error { return nil } },
+		"refusal swallowed": func(c *tls.Config, v *verdict) {
+			c.VerifyConnection = func(cs tls.ConnectionState) error {
+				_ = v.reach(cs)
+				v.refusal = nil
+				return nil
+			}
+		},
+		"not asked for": func(c *tls.Config, _ *verdict) { c.ClientAuth = tls.NoClientCert },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := &Config{Identities: []*identity.Identity{id}, ClientAuth: ClientAuthRequireAndVerify}
+			s, err := cfg.serverSettings()
+			require.NoError(t, err)
+			shown := tlstest.NewCA(t).Leaf(tlstest.ExtKeyUsage(x509.ExtKeyUsageClientAuth)).Certificate()
+			tap := newTap(tlstest.Connect(t, &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost",
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &shown, nil },
+			}, tlstest.Echo), nil)
+			v := new(verdict)
+			conf := serverTLSConfig(t.Context(), s, v)
+			sabotage(conf, v)
+			err = handshake(t.Context(), s, v, tap, tls.Server(tap, conf))
 			var ce *CertificateError
 			require.ErrorAs(t, err, &ce)
 			require.NotNil(t, ce.Report)

@@ -14,7 +14,7 @@ import (
 
 func TestCloseWriteLeavesReading(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		conn := connect(t, version, func(c *tls.Conn) {
 			got, _ := io.ReadAll(c)
 			_, _ = c.Write(append(got, " to you"...))
@@ -39,7 +39,7 @@ func TestCloseWriteLeavesReading(t *testing.T) {
 
 func TestCloseWriteRaw(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		// crypto/tls on the server's side reads both as io.EOF; that the FIN arrives without close_notify is what makes this
 		// call answer at all.
 		seen := make(chan error, 1)

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // HandshakeKind says why a handshake failed that was neither refused by the verdict nor cut by the transport. The zero
@@ -56,10 +56,13 @@ func (e *HandshakeError) Unwrap() []error {
 	return []error{e.Err, e.Alert}
 }
 
-var errNoProtocol = errors.New("the peer chose no application protocol")
+var (
+	errNoProtocol         = errors.New("the peer chose no application protocol")
+	errNoProtocolInCommon = errors.New("the peer offered no application protocol that is wanted")
+)
 
 // mapHandshakeError gives an error of crypto/tls its type. The hook's own errors come back as they are.
-func mapHandshakeError(err error, t *tap, now time.Time) error {
+func mapHandshakeError(err error, t *tap, s *settings) error {
 	if e, ok := errors.AsType[*CertificateError](err); ok {
 		return e
 	}
@@ -82,7 +85,7 @@ func mapHandshakeError(err error, t *tap, now time.Time) error {
 	if end := t.handshakeEnd(err); end != nil {
 		return end
 	}
-	if e := malformedChain(err, now); e != nil {
+	if e := s.certificateFailure(err); e != nil {
 		return e
 	}
 	a := alertFrom(err)
@@ -92,8 +95,11 @@ func mapHandshakeError(err error, t *tap, now time.Time) error {
 	return &HandshakeError{Kind: localKind(err, a, t), Err: err, Alert: a}
 }
 
-// oversized begins crypto/tls's error about a handshake message beyond its bound, which it answers with internal_error.
-const oversized = "tls: handshake message of length"
+// misleading begin crypto/tls's errors about a peer that broke the protocol and is sent an alert that says otherwise:
+// internal_error for a message beyond its bound, handshake_failure for a Finished that is wrong under TLS 1.2 and for a
+// renegotiation where there is nothing to renegotiate.
+var misleading = []string{"tls: handshake message of length", "tls: client's Finished message is incorrect",
+	"tls: initial handshake had non-empty renegotiation extension"}
 
 func remoteAlertKind(alert uint8) (HandshakeKind, bool) {
 	switch alert {
@@ -115,12 +121,14 @@ func localKind(err error, a *AlertError, t *tap) HandshakeKind {
 		return Internal
 	case a == nil:
 		return Misbehaved
-	case a.Alert == alertInternalError && strings.HasPrefix(err.Error(), oversized):
+	case slices.ContainsFunc(misleading, func(text string) bool { return strings.HasPrefix(err.Error(), text) }):
 		return Misbehaved
 	case a.Alert == alertInternalError:
 		return Internal
 	case a.Alert == alertHandshakeFailure, a.Alert == alertProtocolVersion, a.Alert == alertInsufficientSecurity:
 		return Incompatible
+	case a.Alert == alertNoApplicationProtocol:
+		return ALPNMismatch
 	}
 	return Misbehaved
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"securesocket/tlsengine"
+	"securesocket/tlsengine/identity"
 	"securesocket/tlsengine/tlstest"
 
 	"github.com/stretchr/testify/require"
@@ -59,4 +60,45 @@ func connect(t *testing.T, version uint16, handle func(*tls.Conn)) *tlsengine.Co
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Abort() })
 	return conn
+}
+
+// accept is connect in the server's role.
+func accept(t *testing.T, version uint16, handle func(*tls.Conn)) *tlsengine.Conn {
+	t.Helper()
+	ca := tlstest.NewCA(t)
+	raw := tlstest.Connect(t, clientConfig(ca, version), handle)
+	conn, err := tlsengine.Server(t.Context(), raw, serving(t, ca.Leaf()), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Abort() })
+	return conn
+}
+
+// connecting is connect or accept.
+type connecting func(t *testing.T, version uint16, handle func(*tls.Conn)) *tlsengine.Conn
+
+// bothRoles runs a test in both versions with a connection in each role.
+func bothRoles(t *testing.T, run func(t *testing.T, version uint16, connect connecting)) {
+	t.Helper()
+	for name, connect := range map[string]connecting{"client": connect, "server": accept} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bothVersions(t, func(t *testing.T, version uint16) { run(t, version, connect) })
+		})
+	}
+}
+
+// serving is a server with the identities, that asks for no certificate.
+func serving(tb testing.TB, ids ...*tlstest.Identity) *tlsengine.Config {
+	tb.Helper()
+	cfg := new(tlsengine.Config)
+	for _, id := range ids {
+		i, err := identity.FromKeyPair(identity.KeyPair{Chain: id.Chain, PrivateKey: id.KeyPEM()})
+		require.NoError(tb, err)
+		cfg.Identities = append(cfg.Identities, i)
+	}
+	return cfg
+}
+
+func clientConfig(ca *tlstest.CA, version uint16) *tls.Config {
+	return &tls.Config{RootCAs: ca.Root().Pool(), ServerName: "localhost", MinVersion: version, MaxVersion: version}
 }

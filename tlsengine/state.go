@@ -8,7 +8,7 @@ type State struct {
 	CipherSuite uint16 // see SuiteByID
 	Group       uint16 // a tls.CurveID; 0 when the key exchange had none (RSA)
 	ALPN        string // empty: none was agreed on
-	ServerName  string // as sent; empty: none was sent
+	ServerName  string // as sent; empty: none was sent, or a client sent what cannot be one
 	Resumed     bool   // a TLS session was resumed
 
 	ClientCertificate ClientCertificate

@@ -1,6 +1,7 @@
 package tlsengine
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"sync"
@@ -20,8 +21,9 @@ const (
 type tap struct {
 	net.Conn
 
-	readErr  error // the first lasting error of a raw read; its presence tells a FIN from a close_notify
-	heldErr  error // came together with data, given on the next read
+	readErr  error  // the first lasting error of a raw read; its presence tells a FIN from a close_notify
+	heldErr  error  // came together with data, given on the next read
+	received []byte // what was read from the raw connection before, and is still to be given
 	first    [recordHeaderLen]byte
 	firstLen int
 	probe    *probe // of the raw connection; nil: it cannot be probed, or nobody has asked
@@ -42,7 +44,10 @@ type tap struct {
 	closeErr   error
 }
 
-func newTap(raw net.Conn) *tap { return &tap{Conn: raw, handshaking: true} }
+// newTap gives received to be read before anything of raw, and copies it.
+func newTap(raw net.Conn, received []byte) *tap {
+	return &tap{Conn: raw, received: bytes.Clone(received), handshaking: true}
+}
 
 // Read gives data and error one after the other: if both came at once, an EOF could be on record here while crypto/tls has
 // yet to find the close_notify in the data.
@@ -65,6 +70,12 @@ func (t *tap) Read(p []byte) (int, error) {
 
 func (t *tap) readRaw(p []byte) (int, error) {
 	switch {
+	case len(t.received) > 0:
+		n := copy(p, t.received)
+		if t.received = t.received[n:]; len(t.received) == 0 {
+			t.received = nil // with all that lies before
+		}
+		return n, nil
 	case !t.trying:
 		return t.Conn.Read(p)
 	case t.emptied:

@@ -49,12 +49,12 @@ func either() reading {
 }
 
 // bothWays runs a test in both versions with each way to read.
-func bothWays(t *testing.T, run func(t *testing.T, version uint16, read reading)) {
+func bothWays(t *testing.T, run func(t *testing.T, version uint16, read reading, connect connecting)) {
 	t.Helper()
 	for name, read := range map[string]reading{"Read": (*tlsengine.Conn).Read, "TryRead": tryRead} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothVersions(t, func(t *testing.T, version uint16) { run(t, version, read) })
+			bothRoles(t, func(t *testing.T, version uint16, connect connecting) { run(t, version, read, connect) })
 		})
 	}
 }
@@ -98,7 +98,7 @@ func connectChopped(t *testing.T, version uint16, cut func([]byte) int, handle f
 
 func TestTryReadDoesNotWait(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		conn := connect(t, version, tlstest.Echo)
 		require.NoError(t, conn.AwaitRead(), "nobody knows yet that there is nothing")
 		for range 3 {
@@ -127,7 +127,7 @@ func TestTryReadDoesNotWait(t *testing.T) {
 
 func TestReadAndTryReadMix(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		conn := connect(t, version, tlstest.Echo)
 		read := either()
 		for range 100 {
@@ -147,7 +147,7 @@ func TestReadAndTryReadMix(t *testing.T) {
 func TestTryReadOfManySmallRecords(t *testing.T) {
 	t.Parallel()
 	const records = 5000
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		conn := connect(t, version, func(c *tls.Conn) {
 			for i := range records {
 				if _, err := c.Write([]byte{byte(i), byte(i >> 8)}); err != nil {
@@ -335,7 +335,7 @@ func TestTryReadOfWrappedConn(t *testing.T) {
 // our own.
 func TestTryReadBesideTheOthers(t *testing.T) {
 	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
+	bothRoles(t, func(t *testing.T, version uint16, connect connecting) {
 		for round := range 10 {
 			conn := connect(t, version, tlstest.Echo)
 			var wg sync.WaitGroup

@@ -14,8 +14,8 @@ type Chain struct {
 	Policies     Policies
 }
 
-// Validate judges a chain without any connection, as Client judges that of its peer. Of cfg it uses what is about the
-// judgement, with PeerIsClient.
+// Validate judges a chain without any connection, as Client judges that of its peer, and Server with PeerIsClient. Of
+// cfg it uses what is about the judgement.
 //
 // A leaf that cannot be read is MALFORMED_CERTIFICATE at depth 0. Another certificate that cannot be read is dropped: a
 // chain that verifies without it is trusted, with a warning; any other has MALFORMED_CERTIFICATE at depth -1 among its

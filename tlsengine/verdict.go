@@ -178,20 +178,31 @@ func malformed(depth int, text string) Problem {
 	return Problem{Code: MalformedCertificate, Depth: depth, Message: text, Hint: "server: replace the certificate"}
 }
 
-// malformedChain recognises the failures by which crypto/tls ends a handshake over a certificate before any hook runs. It
-// gives them by text alone; an unknown text is still a failed handshake, only with a poorer reason.
-func malformedChain(err error, now time.Time) error {
+// certificateFailure recognises the failures by which crypto/tls ends a handshake over a certificate, or over none, before
+// any hook runs. It gives them by text alone; an unknown text is still a failed handshake, only with a poorer reason.
+func (s *settings) certificateFailure(err error) error {
 	text := err.Error()
+	if s.server && strings.HasPrefix(text, "tls: client didn't provide a certificate") {
+		_, refusal := s.withoutCertificate()
+		return refusal
+	}
 	for _, known := range []string{
 		"tls: failed to parse certificate from server",
 		"tls: server sent certificate containing RSA key larger than",
 		"tls: server's certificate contains an unsupported type of public key",
+		"tls: failed to parse client certificate",
+		"tls: client sent certificate containing RSA key larger than",
+		"tls: client certificate contains an unsupported public key",
 	} {
 		if strings.HasPrefix(text, known) {
-			return &CertificateError{Report: &Report{
-				Status: StatusInvalid, Basis: BasisNone, Time: now, Started: time.Now(),
+			r := &Report{
+				Status: StatusInvalid, Basis: BasisNone, Time: s.now(), Started: time.Now(),
 				Problems: []Problem{malformed(-1, "a certificate of the peer cannot be used: "+quote(text))},
-			}}
+			}
+			if s.server {
+				r.addressClient()
+			}
+			return &CertificateError{Report: r}
 		}
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server"
 	"securesocket/server/egress"
+	"securesocket/server/listening"
 	"securesocket/session"
 )
 
@@ -50,12 +51,22 @@ func AllowEgress(tb testing.TB, rules ...string) Option {
 	return func(c *session.Config, _ *server.Config) { c.Egress = server.Egress(p) }
 }
 
+// AllowListening adds to where callers may listen, which by default is at loopback
+// addresses.
+func AllowListening(tb testing.TB, rules ...string) Option {
+	tb.Helper()
+	p, err := listening.New(listening.Config{Allow: rules})
+	require.NoError(tb, err)
+	return func(c *session.Config, _ *server.Config) { c.Listening = server.Listening(p) }
+}
+
 // Start runs a service until the test ends.
 func Start(tb testing.TB, opts ...Option) *Service {
 	tb.Helper()
 	var sc session.Config
 	sv := server.Config{Authenticate: byHeader}
 	AllowEgress(tb, "127.0.0.0/8", "::1")(&sc, &sv)
+	AllowListening(tb)(&sc, &sv)
 	for _, o := range opts {
 		o(&sc, &sv)
 	}

@@ -110,7 +110,7 @@ func (c *Core) Begin(now time.Time, opts Options) int64 {
 	g.recv.drop()
 	g.send.drop()
 	*g = generation{number: g.number + 1, opts: opts.withDefaults()}
-	g.send.finish, g.send.limit = -1, g.room()
+	g.send.finish, g.send.hold, g.send.limit = -1, -1, g.room()
 	g.recv.kept = g.opts.Resumable
 	c.effects |= WakeReader | WakeWriter | WakeReceiver
 	c.Renew(now)

@@ -221,14 +221,6 @@ func TestNotResumable(t *testing.T) {
 	full, err = c.Data(epoch0, 1, 1, 14, []byte("xyz"))
 	require.NoError(t, err)
 	require.False(t, full)
-
-	c.Keep(true) // plain mode
-	require.NoError(t, c.Received(1, buffer("wxyz")))
-	require.Equal(t, FrameProgress, next(t, c, epoch0.Add(time.Second)).Kind)
-	require.Equal(t, "wxyz", string(next(t, c, epoch0).Data.Bytes))
-	require.Zero(t, c.Room(1), "kept until acked")
-	c.Keep(false)
-	require.Equal(t, 4, c.Room(1))
 }
 
 func TestPromiseHoldsHoweverItIsCut(t *testing.T) {

@@ -19,7 +19,8 @@
 //	sender to the caller  Next
 //	receiver from it      Attach, Data, Ack, Finish, Detach
 //	timers                Tick at Deadline; Next at Frame.Wait
-//	the session           Begin, Emit, CloseAt, CloseNow, Keep, Renew, Read, Progress
+//	the session           Begin, Emit, CloseAt, CloseNow, Renew, Read, Progress
+//	plain mode            Keep, Hold, LetGo, Rewind
 //
 // After each call, still under its lock, the session takes [Core.Effects] and
 // wakes whom they name.
@@ -31,7 +32,8 @@
 //   - Buffers belong to the session, never to an attachment. A ring accounts by
 //     the capacity that it holds, and holds no more than its bound.
 //   - A received byte is freed by the caller's ack alone, where the generation is
-//     resumable or in plain mode; elsewhere as it is sent. A full ring has no
+//     resumable; elsewhere as it is sent or, in plain mode, when its room is needed
+//     after that. A full ring has no
 //     [Core.Room]: the reader stops, and the peer's window closes. Nothing is
 //     dropped to make room.
 //   - What the caller was promised as send_limit fits, however it is cut into

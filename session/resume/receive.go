@@ -6,7 +6,7 @@ import "time"
 type receiving struct {
 	ring         // base: acked where it is kept, sent where it is not
 	cursor int64 // the next byte for the attachment
-	kept   bool  // until acked
+	kept   bool  // until acked, or while there is room: see Keep
 	ended  bool  // the peer's direction, at ring.end
 	cause  any   // of its end
 }
@@ -20,7 +20,11 @@ func (c *Core) Room(generation int64) int {
 	switch {
 	case generation != c.gen.number || r.ended || c.gen.terminal > 0 || c.phase != alive:
 		return 0
-	case r.held+c.gen.opts.ChunkBytes <= c.gen.opts.ReceiveBytes || c.mutant == mutantOldestDropped:
+	}
+	if c.keepsSent() {
+		c.forgetSent()
+	}
+	if r.held+c.gen.opts.ChunkBytes <= c.gen.opts.ReceiveBytes || c.mutant == mutantOldestDropped {
 		return c.gen.opts.ChunkBytes
 	}
 	return r.spare()
@@ -73,17 +77,6 @@ func (c *Core) PeerEnd() (offset int64, cause any, ended bool) {
 	return c.gen.recv.end, c.gen.recv.cause, c.gen.recv.ended
 }
 
-// Keep says whether received bytes are kept until acked though the generation is
-// not resumable: while it is in plain mode, where bytes may have to be judged
-// again.
-func (c *Core) Keep(keep bool) {
-	r := &c.gen.recv
-	r.kept = keep || c.gen.opts.Resumable
-	if !r.kept {
-		c.freeReceived(r.cursor)
-	}
-}
-
 // take hands out received bytes for the caller: no more than limit, and none from
 // before on, where an event stands.
 func (c *Core) take(limit int, before int64) (Data, bool) {
@@ -94,8 +87,11 @@ func (c *Core) take(limit int, before int64) (Data, bool) {
 	}
 	d := Data{Generation: c.gen.number, Offset: r.cursor, View: v}
 	r.cursor += int64(len(v.Bytes))
-	if !r.kept || c.mutant == mutantFreedOnSend {
+	switch {
+	case !r.kept || c.mutant == mutantFreedOnSend:
 		c.freeReceived(r.cursor)
+	case c.keepsSent() && c.fullReceived():
+		c.effects |= WakeReader
 	}
 	return d, true
 }

@@ -7,6 +7,8 @@ type sending struct {
 	ring           // base: written; end: accepted
 	limit    int64 // the largest send_limit that the caller was told
 	finish   int64 // the half-close stands after this byte; -1: none was asked for
+	hold     int64 // no byte from here on is to be written, and no half-close; -1: there is no such
+	handed   int64 // the bytes before it were given out to be written
 	finished bool  // and it was written
 	ended    bool  // for another cause
 	cause    any
@@ -151,10 +153,23 @@ func (c *Core) NextWrite(generation int64, limit int) Write {
 	switch {
 	case generation != c.gen.number || generation == 0 || s.ended || s.finished || c.gen.terminal > 0 || c.phase != alive:
 		return Write{Shutdown: true}
+	case s.hold >= 0 && s.base >= s.hold:
+		return Write{}
 	case s.base < s.end:
-		return Write{View: s.at(s.base, limit)}
+		if s.hold >= 0 {
+			limit = int(min(int64(limit), s.hold-s.base))
+		}
+		w := Write{View: s.at(s.base, limit)}
+		s.handed = s.base + int64(len(w.Bytes))
+		return w
 	}
 	return Write{Finish: s.base == s.finish}
+}
+
+// Unwritten says whether NextWrite would have anything.
+func (c *Core) Unwritten() bool {
+	s := &c.gen.send
+	return s.base < s.end || s.finish >= 0 && !s.finished
 }
 
 // Wrote says that the kernel has n bytes more. Those that it got while the

@@ -30,7 +30,7 @@ func (k SignKind) String() string {
 }
 
 // SignError reports a handshake without the signature of a key that is elsewhere. The peer has been sent the alert
-// internal_error.
+// internal_error; by a server under TLS 1.2 and below, handshake_failure.
 type SignError struct {
 	Kind SignKind
 	Err  error // nil unless Declined or Interrupted
@@ -47,8 +47,9 @@ func (e *SignError) Error() string {
 // Unwrap returns Err.
 func (e *SignError) Unwrap() error { return e.Err }
 
-// Failure returns why cert, which is from [Select], did not sign in its handshake; nil: it did, or was not asked. In TLS
-// 1.3 crypto/tls turns the error of a signature into text, so this is the only way to it. To be called after the handshake.
+// Failure returns why cert, which is from [Select] or [SelectServer], did not sign in its handshake; nil: it did, or was not
+// asked. In TLS 1.3 crypto/tls turns the error of a signature into text, so this is the only way to it. To be called after
+// the handshake.
 func Failure(cert *tls.Certificate) *SignError {
 	if cert == nil {
 		return nil

@@ -109,12 +109,12 @@ func (c *peerConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// The endings below end a connection of Serve from the server's side. Each is for the handler's last act.
+// The endings below end a connection of Serve or Connect from the far side. Each is for the handler's last act.
 
 // CloseNotify sends close_notify and then FIN.
 func CloseNotify(conn *tls.Conn) { _ = conn.Close() }
 
-// Truncate sends FIN without close_notify and waits for the client to go.
+// Truncate sends FIN without close_notify and waits for the other side to go.
 func Truncate(conn *tls.Conn) {
 	raw := conn.NetConn().(*peerConn).Conn.(*net.TCPConn)
 	_ = raw.CloseWrite()
@@ -135,7 +135,7 @@ func Reset(conn *tls.Conn) {
 	_ = raw.Close()
 }
 
-// SpoilRecord sends a record that does not decrypt, waits for the client's alert and returns it as crypto/tls gives it.
+// SpoilRecord sends a record that does not decrypt, waits for the other side's alert and returns it as crypto/tls gives it.
 func SpoilRecord(conn *tls.Conn) error {
 	conn.NetConn().(*peerConn).spoil = func(p []byte) []byte {
 		out := slices.Clone(p)
@@ -147,7 +147,7 @@ func SpoilRecord(conn *tls.Conn) error {
 	return err
 }
 
-// FatalAlert sends the fatal alert bad_record_mac, and then FIN: the server is made to read a record that the client
+// FatalAlert sends the fatal alert bad_record_mac, and then FIN: the peer is made to read a record that the other side
 // never sent.
 func FatalAlert(conn *tls.Conn) {
 	record := make([]byte, 5+64)

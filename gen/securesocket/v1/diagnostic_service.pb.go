@@ -32,6 +32,8 @@ type ProbeRequest struct {
 	// Optional. As in CreateSession. The override is STRICT and nothing is
 	// resumed, whatever it says; a caller_signer is INVALID_FIELD.
 	Settings *SessionSettings `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
+	// Optional. As in Connect.
+	StartTlsProtocol string `protobuf:"bytes,4,opt,name=start_tls_protocol,json=startTlsProtocol,proto3" json:"start_tls_protocol,omitempty"`
 	// Optional. As by AddCertificate. At most 100.
 	Certificates  []*ExtraCertificate `protobuf:"bytes,5,rep,name=certificates,proto3" json:"certificates,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -89,6 +91,13 @@ func (x *ProbeRequest) GetSettings() *SessionSettings {
 	return nil
 }
 
+func (x *ProbeRequest) GetStartTlsProtocol() string {
+	if x != nil {
+		return x.StartTlsProtocol
+	}
+	return ""
+}
+
 func (x *ProbeRequest) GetCertificates() []*ExtraCertificate {
 	if x != nil {
 		return x.Certificates
@@ -111,7 +120,9 @@ type ProbeResponse struct {
 	// Why it failed; absent if the peer is as it should be.
 	Failure *Failure `protobuf:"bytes,5,opt,name=failure,proto3" json:"failure,omitempty"`
 	// In which phase.
-	FailedPhase   Phase `protobuf:"varint,6,opt,name=failed_phase,json=failedPhase,proto3,enum=securesocket.v1.Phase" json:"failed_phase,omitempty"`
+	FailedPhase Phase `protobuf:"varint,6,opt,name=failed_phase,json=failedPhase,proto3,enum=securesocket.v1.Phase" json:"failed_phase,omitempty"`
+	// As Session.greeting.
+	Greeting      []byte `protobuf:"bytes,7,opt,name=greeting,proto3" json:"greeting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -186,6 +197,13 @@ func (x *ProbeResponse) GetFailedPhase() Phase {
 		return x.FailedPhase
 	}
 	return Phase_PHASE_UNSPECIFIED
+}
+
+func (x *ProbeResponse) GetGreeting() []byte {
+	if x != nil {
+		return x.Greeting
+	}
+	return nil
 }
 
 // What to judge. At most 4 MiB.
@@ -358,19 +376,21 @@ var File_securesocket_v1_diagnostic_service_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_diagnostic_service_proto_rawDesc = "" +
 	"\n" +
-	"(securesocket/v1/diagnostic_service.proto\x12\x0fsecuresocket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\x1a\x1csecuresocket/v1/stream.proto\"\xbb\x01\n" +
+	"(securesocket/v1/diagnostic_service.proto\x12\x0fsecuresocket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\x1a\x1csecuresocket/v1/stream.proto\"\xe9\x01\n" +
 	"\fProbeRequest\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\x05R\x04port\x12<\n" +
-	"\bsettings\x18\x03 \x01(\v2 .securesocket.v1.SessionSettingsR\bsettings\x12E\n" +
-	"\fcertificates\x18\x05 \x03(\v2!.securesocket.v1.ExtraCertificateR\fcertificates\"\xd1\x02\n" +
+	"\bsettings\x18\x03 \x01(\v2 .securesocket.v1.SessionSettingsR\bsettings\x12,\n" +
+	"\x12start_tls_protocol\x18\x04 \x01(\tR\x10startTlsProtocol\x12E\n" +
+	"\fcertificates\x18\x05 \x03(\v2!.securesocket.v1.ExtraCertificateR\fcertificates\"\xed\x02\n" +
 	"\rProbeResponse\x121\n" +
 	"\x06remote\x18\x01 \x01(\v2\x19.securesocket.v1.EndpointR\x06remote\x12+\n" +
 	"\x03tls\x18\x02 \x01(\v2\x19.securesocket.v1.TlsStateR\x03tls\x12:\n" +
 	"\x06report\x18\x03 \x01(\v2\".securesocket.v1.CertificateReportR\x06report\x125\n" +
 	"\btimeline\x18\x04 \x01(\v2\x19.securesocket.v1.TimelineR\btimeline\x122\n" +
 	"\afailure\x18\x05 \x01(\v2\x18.securesocket.v1.FailureR\afailure\x129\n" +
-	"\ffailed_phase\x18\x06 \x01(\x0e2\x16.securesocket.v1.PhaseR\vfailedPhase\"\x98\x03\n" +
+	"\ffailed_phase\x18\x06 \x01(\x0e2\x16.securesocket.v1.PhaseR\vfailedPhase\x12\x1a\n" +
+	"\bgreeting\x18\a \x01(\fR\bgreeting\"\x98\x03\n" +
 	"\x14ValidateChainRequest\x12\x14\n" +
 	"\x05chain\x18\x01 \x03(\fR\x05chain\x12!\n" +
 	"\fverify_names\x18\x02 \x03(\tR\vverifyNames\x124\n" +

@@ -71,6 +71,9 @@ const (
 	// PERMISSION_DENIED. The operator does not allow this caller, or anybody, to
 	// do that.
 	ErrorReason_ERROR_REASON_NOT_ALLOWED ErrorReason = 16
+	// NOT_FOUND. No listener of this caller has the ID; that it may be another
+	// caller's is not told.
+	ErrorReason_ERROR_REASON_LISTENER_NOT_FOUND ErrorReason = 17
 	// FAILED_PRECONDITION. The request_id was used with other arguments.
 	ErrorReason_ERROR_REASON_REQUEST_ID_REUSED ErrorReason = 18
 	// NOT_FOUND. A resumable session was without a stream for longer than its
@@ -84,6 +87,13 @@ const (
 	ErrorReason_ERROR_REASON_LIMIT ErrorReason = 21
 	// UNAVAILABLE, with a RetryInfo. The service is about to stop.
 	ErrorReason_ERROR_REASON_DRAINING ErrorReason = 22
+	// PERMISSION_DENIED. The operator lets nobody listen at that address and port.
+	ErrorReason_ERROR_REASON_LISTEN_DENIED ErrorReason = 23
+	// ALREADY_EXISTS. Something listens at that address and port already.
+	ErrorReason_ERROR_REASON_ADDRESS_IN_USE ErrorReason = 24
+	// FAILED_PRECONDITION. The service's machine does not have that address, or
+	// may not listen at that port.
+	ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE ErrorReason = 25
 	// RESOURCE_EXHAUSTED. The service's machine has no descriptor or no local
 	// port left.
 	ErrorReason_ERROR_REASON_LOCAL_RESOURCES ErrorReason = 26
@@ -119,6 +129,12 @@ const (
 	// UNAVAILABLE. The peer's end came without TLS's close_notify: what was
 	// received may be less than what was sent.
 	ErrorReason_ERROR_REASON_PEER_TRUNCATED ErrorReason = 41
+	// FAILED_PRECONDITION. The peer's bytes go on in clear beyond where TLS was to
+	// begin: somebody on the way may have put them there (RFC 3207, section 6).
+	ErrorReason_ERROR_REASON_START_TLS_INJECTION ErrorReason = 42
+	// FAILED_PRECONDITION. The peer does not let the connection become secure;
+	// metadata `reply` has its words.
+	ErrorReason_ERROR_REASON_START_TLS_REFUSED ErrorReason = 43
 	// UNAVAILABLE. The network says that the peer's host cannot be reached.
 	ErrorReason_ERROR_REASON_HOST_UNREACHABLE ErrorReason = 44
 	// UNAVAILABLE. Nothing was acknowledged for user_timeout, or keepalive
@@ -126,6 +142,9 @@ const (
 	ErrorReason_ERROR_REASON_NETWORK_TIMEOUT ErrorReason = 45
 	// FAILED_PRECONDITION. No application protocol in common.
 	ErrorReason_ERROR_REASON_ALPN_MISMATCH ErrorReason = 46
+	// UNAVAILABLE. The proxy did not make the connection; metadata `proxy` and
+	// `reply`.
+	ErrorReason_ERROR_REASON_PROXY_REFUSED ErrorReason = 47
 	// FAILED_PRECONDITION. The leaf's validity is over.
 	ErrorReason_ERROR_REASON_CERTIFICATE_EXPIRED ErrorReason = 50
 	// FAILED_PRECONDITION. The leaf's validity has not begun.
@@ -142,6 +161,8 @@ const (
 	// FAILED_PRECONDITION. The certificate is refused for another cause; the
 	// report's problems say which.
 	ErrorReason_ERROR_REASON_CERTIFICATE_INVALID ErrorReason = 56
+	// FAILED_PRECONDITION. The peer, a client, showed no certificate.
+	ErrorReason_ERROR_REASON_CERTIFICATE_REQUIRED ErrorReason = 57
 	// FAILED_PRECONDITION. It could not be found out whether a certificate is
 	// revoked, and revocation is HARD.
 	ErrorReason_ERROR_REASON_REVOCATION_UNAVAILABLE ErrorReason = 58
@@ -180,11 +201,15 @@ var (
 		14: "ERROR_REASON_RESUME_TOKEN",
 		15: "ERROR_REASON_UNAUTHENTICATED",
 		16: "ERROR_REASON_NOT_ALLOWED",
+		17: "ERROR_REASON_LISTENER_NOT_FOUND",
 		18: "ERROR_REASON_REQUEST_ID_REUSED",
 		19: "ERROR_REASON_SESSION_EXPIRED",
 		20: "ERROR_REASON_EGRESS_DENIED",
 		21: "ERROR_REASON_LIMIT",
 		22: "ERROR_REASON_DRAINING",
+		23: "ERROR_REASON_LISTEN_DENIED",
+		24: "ERROR_REASON_ADDRESS_IN_USE",
+		25: "ERROR_REASON_ADDRESS_UNAVAILABLE",
 		26: "ERROR_REASON_LOCAL_RESOURCES",
 		27: "ERROR_REASON_CANCELLED",
 		28: "ERROR_REASON_UNSUPPORTED",
@@ -200,9 +225,12 @@ var (
 		39: "ERROR_REASON_PEER_INCOMPATIBLE",
 		40: "ERROR_REASON_PEER_RESET",
 		41: "ERROR_REASON_PEER_TRUNCATED",
+		42: "ERROR_REASON_START_TLS_INJECTION",
+		43: "ERROR_REASON_START_TLS_REFUSED",
 		44: "ERROR_REASON_HOST_UNREACHABLE",
 		45: "ERROR_REASON_NETWORK_TIMEOUT",
 		46: "ERROR_REASON_ALPN_MISMATCH",
+		47: "ERROR_REASON_PROXY_REFUSED",
 		50: "ERROR_REASON_CERTIFICATE_EXPIRED",
 		51: "ERROR_REASON_CERTIFICATE_NOT_YET_VALID",
 		52: "ERROR_REASON_CERTIFICATE_PRINCIPAL_MISMATCH",
@@ -210,6 +238,7 @@ var (
 		54: "ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS",
 		55: "ERROR_REASON_CERTIFICATE_REVOKED",
 		56: "ERROR_REASON_CERTIFICATE_INVALID",
+		57: "ERROR_REASON_CERTIFICATE_REQUIRED",
 		58: "ERROR_REASON_REVOCATION_UNAVAILABLE",
 		59: "ERROR_REASON_DECISION_REFUSED",
 		60: "ERROR_REASON_DECISION_TIMEOUT",
@@ -235,11 +264,15 @@ var (
 		"ERROR_REASON_RESUME_TOKEN":                   14,
 		"ERROR_REASON_UNAUTHENTICATED":                15,
 		"ERROR_REASON_NOT_ALLOWED":                    16,
+		"ERROR_REASON_LISTENER_NOT_FOUND":             17,
 		"ERROR_REASON_REQUEST_ID_REUSED":              18,
 		"ERROR_REASON_SESSION_EXPIRED":                19,
 		"ERROR_REASON_EGRESS_DENIED":                  20,
 		"ERROR_REASON_LIMIT":                          21,
 		"ERROR_REASON_DRAINING":                       22,
+		"ERROR_REASON_LISTEN_DENIED":                  23,
+		"ERROR_REASON_ADDRESS_IN_USE":                 24,
+		"ERROR_REASON_ADDRESS_UNAVAILABLE":            25,
 		"ERROR_REASON_LOCAL_RESOURCES":                26,
 		"ERROR_REASON_CANCELLED":                      27,
 		"ERROR_REASON_UNSUPPORTED":                    28,
@@ -255,9 +288,12 @@ var (
 		"ERROR_REASON_PEER_INCOMPATIBLE":              39,
 		"ERROR_REASON_PEER_RESET":                     40,
 		"ERROR_REASON_PEER_TRUNCATED":                 41,
+		"ERROR_REASON_START_TLS_INJECTION":            42,
+		"ERROR_REASON_START_TLS_REFUSED":              43,
 		"ERROR_REASON_HOST_UNREACHABLE":               44,
 		"ERROR_REASON_NETWORK_TIMEOUT":                45,
 		"ERROR_REASON_ALPN_MISMATCH":                  46,
+		"ERROR_REASON_PROXY_REFUSED":                  47,
 		"ERROR_REASON_CERTIFICATE_EXPIRED":            50,
 		"ERROR_REASON_CERTIFICATE_NOT_YET_VALID":      51,
 		"ERROR_REASON_CERTIFICATE_PRINCIPAL_MISMATCH": 52,
@@ -265,6 +301,7 @@ var (
 		"ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS":  54,
 		"ERROR_REASON_CERTIFICATE_REVOKED":            55,
 		"ERROR_REASON_CERTIFICATE_INVALID":            56,
+		"ERROR_REASON_CERTIFICATE_REQUIRED":           57,
 		"ERROR_REASON_REVOCATION_UNAVAILABLE":         58,
 		"ERROR_REASON_DECISION_REFUSED":               59,
 		"ERROR_REASON_DECISION_TIMEOUT":               60,
@@ -390,7 +427,7 @@ const file_securesocket_v1_error_proto_rawDesc = "" +
 	"\bmetadata\x18\x04 \x03(\v2&.securesocket.v1.Failure.MetadataEntryR\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xb0\x0e\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xcd\x10\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12$\n" +
@@ -409,12 +446,16 @@ const file_securesocket_v1_error_proto_rawDesc = "" +
 	"\x17ERROR_REASON_SUPERSEDED\x10\r\x12\x1d\n" +
 	"\x19ERROR_REASON_RESUME_TOKEN\x10\x0e\x12 \n" +
 	"\x1cERROR_REASON_UNAUTHENTICATED\x10\x0f\x12\x1c\n" +
-	"\x18ERROR_REASON_NOT_ALLOWED\x10\x10\x12\"\n" +
+	"\x18ERROR_REASON_NOT_ALLOWED\x10\x10\x12#\n" +
+	"\x1fERROR_REASON_LISTENER_NOT_FOUND\x10\x11\x12\"\n" +
 	"\x1eERROR_REASON_REQUEST_ID_REUSED\x10\x12\x12 \n" +
 	"\x1cERROR_REASON_SESSION_EXPIRED\x10\x13\x12\x1e\n" +
 	"\x1aERROR_REASON_EGRESS_DENIED\x10\x14\x12\x16\n" +
 	"\x12ERROR_REASON_LIMIT\x10\x15\x12\x19\n" +
-	"\x15ERROR_REASON_DRAINING\x10\x16\x12 \n" +
+	"\x15ERROR_REASON_DRAINING\x10\x16\x12\x1e\n" +
+	"\x1aERROR_REASON_LISTEN_DENIED\x10\x17\x12\x1f\n" +
+	"\x1bERROR_REASON_ADDRESS_IN_USE\x10\x18\x12$\n" +
+	" ERROR_REASON_ADDRESS_UNAVAILABLE\x10\x19\x12 \n" +
 	"\x1cERROR_REASON_LOCAL_RESOURCES\x10\x1a\x12\x1a\n" +
 	"\x16ERROR_REASON_CANCELLED\x10\x1b\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSUPPORTED\x10\x1c\x12\x1f\n" +
@@ -429,17 +470,21 @@ const file_securesocket_v1_error_proto_rawDesc = "" +
 	"\x1cERROR_REASON_PEER_MISBEHAVED\x10&\x12\"\n" +
 	"\x1eERROR_REASON_PEER_INCOMPATIBLE\x10'\x12\x1b\n" +
 	"\x17ERROR_REASON_PEER_RESET\x10(\x12\x1f\n" +
-	"\x1bERROR_REASON_PEER_TRUNCATED\x10)\x12!\n" +
+	"\x1bERROR_REASON_PEER_TRUNCATED\x10)\x12$\n" +
+	" ERROR_REASON_START_TLS_INJECTION\x10*\x12\"\n" +
+	"\x1eERROR_REASON_START_TLS_REFUSED\x10+\x12!\n" +
 	"\x1dERROR_REASON_HOST_UNREACHABLE\x10,\x12 \n" +
 	"\x1cERROR_REASON_NETWORK_TIMEOUT\x10-\x12\x1e\n" +
-	"\x1aERROR_REASON_ALPN_MISMATCH\x10.\x12$\n" +
+	"\x1aERROR_REASON_ALPN_MISMATCH\x10.\x12\x1e\n" +
+	"\x1aERROR_REASON_PROXY_REFUSED\x10/\x12$\n" +
 	" ERROR_REASON_CERTIFICATE_EXPIRED\x102\x12*\n" +
 	"&ERROR_REASON_CERTIFICATE_NOT_YET_VALID\x103\x12/\n" +
 	"+ERROR_REASON_CERTIFICATE_PRINCIPAL_MISMATCH\x104\x12*\n" +
 	"&ERROR_REASON_CERTIFICATE_INVALID_CHAIN\x105\x12.\n" +
 	"*ERROR_REASON_CERTIFICATE_UNTRUSTED_SIGNERS\x106\x12$\n" +
 	" ERROR_REASON_CERTIFICATE_REVOKED\x107\x12$\n" +
-	" ERROR_REASON_CERTIFICATE_INVALID\x108\x12'\n" +
+	" ERROR_REASON_CERTIFICATE_INVALID\x108\x12%\n" +
+	"!ERROR_REASON_CERTIFICATE_REQUIRED\x109\x12'\n" +
 	"#ERROR_REASON_REVOCATION_UNAVAILABLE\x10:\x12!\n" +
 	"\x1dERROR_REASON_DECISION_REFUSED\x10;\x12!\n" +
 	"\x1dERROR_REASON_DECISION_TIMEOUT\x10<\x12)\n" +

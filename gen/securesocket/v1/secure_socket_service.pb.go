@@ -29,7 +29,7 @@ type WaitRequest_Condition int32
 const (
 	// INVALID_FIELD.
 	WaitRequest_CONDITION_UNSPECIFIED WaitRequest_Condition = 0
-	// TCP is up (Qt: waitForConnected).
+	// TCP is up, plain or secure (Qt: waitForConnected).
 	WaitRequest_CONDITION_CONNECTED WaitRequest_Condition = 1
 	// TLS is up (Qt: waitForEncrypted).
 	WaitRequest_CONDITION_ENCRYPTED WaitRequest_Condition = 2
@@ -85,7 +85,7 @@ func (x WaitRequest_Condition) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WaitRequest_Condition.Descriptor instead.
 func (WaitRequest_Condition) EnumDescriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{17, 0}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{19, 0}
 }
 
 // A channel binding.
@@ -142,7 +142,7 @@ func (x ExportKeyingMaterialRequest_ChannelBinding) Number() protoreflect.EnumNu
 
 // Deprecated: Use ExportKeyingMaterialRequest_ChannelBinding.Descriptor instead.
 func (ExportKeyingMaterialRequest_ChannelBinding) EnumDescriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{23, 0}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{25, 0}
 }
 
 // Nothing is asked.
@@ -199,8 +199,10 @@ type GetCapabilitiesResponse struct {
 	Limits *Limits `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"`
 	// The service's version.
 	ServerVersion string `protobuf:"bytes,7,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// What start_tls_protocol takes.
+	StartTlsProtocols []string `protobuf:"bytes,8,rep,name=start_tls_protocols,json=startTlsProtocols,proto3" json:"start_tls_protocols,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *GetCapabilitiesResponse) Reset() {
@@ -273,6 +275,13 @@ func (x *GetCapabilitiesResponse) GetServerVersion() string {
 		return x.ServerVersion
 	}
 	return ""
+}
+
+func (x *GetCapabilitiesResponse) GetStartTlsProtocols() []string {
+	if x != nil {
+		return x.StartTlsProtocols
+	}
+	return nil
 }
 
 // Limits of the service.
@@ -902,12 +911,20 @@ type ConnectRequest struct {
 	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
 	// Required. 1..65535, else PORT_OUT_OF_RANGE.
 	Port int32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	// Optional. true: TLS is left for StartTls, or out (Qt: connectToHost). What is
+	// received then is kept until it is acked, on every stream.
+	Plain bool `protobuf:"varint,4,opt,name=plain,proto3" json:"plain,omitempty"`
 	// Optional. Returns once the attempt has begun; its outcome is an event.
 	ReturnImmediately bool `protobuf:"varint,5,opt,name=return_immediately,json=returnImmediately,proto3" json:"return_immediately,omitempty"`
 	// Optional.
-	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional. The protocol in which the peer is asked for TLS before the
+	// handshake: one of GetCapabilities.start_tls_protocols, such as "smtp". The
+	// service speaks it, within handshake_timeout; bytes begin after the handshake,
+	// and Session.greeting has what the peer said first. Not with `plain`.
+	StartTlsProtocol string `protobuf:"bytes,7,opt,name=start_tls_protocol,json=startTlsProtocol,proto3" json:"start_tls_protocol,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ConnectRequest) Reset() {
@@ -961,6 +978,13 @@ func (x *ConnectRequest) GetPort() int32 {
 	return 0
 }
 
+func (x *ConnectRequest) GetPlain() bool {
+	if x != nil {
+		return x.Plain
+	}
+	return false
+}
+
 func (x *ConnectRequest) GetReturnImmediately() bool {
 	if x != nil {
 		return x.ReturnImmediately
@@ -971,6 +995,13 @@ func (x *ConnectRequest) GetReturnImmediately() bool {
 func (x *ConnectRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ConnectRequest) GetStartTlsProtocol() string {
+	if x != nil {
+		return x.StartTlsProtocol
 	}
 	return ""
 }
@@ -1030,6 +1061,107 @@ func (x *ConnectResponse) GetEventSeq() int64 {
 	return 0
 }
 
+// Enters TLS.
+type StartTlsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Required.
+	StartTls      *StartTls `protobuf:"bytes,2,opt,name=start_tls,json=startTls,proto3" json:"start_tls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartTlsRequest) Reset() {
+	*x = StartTlsRequest{}
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartTlsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartTlsRequest) ProtoMessage() {}
+
+func (x *StartTlsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartTlsRequest.ProtoReflect.Descriptor instead.
+func (*StartTlsRequest) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StartTlsRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *StartTlsRequest) GetStartTls() *StartTls {
+	if x != nil {
+		return x.StartTls
+	}
+	return nil
+}
+
+// TLS is up.
+type StartTlsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session.
+	Session       *Session `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartTlsResponse) Reset() {
+	*x = StartTlsResponse{}
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartTlsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartTlsResponse) ProtoMessage() {}
+
+func (x *StartTlsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartTlsResponse.ProtoReflect.Descriptor instead.
+func (*StartTlsResponse) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StartTlsResponse) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
 // Ends a connection.
 type CloseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1043,7 +1175,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[15]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1187,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[15]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1200,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{15}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CloseRequest) GetSessionId() string {
@@ -1096,7 +1228,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[16]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1240,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[16]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1253,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{16}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CloseResponse) GetSession() *Session {
@@ -1151,7 +1283,7 @@ type WaitRequest struct {
 
 func (x *WaitRequest) Reset() {
 	*x = WaitRequest{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[17]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1295,7 @@ func (x *WaitRequest) String() string {
 func (*WaitRequest) ProtoMessage() {}
 
 func (x *WaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[17]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1308,7 @@ func (x *WaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitRequest.ProtoReflect.Descriptor instead.
 func (*WaitRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{17}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WaitRequest) GetSessionId() string {
@@ -1231,7 +1363,7 @@ type WaitResponse struct {
 
 func (x *WaitResponse) Reset() {
 	*x = WaitResponse{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[18]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1375,7 @@ func (x *WaitResponse) String() string {
 func (*WaitResponse) ProtoMessage() {}
 
 func (x *WaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[18]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1388,7 @@ func (x *WaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitResponse.ProtoReflect.Descriptor instead.
 func (*WaitResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{18}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WaitResponse) GetReached() bool {
@@ -1302,7 +1434,7 @@ type AddCertificateRequest struct {
 
 func (x *AddCertificateRequest) Reset() {
 	*x = AddCertificateRequest{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[19]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1446,7 @@ func (x *AddCertificateRequest) String() string {
 func (*AddCertificateRequest) ProtoMessage() {}
 
 func (x *AddCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[19]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1459,7 @@ func (x *AddCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCertificateRequest.ProtoReflect.Descriptor instead.
 func (*AddCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{19}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AddCertificateRequest) GetSessionId() string {
@@ -1362,7 +1494,7 @@ type AddCertificateResponse struct {
 
 func (x *AddCertificateResponse) Reset() {
 	*x = AddCertificateResponse{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[20]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1506,7 @@ func (x *AddCertificateResponse) String() string {
 func (*AddCertificateResponse) ProtoMessage() {}
 
 func (x *AddCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[20]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1519,7 @@ func (x *AddCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCertificateResponse.ProtoReflect.Descriptor instead.
 func (*AddCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{20}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AddCertificateResponse) GetCertificate() *Certificate {
@@ -1410,7 +1542,7 @@ type GetCertificateStatusRequest struct {
 
 func (x *GetCertificateStatusRequest) Reset() {
 	*x = GetCertificateStatusRequest{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[21]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +1554,7 @@ func (x *GetCertificateStatusRequest) String() string {
 func (*GetCertificateStatusRequest) ProtoMessage() {}
 
 func (x *GetCertificateStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[21]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +1567,7 @@ func (x *GetCertificateStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCertificateStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetCertificateStatusRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{21}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetCertificateStatusRequest) GetSessionId() string {
@@ -1467,7 +1599,7 @@ type GetCertificateStatusResponse struct {
 
 func (x *GetCertificateStatusResponse) Reset() {
 	*x = GetCertificateStatusResponse{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[22]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1611,7 @@ func (x *GetCertificateStatusResponse) String() string {
 func (*GetCertificateStatusResponse) ProtoMessage() {}
 
 func (x *GetCertificateStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[22]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1624,7 @@ func (x *GetCertificateStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCertificateStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetCertificateStatusResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{22}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetCertificateStatusResponse) GetStatus() CertificateStatus {
@@ -1537,7 +1669,7 @@ type ExportKeyingMaterialRequest struct {
 
 func (x *ExportKeyingMaterialRequest) Reset() {
 	*x = ExportKeyingMaterialRequest{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[23]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1681,7 @@ func (x *ExportKeyingMaterialRequest) String() string {
 func (*ExportKeyingMaterialRequest) ProtoMessage() {}
 
 func (x *ExportKeyingMaterialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[23]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1694,7 @@ func (x *ExportKeyingMaterialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportKeyingMaterialRequest.ProtoReflect.Descriptor instead.
 func (*ExportKeyingMaterialRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{23}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ExportKeyingMaterialRequest) GetSessionId() string {
@@ -1618,7 +1750,7 @@ type ExportKeyingMaterialResponse struct {
 
 func (x *ExportKeyingMaterialResponse) Reset() {
 	*x = ExportKeyingMaterialResponse{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[24]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1762,7 @@ func (x *ExportKeyingMaterialResponse) String() string {
 func (*ExportKeyingMaterialResponse) ProtoMessage() {}
 
 func (x *ExportKeyingMaterialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[24]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1775,7 @@ func (x *ExportKeyingMaterialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportKeyingMaterialResponse.ProtoReflect.Descriptor instead.
 func (*ExportKeyingMaterialResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{24}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ExportKeyingMaterialResponse) GetMaterial() []byte {
@@ -1666,7 +1798,7 @@ type DecideRequest struct {
 
 func (x *DecideRequest) Reset() {
 	*x = DecideRequest{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[25]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1810,7 @@ func (x *DecideRequest) String() string {
 func (*DecideRequest) ProtoMessage() {}
 
 func (x *DecideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[25]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1823,7 @@ func (x *DecideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideRequest.ProtoReflect.Descriptor instead.
 func (*DecideRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{25}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DecideRequest) GetSessionId() string {
@@ -1717,7 +1849,7 @@ type DecideResponse struct {
 
 func (x *DecideResponse) Reset() {
 	*x = DecideResponse{}
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[26]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1861,7 @@ func (x *DecideResponse) String() string {
 func (*DecideResponse) ProtoMessage() {}
 
 func (x *DecideResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[26]
+	mi := &file_securesocket_v1_secure_socket_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1874,7 @@ func (x *DecideResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideResponse.ProtoReflect.Descriptor instead.
 func (*DecideResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{26}
+	return file_securesocket_v1_secure_socket_service_proto_rawDescGZIP(), []int{28}
 }
 
 var File_securesocket_v1_secure_socket_service_proto protoreflect.FileDescriptor
@@ -1750,14 +1882,15 @@ var File_securesocket_v1_secure_socket_service_proto protoreflect.FileDescriptor
 const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\n" +
 	"+securesocket/v1/secure_socket_service.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\x1a\x1csecuresocket/v1/stream.proto\"\x18\n" +
-	"\x16GetCapabilitiesRequest\"\xb0\x02\n" +
+	"\x16GetCapabilitiesRequest\"\xe0\x02\n" +
 	"\x17GetCapabilitiesResponse\x12%\n" +
 	"\x0esecure_sockets\x18\x01 \x01(\bR\rsecureSockets\x12<\n" +
 	"\bversions\x18\x02 \x03(\x0e2 .securesocket.v1.ProtocolVersionR\bversions\x12@\n" +
 	"\rcipher_suites\x18\x03 \x03(\v2\x1b.securesocket.v1.CipherInfoR\fcipherSuites\x12\x16\n" +
 	"\x06groups\x18\x04 \x03(\tR\x06groups\x12/\n" +
 	"\x06limits\x18\x05 \x01(\v2\x17.securesocket.v1.LimitsR\x06limits\x12%\n" +
-	"\x0eserver_version\x18\a \x01(\tR\rserverVersion\"\x90\x02\n" +
+	"\x0eserver_version\x18\a \x01(\tR\rserverVersion\x12.\n" +
+	"\x13start_tls_protocols\x18\b \x03(\tR\x11startTlsProtocols\"\x90\x02\n" +
 	"\x06Limits\x125\n" +
 	"\x17max_sessions_per_caller\x18\x01 \x01(\x05R\x14maxSessionsPerCaller\x12*\n" +
 	"\x11max_message_bytes\x18\x02 \x01(\x05R\x0fmaxMessageBytes\x12(\n" +
@@ -1797,18 +1930,26 @@ const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\x14DeleteSessionRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\"\x17\n" +
-	"\x15DeleteSessionResponse\"\xa5\x01\n" +
+	"\x15DeleteSessionResponse\"\xe9\x01\n" +
 	"\x0eConnectRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\x05R\x04port\x12-\n" +
+	"\x04port\x18\x03 \x01(\x05R\x04port\x12\x14\n" +
+	"\x05plain\x18\x04 \x01(\bR\x05plain\x12-\n" +
 	"\x12return_immediately\x18\x05 \x01(\bR\x11returnImmediately\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tR\trequestId\"b\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\x12,\n" +
+	"\x12start_tls_protocol\x18\a \x01(\tR\x10startTlsProtocol\"b\n" +
 	"\x0fConnectResponse\x122\n" +
 	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\x12\x1b\n" +
-	"\tevent_seq\x18\x02 \x01(\x03R\beventSeq\"a\n" +
+	"\tevent_seq\x18\x02 \x01(\x03R\beventSeq\"h\n" +
+	"\x0fStartTlsRequest\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x126\n" +
+	"\tstart_tls\x18\x02 \x01(\v2\x19.securesocket.v1.StartTlsR\bstartTls\"F\n" +
+	"\x10StartTlsResponse\x122\n" +
+	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\"a\n" +
 	"\fCloseRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x122\n" +
@@ -1878,7 +2019,7 @@ const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12@\n" +
 	"\bdecision\x18\x02 \x01(\v2$.securesocket.v1.CertificateDecisionR\bdecision\"\x10\n" +
-	"\x0eDecideResponse2\xa0\v\n" +
+	"\x0eDecideResponse2\xf1\v\n" +
 	"\x13SecureSocketService\x12d\n" +
 	"\x0fGetCapabilities\x12'.securesocket.v1.GetCapabilitiesRequest\x1a(.securesocket.v1.GetCapabilitiesResponse\x12^\n" +
 	"\rCreateSession\x12%.securesocket.v1.CreateSessionRequest\x1a&.securesocket.v1.CreateSessionResponse\x12U\n" +
@@ -1887,7 +2028,8 @@ const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\fListSessions\x12$.securesocket.v1.ListSessionsRequest\x1a%.securesocket.v1.ListSessionsResponse\x12^\n" +
 	"\rUpdateSession\x12%.securesocket.v1.UpdateSessionRequest\x1a&.securesocket.v1.UpdateSessionResponse\x12^\n" +
 	"\rDeleteSession\x12%.securesocket.v1.DeleteSessionRequest\x1a&.securesocket.v1.DeleteSessionResponse\x12L\n" +
-	"\aConnect\x12\x1f.securesocket.v1.ConnectRequest\x1a .securesocket.v1.ConnectResponse\x12F\n" +
+	"\aConnect\x12\x1f.securesocket.v1.ConnectRequest\x1a .securesocket.v1.ConnectResponse\x12O\n" +
+	"\bStartTls\x12 .securesocket.v1.StartTlsRequest\x1a!.securesocket.v1.StartTlsResponse\x12F\n" +
 	"\x05Close\x12\x1d.securesocket.v1.CloseRequest\x1a\x1e.securesocket.v1.CloseResponse\x12C\n" +
 	"\x04Wait\x12\x1c.securesocket.v1.WaitRequest\x1a\x1d.securesocket.v1.WaitResponse\x12a\n" +
 	"\x0eAddCertificate\x12&.securesocket.v1.AddCertificateRequest\x1a'.securesocket.v1.AddCertificateResponse\x12s\n" +
@@ -1912,7 +2054,7 @@ func file_securesocket_v1_secure_socket_service_proto_rawDescGZIP() []byte {
 }
 
 var file_securesocket_v1_secure_socket_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_securesocket_v1_secure_socket_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_securesocket_v1_secure_socket_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_securesocket_v1_secure_socket_service_proto_goTypes = []any{
 	(WaitRequest_Condition)(0),                      // 0: securesocket.v1.WaitRequest.Condition
 	(ExportKeyingMaterialRequest_ChannelBinding)(0), // 1: securesocket.v1.ExportKeyingMaterialRequest.ChannelBinding
@@ -1931,98 +2073,105 @@ var file_securesocket_v1_secure_socket_service_proto_goTypes = []any{
 	(*DeleteSessionResponse)(nil),                   // 14: securesocket.v1.DeleteSessionResponse
 	(*ConnectRequest)(nil),                          // 15: securesocket.v1.ConnectRequest
 	(*ConnectResponse)(nil),                         // 16: securesocket.v1.ConnectResponse
-	(*CloseRequest)(nil),                            // 17: securesocket.v1.CloseRequest
-	(*CloseResponse)(nil),                           // 18: securesocket.v1.CloseResponse
-	(*WaitRequest)(nil),                             // 19: securesocket.v1.WaitRequest
-	(*WaitResponse)(nil),                            // 20: securesocket.v1.WaitResponse
-	(*AddCertificateRequest)(nil),                   // 21: securesocket.v1.AddCertificateRequest
-	(*AddCertificateResponse)(nil),                  // 22: securesocket.v1.AddCertificateResponse
-	(*GetCertificateStatusRequest)(nil),             // 23: securesocket.v1.GetCertificateStatusRequest
-	(*GetCertificateStatusResponse)(nil),            // 24: securesocket.v1.GetCertificateStatusResponse
-	(*ExportKeyingMaterialRequest)(nil),             // 25: securesocket.v1.ExportKeyingMaterialRequest
-	(*ExportKeyingMaterialResponse)(nil),            // 26: securesocket.v1.ExportKeyingMaterialResponse
-	(*DecideRequest)(nil),                           // 27: securesocket.v1.DecideRequest
-	(*DecideResponse)(nil),                          // 28: securesocket.v1.DecideResponse
-	(ProtocolVersion)(0),                            // 29: securesocket.v1.ProtocolVersion
-	(*CipherInfo)(nil),                              // 30: securesocket.v1.CipherInfo
-	(*durationpb.Duration)(nil),                     // 31: google.protobuf.Duration
-	(*SessionSettings)(nil),                         // 32: securesocket.v1.SessionSettings
-	(*Session)(nil),                                 // 33: securesocket.v1.Session
-	(*fieldmaskpb.FieldMask)(nil),                   // 34: google.protobuf.FieldMask
-	(*CloseSocket)(nil),                             // 35: securesocket.v1.CloseSocket
-	(*Failure)(nil),                                 // 36: securesocket.v1.Failure
-	(*Certificate)(nil),                             // 37: securesocket.v1.Certificate
-	(CertificateStatus)(0),                          // 38: securesocket.v1.CertificateStatus
-	(*CertificateReport)(nil),                       // 39: securesocket.v1.CertificateReport
-	(*CertificateDecision)(nil),                     // 40: securesocket.v1.CertificateDecision
-	(*AttachRequest)(nil),                           // 41: securesocket.v1.AttachRequest
-	(*WriteRequest)(nil),                            // 42: securesocket.v1.WriteRequest
-	(*ReadRequest)(nil),                             // 43: securesocket.v1.ReadRequest
-	(*AttachResponse)(nil),                          // 44: securesocket.v1.AttachResponse
-	(*WriteResponse)(nil),                           // 45: securesocket.v1.WriteResponse
-	(*ReadResponse)(nil),                            // 46: securesocket.v1.ReadResponse
+	(*StartTlsRequest)(nil),                         // 17: securesocket.v1.StartTlsRequest
+	(*StartTlsResponse)(nil),                        // 18: securesocket.v1.StartTlsResponse
+	(*CloseRequest)(nil),                            // 19: securesocket.v1.CloseRequest
+	(*CloseResponse)(nil),                           // 20: securesocket.v1.CloseResponse
+	(*WaitRequest)(nil),                             // 21: securesocket.v1.WaitRequest
+	(*WaitResponse)(nil),                            // 22: securesocket.v1.WaitResponse
+	(*AddCertificateRequest)(nil),                   // 23: securesocket.v1.AddCertificateRequest
+	(*AddCertificateResponse)(nil),                  // 24: securesocket.v1.AddCertificateResponse
+	(*GetCertificateStatusRequest)(nil),             // 25: securesocket.v1.GetCertificateStatusRequest
+	(*GetCertificateStatusResponse)(nil),            // 26: securesocket.v1.GetCertificateStatusResponse
+	(*ExportKeyingMaterialRequest)(nil),             // 27: securesocket.v1.ExportKeyingMaterialRequest
+	(*ExportKeyingMaterialResponse)(nil),            // 28: securesocket.v1.ExportKeyingMaterialResponse
+	(*DecideRequest)(nil),                           // 29: securesocket.v1.DecideRequest
+	(*DecideResponse)(nil),                          // 30: securesocket.v1.DecideResponse
+	(ProtocolVersion)(0),                            // 31: securesocket.v1.ProtocolVersion
+	(*CipherInfo)(nil),                              // 32: securesocket.v1.CipherInfo
+	(*durationpb.Duration)(nil),                     // 33: google.protobuf.Duration
+	(*SessionSettings)(nil),                         // 34: securesocket.v1.SessionSettings
+	(*Session)(nil),                                 // 35: securesocket.v1.Session
+	(*fieldmaskpb.FieldMask)(nil),                   // 36: google.protobuf.FieldMask
+	(*StartTls)(nil),                                // 37: securesocket.v1.StartTls
+	(*CloseSocket)(nil),                             // 38: securesocket.v1.CloseSocket
+	(*Failure)(nil),                                 // 39: securesocket.v1.Failure
+	(*Certificate)(nil),                             // 40: securesocket.v1.Certificate
+	(CertificateStatus)(0),                          // 41: securesocket.v1.CertificateStatus
+	(*CertificateReport)(nil),                       // 42: securesocket.v1.CertificateReport
+	(*CertificateDecision)(nil),                     // 43: securesocket.v1.CertificateDecision
+	(*AttachRequest)(nil),                           // 44: securesocket.v1.AttachRequest
+	(*WriteRequest)(nil),                            // 45: securesocket.v1.WriteRequest
+	(*ReadRequest)(nil),                             // 46: securesocket.v1.ReadRequest
+	(*AttachResponse)(nil),                          // 47: securesocket.v1.AttachResponse
+	(*WriteResponse)(nil),                           // 48: securesocket.v1.WriteResponse
+	(*ReadResponse)(nil),                            // 49: securesocket.v1.ReadResponse
 }
 var file_securesocket_v1_secure_socket_service_proto_depIdxs = []int32{
-	29, // 0: securesocket.v1.GetCapabilitiesResponse.versions:type_name -> securesocket.v1.ProtocolVersion
-	30, // 1: securesocket.v1.GetCapabilitiesResponse.cipher_suites:type_name -> securesocket.v1.CipherInfo
+	31, // 0: securesocket.v1.GetCapabilitiesResponse.versions:type_name -> securesocket.v1.ProtocolVersion
+	32, // 1: securesocket.v1.GetCapabilitiesResponse.cipher_suites:type_name -> securesocket.v1.CipherInfo
 	4,  // 2: securesocket.v1.GetCapabilitiesResponse.limits:type_name -> securesocket.v1.Limits
-	31, // 3: securesocket.v1.Limits.max_detach_grace:type_name -> google.protobuf.Duration
-	32, // 4: securesocket.v1.CreateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
-	33, // 5: securesocket.v1.CreateSessionResponse.session:type_name -> securesocket.v1.Session
-	33, // 6: securesocket.v1.GetSessionResponse.session:type_name -> securesocket.v1.Session
-	33, // 7: securesocket.v1.ListSessionsResponse.sessions:type_name -> securesocket.v1.Session
-	32, // 8: securesocket.v1.UpdateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
-	34, // 9: securesocket.v1.UpdateSessionRequest.update_mask:type_name -> google.protobuf.FieldMask
-	33, // 10: securesocket.v1.UpdateSessionResponse.session:type_name -> securesocket.v1.Session
-	33, // 11: securesocket.v1.ConnectResponse.session:type_name -> securesocket.v1.Session
-	35, // 12: securesocket.v1.CloseRequest.close:type_name -> securesocket.v1.CloseSocket
-	33, // 13: securesocket.v1.CloseResponse.session:type_name -> securesocket.v1.Session
-	0,  // 14: securesocket.v1.WaitRequest.condition:type_name -> securesocket.v1.WaitRequest.Condition
-	31, // 15: securesocket.v1.WaitRequest.timeout:type_name -> google.protobuf.Duration
-	33, // 16: securesocket.v1.WaitResponse.session:type_name -> securesocket.v1.Session
-	36, // 17: securesocket.v1.WaitResponse.cause:type_name -> securesocket.v1.Failure
-	37, // 18: securesocket.v1.AddCertificateResponse.certificate:type_name -> securesocket.v1.Certificate
-	38, // 19: securesocket.v1.GetCertificateStatusResponse.status:type_name -> securesocket.v1.CertificateStatus
-	39, // 20: securesocket.v1.GetCertificateStatusResponse.report:type_name -> securesocket.v1.CertificateReport
-	1,  // 21: securesocket.v1.ExportKeyingMaterialRequest.channel_binding:type_name -> securesocket.v1.ExportKeyingMaterialRequest.ChannelBinding
-	40, // 22: securesocket.v1.DecideRequest.decision:type_name -> securesocket.v1.CertificateDecision
-	2,  // 23: securesocket.v1.SecureSocketService.GetCapabilities:input_type -> securesocket.v1.GetCapabilitiesRequest
-	5,  // 24: securesocket.v1.SecureSocketService.CreateSession:input_type -> securesocket.v1.CreateSessionRequest
-	7,  // 25: securesocket.v1.SecureSocketService.GetSession:input_type -> securesocket.v1.GetSessionRequest
-	9,  // 26: securesocket.v1.SecureSocketService.ListSessions:input_type -> securesocket.v1.ListSessionsRequest
-	11, // 27: securesocket.v1.SecureSocketService.UpdateSession:input_type -> securesocket.v1.UpdateSessionRequest
-	13, // 28: securesocket.v1.SecureSocketService.DeleteSession:input_type -> securesocket.v1.DeleteSessionRequest
-	15, // 29: securesocket.v1.SecureSocketService.Connect:input_type -> securesocket.v1.ConnectRequest
-	17, // 30: securesocket.v1.SecureSocketService.Close:input_type -> securesocket.v1.CloseRequest
-	19, // 31: securesocket.v1.SecureSocketService.Wait:input_type -> securesocket.v1.WaitRequest
-	21, // 32: securesocket.v1.SecureSocketService.AddCertificate:input_type -> securesocket.v1.AddCertificateRequest
-	23, // 33: securesocket.v1.SecureSocketService.GetCertificateStatus:input_type -> securesocket.v1.GetCertificateStatusRequest
-	25, // 34: securesocket.v1.SecureSocketService.ExportKeyingMaterial:input_type -> securesocket.v1.ExportKeyingMaterialRequest
-	27, // 35: securesocket.v1.SecureSocketService.Decide:input_type -> securesocket.v1.DecideRequest
-	41, // 36: securesocket.v1.SecureSocketService.Attach:input_type -> securesocket.v1.AttachRequest
-	42, // 37: securesocket.v1.SecureSocketService.Write:input_type -> securesocket.v1.WriteRequest
-	43, // 38: securesocket.v1.SecureSocketService.Read:input_type -> securesocket.v1.ReadRequest
-	3,  // 39: securesocket.v1.SecureSocketService.GetCapabilities:output_type -> securesocket.v1.GetCapabilitiesResponse
-	6,  // 40: securesocket.v1.SecureSocketService.CreateSession:output_type -> securesocket.v1.CreateSessionResponse
-	8,  // 41: securesocket.v1.SecureSocketService.GetSession:output_type -> securesocket.v1.GetSessionResponse
-	10, // 42: securesocket.v1.SecureSocketService.ListSessions:output_type -> securesocket.v1.ListSessionsResponse
-	12, // 43: securesocket.v1.SecureSocketService.UpdateSession:output_type -> securesocket.v1.UpdateSessionResponse
-	14, // 44: securesocket.v1.SecureSocketService.DeleteSession:output_type -> securesocket.v1.DeleteSessionResponse
-	16, // 45: securesocket.v1.SecureSocketService.Connect:output_type -> securesocket.v1.ConnectResponse
-	18, // 46: securesocket.v1.SecureSocketService.Close:output_type -> securesocket.v1.CloseResponse
-	20, // 47: securesocket.v1.SecureSocketService.Wait:output_type -> securesocket.v1.WaitResponse
-	22, // 48: securesocket.v1.SecureSocketService.AddCertificate:output_type -> securesocket.v1.AddCertificateResponse
-	24, // 49: securesocket.v1.SecureSocketService.GetCertificateStatus:output_type -> securesocket.v1.GetCertificateStatusResponse
-	26, // 50: securesocket.v1.SecureSocketService.ExportKeyingMaterial:output_type -> securesocket.v1.ExportKeyingMaterialResponse
-	28, // 51: securesocket.v1.SecureSocketService.Decide:output_type -> securesocket.v1.DecideResponse
-	44, // 52: securesocket.v1.SecureSocketService.Attach:output_type -> securesocket.v1.AttachResponse
-	45, // 53: securesocket.v1.SecureSocketService.Write:output_type -> securesocket.v1.WriteResponse
-	46, // 54: securesocket.v1.SecureSocketService.Read:output_type -> securesocket.v1.ReadResponse
-	39, // [39:55] is the sub-list for method output_type
-	23, // [23:39] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	33, // 3: securesocket.v1.Limits.max_detach_grace:type_name -> google.protobuf.Duration
+	34, // 4: securesocket.v1.CreateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
+	35, // 5: securesocket.v1.CreateSessionResponse.session:type_name -> securesocket.v1.Session
+	35, // 6: securesocket.v1.GetSessionResponse.session:type_name -> securesocket.v1.Session
+	35, // 7: securesocket.v1.ListSessionsResponse.sessions:type_name -> securesocket.v1.Session
+	34, // 8: securesocket.v1.UpdateSessionRequest.settings:type_name -> securesocket.v1.SessionSettings
+	36, // 9: securesocket.v1.UpdateSessionRequest.update_mask:type_name -> google.protobuf.FieldMask
+	35, // 10: securesocket.v1.UpdateSessionResponse.session:type_name -> securesocket.v1.Session
+	35, // 11: securesocket.v1.ConnectResponse.session:type_name -> securesocket.v1.Session
+	37, // 12: securesocket.v1.StartTlsRequest.start_tls:type_name -> securesocket.v1.StartTls
+	35, // 13: securesocket.v1.StartTlsResponse.session:type_name -> securesocket.v1.Session
+	38, // 14: securesocket.v1.CloseRequest.close:type_name -> securesocket.v1.CloseSocket
+	35, // 15: securesocket.v1.CloseResponse.session:type_name -> securesocket.v1.Session
+	0,  // 16: securesocket.v1.WaitRequest.condition:type_name -> securesocket.v1.WaitRequest.Condition
+	33, // 17: securesocket.v1.WaitRequest.timeout:type_name -> google.protobuf.Duration
+	35, // 18: securesocket.v1.WaitResponse.session:type_name -> securesocket.v1.Session
+	39, // 19: securesocket.v1.WaitResponse.cause:type_name -> securesocket.v1.Failure
+	40, // 20: securesocket.v1.AddCertificateResponse.certificate:type_name -> securesocket.v1.Certificate
+	41, // 21: securesocket.v1.GetCertificateStatusResponse.status:type_name -> securesocket.v1.CertificateStatus
+	42, // 22: securesocket.v1.GetCertificateStatusResponse.report:type_name -> securesocket.v1.CertificateReport
+	1,  // 23: securesocket.v1.ExportKeyingMaterialRequest.channel_binding:type_name -> securesocket.v1.ExportKeyingMaterialRequest.ChannelBinding
+	43, // 24: securesocket.v1.DecideRequest.decision:type_name -> securesocket.v1.CertificateDecision
+	2,  // 25: securesocket.v1.SecureSocketService.GetCapabilities:input_type -> securesocket.v1.GetCapabilitiesRequest
+	5,  // 26: securesocket.v1.SecureSocketService.CreateSession:input_type -> securesocket.v1.CreateSessionRequest
+	7,  // 27: securesocket.v1.SecureSocketService.GetSession:input_type -> securesocket.v1.GetSessionRequest
+	9,  // 28: securesocket.v1.SecureSocketService.ListSessions:input_type -> securesocket.v1.ListSessionsRequest
+	11, // 29: securesocket.v1.SecureSocketService.UpdateSession:input_type -> securesocket.v1.UpdateSessionRequest
+	13, // 30: securesocket.v1.SecureSocketService.DeleteSession:input_type -> securesocket.v1.DeleteSessionRequest
+	15, // 31: securesocket.v1.SecureSocketService.Connect:input_type -> securesocket.v1.ConnectRequest
+	17, // 32: securesocket.v1.SecureSocketService.StartTls:input_type -> securesocket.v1.StartTlsRequest
+	19, // 33: securesocket.v1.SecureSocketService.Close:input_type -> securesocket.v1.CloseRequest
+	21, // 34: securesocket.v1.SecureSocketService.Wait:input_type -> securesocket.v1.WaitRequest
+	23, // 35: securesocket.v1.SecureSocketService.AddCertificate:input_type -> securesocket.v1.AddCertificateRequest
+	25, // 36: securesocket.v1.SecureSocketService.GetCertificateStatus:input_type -> securesocket.v1.GetCertificateStatusRequest
+	27, // 37: securesocket.v1.SecureSocketService.ExportKeyingMaterial:input_type -> securesocket.v1.ExportKeyingMaterialRequest
+	29, // 38: securesocket.v1.SecureSocketService.Decide:input_type -> securesocket.v1.DecideRequest
+	44, // 39: securesocket.v1.SecureSocketService.Attach:input_type -> securesocket.v1.AttachRequest
+	45, // 40: securesocket.v1.SecureSocketService.Write:input_type -> securesocket.v1.WriteRequest
+	46, // 41: securesocket.v1.SecureSocketService.Read:input_type -> securesocket.v1.ReadRequest
+	3,  // 42: securesocket.v1.SecureSocketService.GetCapabilities:output_type -> securesocket.v1.GetCapabilitiesResponse
+	6,  // 43: securesocket.v1.SecureSocketService.CreateSession:output_type -> securesocket.v1.CreateSessionResponse
+	8,  // 44: securesocket.v1.SecureSocketService.GetSession:output_type -> securesocket.v1.GetSessionResponse
+	10, // 45: securesocket.v1.SecureSocketService.ListSessions:output_type -> securesocket.v1.ListSessionsResponse
+	12, // 46: securesocket.v1.SecureSocketService.UpdateSession:output_type -> securesocket.v1.UpdateSessionResponse
+	14, // 47: securesocket.v1.SecureSocketService.DeleteSession:output_type -> securesocket.v1.DeleteSessionResponse
+	16, // 48: securesocket.v1.SecureSocketService.Connect:output_type -> securesocket.v1.ConnectResponse
+	18, // 49: securesocket.v1.SecureSocketService.StartTls:output_type -> securesocket.v1.StartTlsResponse
+	20, // 50: securesocket.v1.SecureSocketService.Close:output_type -> securesocket.v1.CloseResponse
+	22, // 51: securesocket.v1.SecureSocketService.Wait:output_type -> securesocket.v1.WaitResponse
+	24, // 52: securesocket.v1.SecureSocketService.AddCertificate:output_type -> securesocket.v1.AddCertificateResponse
+	26, // 53: securesocket.v1.SecureSocketService.GetCertificateStatus:output_type -> securesocket.v1.GetCertificateStatusResponse
+	28, // 54: securesocket.v1.SecureSocketService.ExportKeyingMaterial:output_type -> securesocket.v1.ExportKeyingMaterialResponse
+	30, // 55: securesocket.v1.SecureSocketService.Decide:output_type -> securesocket.v1.DecideResponse
+	47, // 56: securesocket.v1.SecureSocketService.Attach:output_type -> securesocket.v1.AttachResponse
+	48, // 57: securesocket.v1.SecureSocketService.Write:output_type -> securesocket.v1.WriteResponse
+	49, // 58: securesocket.v1.SecureSocketService.Read:output_type -> securesocket.v1.ReadResponse
+	42, // [42:59] is the sub-list for method output_type
+	25, // [25:42] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_secure_socket_service_proto_init() }
@@ -2035,14 +2184,14 @@ func file_securesocket_v1_secure_socket_service_proto_init() {
 	file_securesocket_v1_session_proto_init()
 	file_securesocket_v1_settings_proto_init()
 	file_securesocket_v1_stream_proto_init()
-	file_securesocket_v1_secure_socket_service_proto_msgTypes[23].OneofWrappers = []any{}
+	file_securesocket_v1_secure_socket_service_proto_msgTypes[25].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_securesocket_v1_secure_socket_service_proto_rawDesc), len(file_securesocket_v1_secure_socket_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	SecureSocketService_UpdateSession_FullMethodName        = "/securesocket.v1.SecureSocketService/UpdateSession"
 	SecureSocketService_DeleteSession_FullMethodName        = "/securesocket.v1.SecureSocketService/DeleteSession"
 	SecureSocketService_Connect_FullMethodName              = "/securesocket.v1.SecureSocketService/Connect"
+	SecureSocketService_StartTls_FullMethodName             = "/securesocket.v1.SecureSocketService/StartTls"
 	SecureSocketService_Close_FullMethodName                = "/securesocket.v1.SecureSocketService/Close"
 	SecureSocketService_Wait_FullMethodName                 = "/securesocket.v1.SecureSocketService/Wait"
 	SecureSocketService_AddCertificate_FullMethodName       = "/securesocket.v1.SecureSocketService/AddCertificate"
@@ -89,8 +90,8 @@ type SecureSocketServiceClient interface {
 	// State: any. Caller: anybody, who sees only his own. Idempotent. Reasons:
 	// INVALID_FIELD.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
-	// Changes settings for the next connect; the reply says which generation
-	// they take effect from. tcp.no_delay takes effect at once.
+	// Changes settings for the next connect or StartTls; the reply says which
+	// generation they take effect from. tcp.no_delay takes effect at once.
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
 	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
@@ -102,7 +103,7 @@ type SecureSocketServiceClient interface {
 	// Reasons: INVALID_FIELD, SESSION_NOT_FOUND.
 	DeleteSession(ctx context.Context, in *DeleteSessionRequest, opts ...grpc.CallOption) (*DeleteSessionResponse, error)
 	// Resolves, dials, handshakes and validates. Returns when the socket is
-	// secure or has failed; with return_immediately, once the attempt has begun.
+	// secure, or with `plain` connected, or has failed; with return_immediately, once the attempt has begun.
 	// An existing connection is closed first, silently: its only event is
 	// `closed` with RECONNECT. An attempt whose callers have all cancelled is
 	// given up. A connection to which no stream is attached for detach_grace is
@@ -121,9 +122,20 @@ type SecureSocketServiceClient interface {
 	// CERTIFICATE_INVALID_CHAIN, CERTIFICATE_UNTRUSTED_SIGNERS,
 	// CERTIFICATE_REVOKED, CERTIFICATE_INVALID, CERTIFICATE_UNDETERMINED,
 	// REVOCATION_UNAVAILABLE, DECISION_REFUSED, DECISION_TIMEOUT,
-	// SIGNATURE_FAILED, CANCELLED (also: another
+	// SIGNATURE_FAILED, PROXY_REFUSED, START_TLS_REFUSED, START_TLS_INJECTION,
+	// CANCELLED (also: another
 	// Connect, Close or DeleteSession ended the attempt).
 	Connect(ctx context.Context, in *ConnectRequest, opts ...grpc.CallOption) (*ConnectResponse, error)
+	// Enters TLS on a plain connection, at exact offsets: see StartTls. Returns when
+	// the connection is secure or has failed. When every caller of it has cancelled,
+	// the connection is ended.
+	//
+	// State: connected in plain mode. Caller: the owner. Idempotent by request_id: a
+	// retry joins the handshake or returns its outcome. Reasons: INVALID_FIELD,
+	// SESSION_NOT_FOUND, SESSION_STATE, OFFSET_MISMATCH, REQUEST_ID_REUSED and, once
+	// it has begun, START_TLS_INJECTION, CERTIFICATE_REQUIRED and those of Connect
+	// from HANDSHAKE_TIMEOUT on.
+	StartTls(ctx context.Context, in *StartTlsRequest, opts ...grpc.CallOption) (*StartTlsResponse, error)
 	// Ends the connection or one half of it; the session stays. Returns when
 	// that is done: GRACEFUL and ABORT when the connection has ended, WRITE_HALF
 	// when close_notify is written; cancelling the call does not undo it.
@@ -274,6 +286,16 @@ func (c *secureSocketServiceClient) Connect(ctx context.Context, in *ConnectRequ
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConnectResponse)
 	err := c.cc.Invoke(ctx, SecureSocketService_Connect_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secureSocketServiceClient) StartTls(ctx context.Context, in *StartTlsRequest, opts ...grpc.CallOption) (*StartTlsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StartTlsResponse)
+	err := c.cc.Invoke(ctx, SecureSocketService_StartTls_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -434,8 +456,8 @@ type SecureSocketServiceServer interface {
 	// State: any. Caller: anybody, who sees only his own. Idempotent. Reasons:
 	// INVALID_FIELD.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
-	// Changes settings for the next connect; the reply says which generation
-	// they take effect from. tcp.no_delay takes effect at once.
+	// Changes settings for the next connect or StartTls; the reply says which
+	// generation they take effect from. tcp.no_delay takes effect at once.
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
 	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
@@ -447,7 +469,7 @@ type SecureSocketServiceServer interface {
 	// Reasons: INVALID_FIELD, SESSION_NOT_FOUND.
 	DeleteSession(context.Context, *DeleteSessionRequest) (*DeleteSessionResponse, error)
 	// Resolves, dials, handshakes and validates. Returns when the socket is
-	// secure or has failed; with return_immediately, once the attempt has begun.
+	// secure, or with `plain` connected, or has failed; with return_immediately, once the attempt has begun.
 	// An existing connection is closed first, silently: its only event is
 	// `closed` with RECONNECT. An attempt whose callers have all cancelled is
 	// given up. A connection to which no stream is attached for detach_grace is
@@ -466,9 +488,20 @@ type SecureSocketServiceServer interface {
 	// CERTIFICATE_INVALID_CHAIN, CERTIFICATE_UNTRUSTED_SIGNERS,
 	// CERTIFICATE_REVOKED, CERTIFICATE_INVALID, CERTIFICATE_UNDETERMINED,
 	// REVOCATION_UNAVAILABLE, DECISION_REFUSED, DECISION_TIMEOUT,
-	// SIGNATURE_FAILED, CANCELLED (also: another
+	// SIGNATURE_FAILED, PROXY_REFUSED, START_TLS_REFUSED, START_TLS_INJECTION,
+	// CANCELLED (also: another
 	// Connect, Close or DeleteSession ended the attempt).
 	Connect(context.Context, *ConnectRequest) (*ConnectResponse, error)
+	// Enters TLS on a plain connection, at exact offsets: see StartTls. Returns when
+	// the connection is secure or has failed. When every caller of it has cancelled,
+	// the connection is ended.
+	//
+	// State: connected in plain mode. Caller: the owner. Idempotent by request_id: a
+	// retry joins the handshake or returns its outcome. Reasons: INVALID_FIELD,
+	// SESSION_NOT_FOUND, SESSION_STATE, OFFSET_MISMATCH, REQUEST_ID_REUSED and, once
+	// it has begun, START_TLS_INJECTION, CERTIFICATE_REQUIRED and those of Connect
+	// from HANDSHAKE_TIMEOUT on.
+	StartTls(context.Context, *StartTlsRequest) (*StartTlsResponse, error)
 	// Ends the connection or one half of it; the session stays. Returns when
 	// that is done: GRACEFUL and ABORT when the connection has ended, WRITE_HALF
 	// when close_notify is written; cancelling the call does not undo it.
@@ -575,6 +608,9 @@ func (UnimplementedSecureSocketServiceServer) DeleteSession(context.Context, *De
 }
 func (UnimplementedSecureSocketServiceServer) Connect(context.Context, *ConnectRequest) (*ConnectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Connect not implemented")
+}
+func (UnimplementedSecureSocketServiceServer) StartTls(context.Context, *StartTlsRequest) (*StartTlsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartTls not implemented")
 }
 func (UnimplementedSecureSocketServiceServer) Close(context.Context, *CloseRequest) (*CloseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Close not implemented")
@@ -746,6 +782,24 @@ func _SecureSocketService_Connect_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(SecureSocketServiceServer).Connect(ctx, req.(*ConnectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecureSocketService_StartTls_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartTlsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecureSocketServiceServer).StartTls(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecureSocketService_StartTls_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecureSocketServiceServer).StartTls(ctx, req.(*StartTlsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -928,6 +982,10 @@ var SecureSocketService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Connect",
 			Handler:    _SecureSocketService_Connect_Handler,
+		},
+		{
+			MethodName: "StartTls",
+			Handler:    _SecureSocketService_StartTls_Handler,
 		},
 		{
 			MethodName: "Close",

@@ -35,6 +35,9 @@ const (
 	State_STATE_HOST_LOOKUP State = 2
 	// TCP is being connected.
 	State_STATE_CONNECTING State = 3
+	// TCP is up, and nothing else is spoken (Qt: ConnectedState): bytes move as
+	// they are, and StartTls may come.
+	State_STATE_CONNECTED State = 4
 	// TCP is up; the TLS handshake and the validation are under way.
 	State_STATE_HANDSHAKING State = 5
 	// TLS is up and the peer's certificate is trusted: bytes move.
@@ -50,6 +53,7 @@ var (
 		1: "STATE_UNCONNECTED",
 		2: "STATE_HOST_LOOKUP",
 		3: "STATE_CONNECTING",
+		4: "STATE_CONNECTED",
 		5: "STATE_HANDSHAKING",
 		6: "STATE_ENCRYPTED",
 		7: "STATE_CLOSING",
@@ -59,6 +63,7 @@ var (
 		"STATE_UNCONNECTED": 1,
 		"STATE_HOST_LOOKUP": 2,
 		"STATE_CONNECTING":  3,
+		"STATE_CONNECTED":   4,
 		"STATE_HANDSHAKING": 5,
 		"STATE_ENCRYPTED":   6,
 		"STATE_CLOSING":     7,
@@ -102,6 +107,8 @@ const (
 	Mode_MODE_PLAIN Mode = 1
 	// TLS, in the client's role.
 	Mode_MODE_TLS_CLIENT Mode = 2
+	// TLS, in the server's role.
+	Mode_MODE_TLS_SERVER Mode = 3
 )
 
 // Enum value maps for Mode.
@@ -110,11 +117,13 @@ var (
 		0: "MODE_UNSPECIFIED",
 		1: "MODE_PLAIN",
 		2: "MODE_TLS_CLIENT",
+		3: "MODE_TLS_SERVER",
 	}
 	Mode_value = map[string]int32{
 		"MODE_UNSPECIFIED": 0,
 		"MODE_PLAIN":       1,
 		"MODE_TLS_CLIENT":  2,
+		"MODE_TLS_SERVER":  3,
 	}
 )
 
@@ -154,6 +163,9 @@ const (
 	// The peer ended with TLS's close_notify: everything it sent has arrived. (In
 	// the handshake, the peer gave up with it.)
 	CloseCause_CLOSE_CAUSE_PEER_CLOSE_NOTIFY CloseCause = 1
+	// The peer ended TCP (FIN) in plain mode: an ordinary end, of which nobody can
+	// tell whether it was everything.
+	CloseCause_CLOSE_CAUSE_PEER_FIN CloseCause = 2
 	// The peer ended TCP (FIN) between two TLS records, without close_notify.
 	CloseCause_CLOSE_CAUSE_PEER_TRUNCATED CloseCause = 3
 	// The peer ended TCP (FIN) inside a TLS record.
@@ -188,6 +200,7 @@ var (
 	CloseCause_name = map[int32]string{
 		0:  "CLOSE_CAUSE_UNSPECIFIED",
 		1:  "CLOSE_CAUSE_PEER_CLOSE_NOTIFY",
+		2:  "CLOSE_CAUSE_PEER_FIN",
 		3:  "CLOSE_CAUSE_PEER_TRUNCATED",
 		4:  "CLOSE_CAUSE_PEER_TRUNCATED_RECORD",
 		5:  "CLOSE_CAUSE_PEER_RESET",
@@ -205,6 +218,7 @@ var (
 	CloseCause_value = map[string]int32{
 		"CLOSE_CAUSE_UNSPECIFIED":           0,
 		"CLOSE_CAUSE_PEER_CLOSE_NOTIFY":     1,
+		"CLOSE_CAUSE_PEER_FIN":              2,
 		"CLOSE_CAUSE_PEER_TRUNCATED":        3,
 		"CLOSE_CAUSE_PEER_TRUNCATED_RECORD": 4,
 		"CLOSE_CAUSE_PEER_RESET":            5,
@@ -432,16 +446,17 @@ type TlsState struct {
 	Group string `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
 	// The application protocol; empty if none was chosen.
 	AlpnProtocol string `protobuf:"bytes,4,opt,name=alpn_protocol,json=alpnProtocol,proto3" json:"alpn_protocol,omitempty"`
-	// The server name that was sent; empty if none.
+	// The server name that was sent, in the server's role by the peer; empty if
+	// none.
 	ServerName string `protobuf:"bytes,5,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
 	// A TLS session was resumed.
 	Resumed bool `protobuf:"varint,6,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	// The cipher suite.
 	Cipher *CipherInfo `protobuf:"bytes,7,opt,name=cipher,proto3" json:"cipher,omitempty"`
-	// The peer asked for a client certificate in this handshake. (A resumed TLS
+	// A client certificate was asked for in this handshake. (A resumed TLS
 	// session stands for the one that was shown then, without asking.)
 	ClientCertificateRequested bool `protobuf:"varint,8,opt,name=client_certificate_requested,json=clientCertificateRequested,proto3" json:"client_certificate_requested,omitempty"`
-	// It was shown one of tls.identities.
+	// One was shown: in the client's role one of tls.identities.
 	ClientCertificateShown bool `protobuf:"varint,9,opt,name=client_certificate_shown,json=clientCertificateShown,proto3" json:"client_certificate_shown,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
@@ -706,17 +721,19 @@ type Session struct {
 	State State `protobuf:"varint,3,opt,name=state,proto3,enum=securesocket.v1.State" json:"state,omitempty"`
 	// What is spoken.
 	Mode Mode `protobuf:"varint,4,opt,name=mode,proto3,enum=securesocket.v1.Mode" json:"mode,omitempty"`
-	// The host as asked for; names in their ASCII form (A-label).
+	// The host as asked for; names in their ASCII form (A-label). Of an accepted
+	// session the peer's address.
 	Host string `protobuf:"bytes,5,opt,name=host,proto3" json:"host,omitempty"`
 	// The port as asked for.
 	Port int32 `protobuf:"varint,6,opt,name=port,proto3" json:"port,omitempty"`
 	// The service's side of the socket, not the caller's.
 	Local *Endpoint `protobuf:"bytes,7,opt,name=local,proto3" json:"local,omitempty"`
-	// The peer's address.
+	// The peer's address; through a proxy the proxy's.
 	Remote *Endpoint `protobuf:"bytes,8,opt,name=remote,proto3" json:"remote,omitempty"`
 	// Absent unless encrypted.
 	Tls *TlsState `protobuf:"bytes,9,opt,name=tls,proto3" json:"tls,omitempty"`
-	// Absent unless encrypted (AIR: serverCertificate).
+	// Absent unless encrypted, and if the peer showed none (AIR:
+	// serverCertificate).
 	PeerCertificate *Certificate `protobuf:"bytes,10,opt,name=peer_certificate,json=peerCertificate,proto3" json:"peer_certificate,omitempty"`
 	// UNKNOWN until a verdict; it stays after the end, until the next Connect.
 	CertificateStatus CertificateStatus `protobuf:"varint,11,opt,name=certificate_status,json=certificateStatus,proto3,enum=securesocket.v1.CertificateStatus" json:"certificate_status,omitempty"`
@@ -756,7 +773,13 @@ type Session struct {
 	// How the peer's direction ended; unset while it is open.
 	ReadCause CloseCause `protobuf:"varint,26,opt,name=read_cause,json=readCause,proto3,enum=securesocket.v1.CloseCause" json:"read_cause,omitempty"`
 	// How the caller's direction ended; unset while it is open.
-	WriteCause    CloseCause `protobuf:"varint,27,opt,name=write_cause,json=writeCause,proto3,enum=securesocket.v1.CloseCause" json:"write_cause,omitempty"`
+	WriteCause CloseCause `protobuf:"varint,27,opt,name=write_cause,json=writeCause,proto3,enum=securesocket.v1.CloseCause" json:"write_cause,omitempty"`
+	// The listener that accepted its connection; empty if it was dialled.
+	ListenerId string `protobuf:"bytes,28,opt,name=listener_id,json=listenerId,proto3" json:"listener_id,omitempty"`
+	// What the peer said first, where start_tls_protocol was given: the greeting of
+	// SMTP, the first packet of MySQL. It came before TLS, so anybody on the way
+	// may have written it. At most 8 KiB; empty where the protocol has none.
+	Greeting      []byte `protobuf:"bytes,29,opt,name=greeting,proto3" json:"greeting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -980,6 +1003,20 @@ func (x *Session) GetWriteCause() CloseCause {
 	return CloseCause_CLOSE_CAUSE_UNSPECIFIED
 }
 
+func (x *Session) GetListenerId() string {
+	if x != nil {
+		return x.ListenerId
+	}
+	return ""
+}
+
+func (x *Session) GetGreeting() []byte {
+	if x != nil {
+		return x.Greeting
+	}
+	return nil
+}
+
 var File_securesocket_v1_session_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_session_proto_rawDesc = "" +
@@ -1024,7 +1061,7 @@ const file_securesocket_v1_session_proto_rawDesc = "" +
 	"\n" +
 	"revocation\x18\x06 \x01(\v2\x15.securesocket.v1.SpanR\n" +
 	"revocation\x121\n" +
-	"\bdecision\x18\a \x01(\v2\x15.securesocket.v1.SpanR\bdecision\"\x8a\n" +
+	"\bdecision\x18\a \x01(\v2\x15.securesocket.v1.SpanR\bdecision\"\xc7\n" +
 	"\n" +
 	"\aSession\x12\x1d\n" +
 	"\n" +
@@ -1065,24 +1102,30 @@ const file_securesocket_v1_session_proto_rawDesc = "" +
 	"\n" +
 	"read_cause\x18\x1a \x01(\x0e2\x1b.securesocket.v1.CloseCauseR\treadCause\x12<\n" +
 	"\vwrite_cause\x18\x1b \x01(\x0e2\x1b.securesocket.v1.CloseCauseR\n" +
-	"writeCause*\xa1\x01\n" +
+	"writeCause\x12\x1f\n" +
+	"\vlistener_id\x18\x1c \x01(\tR\n" +
+	"listenerId\x12\x1a\n" +
+	"\bgreeting\x18\x1d \x01(\fR\bgreeting*\xb6\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11STATE_UNCONNECTED\x10\x01\x12\x15\n" +
 	"\x11STATE_HOST_LOOKUP\x10\x02\x12\x14\n" +
-	"\x10STATE_CONNECTING\x10\x03\x12\x15\n" +
+	"\x10STATE_CONNECTING\x10\x03\x12\x13\n" +
+	"\x0fSTATE_CONNECTED\x10\x04\x12\x15\n" +
 	"\x11STATE_HANDSHAKING\x10\x05\x12\x13\n" +
 	"\x0fSTATE_ENCRYPTED\x10\x06\x12\x11\n" +
-	"\rSTATE_CLOSING\x10\a*A\n" +
+	"\rSTATE_CLOSING\x10\a*V\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"MODE_PLAIN\x10\x01\x12\x13\n" +
-	"\x0fMODE_TLS_CLIENT\x10\x02*\xbb\x03\n" +
+	"\x0fMODE_TLS_CLIENT\x10\x02\x12\x13\n" +
+	"\x0fMODE_TLS_SERVER\x10\x03*\xd5\x03\n" +
 	"\n" +
 	"CloseCause\x12\x1b\n" +
 	"\x17CLOSE_CAUSE_UNSPECIFIED\x10\x00\x12!\n" +
-	"\x1dCLOSE_CAUSE_PEER_CLOSE_NOTIFY\x10\x01\x12\x1e\n" +
+	"\x1dCLOSE_CAUSE_PEER_CLOSE_NOTIFY\x10\x01\x12\x18\n" +
+	"\x14CLOSE_CAUSE_PEER_FIN\x10\x02\x12\x1e\n" +
 	"\x1aCLOSE_CAUSE_PEER_TRUNCATED\x10\x03\x12%\n" +
 	"!CLOSE_CAUSE_PEER_TRUNCATED_RECORD\x10\x04\x12\x1a\n" +
 	"\x16CLOSE_CAUSE_PEER_RESET\x10\x05\x12\x1a\n" +

@@ -206,6 +206,71 @@ func (RevocationMode) EnumDescriptor() ([]byte, []int) {
 	return file_securesocket_v1_settings_proto_rawDescGZIP(), []int{2}
 }
 
+// In the server's role: whether the peer has to show a certificate.
+type ClientAuth int32
+
+const (
+	// NONE.
+	ClientAuth_CLIENT_AUTH_UNSPECIFIED ClientAuth = 0
+	// It is not asked for one.
+	ClientAuth_CLIENT_AUTH_NONE ClientAuth = 1
+	// It is asked. What it shows is judged and reported, and never refused.
+	ClientAuth_CLIENT_AUTH_REQUEST ClientAuth = 2
+	// As REQUEST, but showing none is refused: CERTIFICATE_REQUIRED.
+	ClientAuth_CLIENT_AUTH_REQUIRE ClientAuth = 3
+	// It is asked. What it shows has to be trusted, or accepted under ASK.
+	ClientAuth_CLIENT_AUTH_VERIFY_IF_GIVEN ClientAuth = 4
+	// As VERIFY_IF_GIVEN, but showing none is refused: CERTIFICATE_REQUIRED.
+	ClientAuth_CLIENT_AUTH_REQUIRE_AND_VERIFY ClientAuth = 5
+)
+
+// Enum value maps for ClientAuth.
+var (
+	ClientAuth_name = map[int32]string{
+		0: "CLIENT_AUTH_UNSPECIFIED",
+		1: "CLIENT_AUTH_NONE",
+		2: "CLIENT_AUTH_REQUEST",
+		3: "CLIENT_AUTH_REQUIRE",
+		4: "CLIENT_AUTH_VERIFY_IF_GIVEN",
+		5: "CLIENT_AUTH_REQUIRE_AND_VERIFY",
+	}
+	ClientAuth_value = map[string]int32{
+		"CLIENT_AUTH_UNSPECIFIED":        0,
+		"CLIENT_AUTH_NONE":               1,
+		"CLIENT_AUTH_REQUEST":            2,
+		"CLIENT_AUTH_REQUIRE":            3,
+		"CLIENT_AUTH_VERIFY_IF_GIVEN":    4,
+		"CLIENT_AUTH_REQUIRE_AND_VERIFY": 5,
+	}
+)
+
+func (x ClientAuth) Enum() *ClientAuth {
+	p := new(ClientAuth)
+	*p = x
+	return p
+}
+
+func (x ClientAuth) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClientAuth) Descriptor() protoreflect.EnumDescriptor {
+	return file_securesocket_v1_settings_proto_enumTypes[3].Descriptor()
+}
+
+func (ClientAuth) Type() protoreflect.EnumType {
+	return &file_securesocket_v1_settings_proto_enumTypes[3]
+}
+
+func (x ClientAuth) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClientAuth.Descriptor instead.
+func (ClientAuth) EnumDescriptor() ([]byte, []int) {
+	return file_securesocket_v1_settings_proto_rawDescGZIP(), []int{3}
+}
+
 // Which family of IP addresses is dialled.
 type AddressFamily int32
 
@@ -243,11 +308,11 @@ func (x AddressFamily) String() string {
 }
 
 func (AddressFamily) Descriptor() protoreflect.EnumDescriptor {
-	return file_securesocket_v1_settings_proto_enumTypes[3].Descriptor()
+	return file_securesocket_v1_settings_proto_enumTypes[4].Descriptor()
 }
 
 func (AddressFamily) Type() protoreflect.EnumType {
-	return &file_securesocket_v1_settings_proto_enumTypes[3]
+	return &file_securesocket_v1_settings_proto_enumTypes[4]
 }
 
 func (x AddressFamily) Number() protoreflect.EnumNumber {
@@ -256,7 +321,7 @@ func (x AddressFamily) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AddressFamily.Descriptor instead.
 func (AddressFamily) EnumDescriptor() ([]byte, []int) {
-	return file_securesocket_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_securesocket_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 // What the session's own anchors are added to.
@@ -301,11 +366,11 @@ func (x TrustSettings_Base) String() string {
 }
 
 func (TrustSettings_Base) Descriptor() protoreflect.EnumDescriptor {
-	return file_securesocket_v1_settings_proto_enumTypes[4].Descriptor()
+	return file_securesocket_v1_settings_proto_enumTypes[5].Descriptor()
 }
 
 func (TrustSettings_Base) Type() protoreflect.EnumType {
-	return &file_securesocket_v1_settings_proto_enumTypes[4]
+	return &file_securesocket_v1_settings_proto_enumTypes[5]
 }
 
 func (x TrustSettings_Base) Number() protoreflect.EnumNumber {
@@ -315,6 +380,59 @@ func (x TrustSettings_Base) Number() protoreflect.EnumNumber {
 // Deprecated: Use TrustSettings_Base.Descriptor instead.
 func (TrustSettings_Base) EnumDescriptor() ([]byte, []int) {
 	return file_securesocket_v1_settings_proto_rawDescGZIP(), []int{0, 0}
+}
+
+// What the proxy speaks.
+type ProxySettings_Kind int32
+
+const (
+	// INVALID_FIELD.
+	ProxySettings_KIND_UNSPECIFIED ProxySettings_Kind = 0
+	// HTTP CONNECT (RFC 9110, section 9.3.6).
+	ProxySettings_KIND_HTTP_CONNECT ProxySettings_Kind = 1
+	// SOCKS version 5 (RFC 1928).
+	ProxySettings_KIND_SOCKS5 ProxySettings_Kind = 2
+)
+
+// Enum value maps for ProxySettings_Kind.
+var (
+	ProxySettings_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_HTTP_CONNECT",
+		2: "KIND_SOCKS5",
+	}
+	ProxySettings_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":  0,
+		"KIND_HTTP_CONNECT": 1,
+		"KIND_SOCKS5":       2,
+	}
+)
+
+func (x ProxySettings_Kind) Enum() *ProxySettings_Kind {
+	p := new(ProxySettings_Kind)
+	*p = x
+	return p
+}
+
+func (x ProxySettings_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ProxySettings_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_securesocket_v1_settings_proto_enumTypes[6].Descriptor()
+}
+
+func (ProxySettings_Kind) Type() protoreflect.EnumType {
+	return &file_securesocket_v1_settings_proto_enumTypes[6]
+}
+
+func (x ProxySettings_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ProxySettings_Kind.Descriptor instead.
+func (ProxySettings_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_securesocket_v1_settings_proto_rawDescGZIP(), []int{3, 0}
 }
 
 // The trust anchors of a session.
@@ -382,10 +500,11 @@ type TlsSettings struct {
 	ServerName *string `protobuf:"bytes,1,opt,name=server_name,json=serverName,proto3,oneof" json:"server_name,omitempty"`
 	// Optional. The leaf must carry one of them: a DNS name, an IP address or
 	// "uri:" and a URI. Absent: server_name if it is set, else the host
-	// connected to. At most 16, each of at most 1,024 bytes.
+	// connected to. At most 16, each of at most 1,024 bytes. In the server's role
+	// absent is any name.
 	VerifyNames []string `protobuf:"bytes,2,rep,name=verify_names,json=verifyNames,proto3" json:"verify_names,omitempty"`
-	// Optional. Application protocols to offer, most wanted first (RFC 7301).
-	// At most 16, each of 1 to 255 bytes.
+	// Optional. Application protocols to offer, or in the server's role to choose
+	// from, most wanted first (RFC 7301). At most 16, each of 1 to 255 bytes.
 	AlpnProtocols []string `protobuf:"bytes,3,rep,name=alpn_protocols,json=alpnProtocols,proto3" json:"alpn_protocols,omitempty"`
 	// Optional. true: a peer that chooses none of alpn_protocols is
 	// ALPN_MISMATCH.
@@ -404,9 +523,13 @@ type TlsSettings struct {
 	// Optional. The trust anchors.
 	Trust *TrustSettings `protobuf:"bytes,9,opt,name=trust,proto3" json:"trust,omitempty"`
 	// Optional. What can be shown to a peer that asks for a certificate: the
-	// first that fits what it asks for, and none where none does. At most 8. In
-	// replies in public form; sent back like that, an identity stays as it is.
+	// first that fits what it asks for, and none where none does. In the server's
+	// role required: the first that fits the peer's server name and algorithms,
+	// else the first that fits the algorithms. At most 8. In replies in public
+	// form; sent back like that, an identity stays as it is.
 	Identities []*Identity `protobuf:"bytes,10,rep,name=identities,proto3" json:"identities,omitempty"`
+	// Optional. In the server's role: whether the peer has to show a certificate.
+	ClientAuth ClientAuth `protobuf:"varint,11,opt,name=client_auth,json=clientAuth,proto3,enum=securesocket.v1.ClientAuth" json:"client_auth,omitempty"`
 	// Optional. Whether revocation is checked.
 	Revocation RevocationMode `protobuf:"varint,12,opt,name=revocation,proto3,enum=securesocket.v1.RevocationMode" json:"revocation,omitempty"`
 	// Optional. What a problem of the certificate leads to.
@@ -419,7 +542,7 @@ type TlsSettings struct {
 	HandshakeTimeout *durationpb.Duration `protobuf:"bytes,15,opt,name=handshake_timeout,json=handshakeTimeout,proto3" json:"handshake_timeout,omitempty"`
 	// Optional. TLS session resumption; default true. A TLS session is resumed
 	// only for the same caller, target, trust settings and identities, and its
-	// chain is judged again.
+	// chain is judged again. In the server's role none is resumed.
 	Resumption    *bool `protobuf:"varint,16,opt,name=resumption,proto3,oneof" json:"resumption,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -523,6 +646,13 @@ func (x *TlsSettings) GetIdentities() []*Identity {
 		return x.Identities
 	}
 	return nil
+}
+
+func (x *TlsSettings) GetClientAuth() ClientAuth {
+	if x != nil {
+		return x.ClientAuth
+	}
+	return ClientAuth_CLIENT_AUTH_UNSPECIFIED
 }
 
 func (x *TlsSettings) GetRevocation() RevocationMode {
@@ -654,6 +784,92 @@ func (x *TcpSettings) GetAddressFamily() AddressFamily {
 	return AddressFamily_ADDRESS_FAMILY_UNSPECIFIED
 }
 
+// A proxy on the way to the peer. The egress policy judges it as it does a
+// target, and the target as without it: names are resolved by the service, and the
+// proxy is asked for the address that was judged.
+type ProxySettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	Kind ProxySettings_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=securesocket.v1.ProxySettings_Kind" json:"kind,omitempty"`
+	// Required. As the host of Connect.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// Required. 1..65535.
+	Port int32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	// Optional. With the password, for the proxy: HTTP's Basic (RFC 7617), where
+	// it has no colon, or SOCKS's (RFC 1929). At most 255 bytes.
+	Username string `protobuf:"bytes,4,opt,name=username,proto3" json:"username,omitempty"`
+	// Optional. Input only; left out where the proxy is otherwise the same as
+	// before, it stays. At most 255 bytes.
+	Password      string `protobuf:"bytes,5,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProxySettings) Reset() {
+	*x = ProxySettings{}
+	mi := &file_securesocket_v1_settings_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProxySettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProxySettings) ProtoMessage() {}
+
+func (x *ProxySettings) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_settings_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProxySettings.ProtoReflect.Descriptor instead.
+func (*ProxySettings) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_settings_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ProxySettings) GetKind() ProxySettings_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return ProxySettings_KIND_UNSPECIFIED
+}
+
+func (x *ProxySettings) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *ProxySettings) GetPort() int32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *ProxySettings) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *ProxySettings) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
 // Everything a caller can set about a session. An absent field means its
 // default: the caller's (UpdateDefaults), then the service's. A negative duration is INVALID_FIELD.
 type SessionSettings struct {
@@ -682,14 +898,16 @@ type SessionSettings struct {
 	Label string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
 	// Optional. Bytes and events are kept until they are acked, so that a stream
 	// that breaks can be attached again without a loss; default false.
-	Resumable     *bool `protobuf:"varint,9,opt,name=resumable,proto3,oneof" json:"resumable,omitempty"`
+	Resumable *bool `protobuf:"varint,9,opt,name=resumable,proto3,oneof" json:"resumable,omitempty"`
+	// Optional. A proxy on the way to the peer. Not among the caller's defaults.
+	Proxy         *ProxySettings `protobuf:"bytes,10,opt,name=proxy,proto3" json:"proxy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionSettings) Reset() {
 	*x = SessionSettings{}
-	mi := &file_securesocket_v1_settings_proto_msgTypes[3]
+	mi := &file_securesocket_v1_settings_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +919,7 @@ func (x *SessionSettings) String() string {
 func (*SessionSettings) ProtoMessage() {}
 
 func (x *SessionSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_settings_proto_msgTypes[3]
+	mi := &file_securesocket_v1_settings_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +932,7 @@ func (x *SessionSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSettings.ProtoReflect.Descriptor instead.
 func (*SessionSettings) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_settings_proto_rawDescGZIP(), []int{3}
+	return file_securesocket_v1_settings_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SessionSettings) GetTls() *TlsSettings {
@@ -780,6 +998,13 @@ func (x *SessionSettings) GetResumable() bool {
 	return false
 }
 
+func (x *SessionSettings) GetProxy() *ProxySettings {
+	if x != nil {
+		return x.Proxy
+	}
+	return nil
+}
+
 var File_securesocket_v1_settings_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_settings_proto_rawDesc = "" +
@@ -792,7 +1017,7 @@ const file_securesocket_v1_settings_proto_rawDesc = "" +
 	"\x10BASE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rBASE_DEFAULTS\x10\x01\x12\x0f\n" +
 	"\vBASE_SYSTEM\x10\x02\x12\r\n" +
-	"\tBASE_NONE\x10\x03\"\xb8\x06\n" +
+	"\tBASE_NONE\x10\x03\"\xf6\x06\n" +
 	"\vTlsSettings\x12$\n" +
 	"\vserver_name\x18\x01 \x01(\tH\x00R\n" +
 	"serverName\x88\x01\x01\x12!\n" +
@@ -809,7 +1034,9 @@ const file_securesocket_v1_settings_proto_rawDesc = "" +
 	"\n" +
 	"identities\x18\n" +
 	" \x03(\v2\x19.securesocket.v1.IdentityR\n" +
-	"identities\x12?\n" +
+	"identities\x12<\n" +
+	"\vclient_auth\x18\v \x01(\x0e2\x1b.securesocket.v1.ClientAuthR\n" +
+	"clientAuth\x12?\n" +
 	"\n" +
 	"revocation\x18\f \x01(\x0e2\x1f.securesocket.v1.RevocationModeR\n" +
 	"revocation\x129\n" +
@@ -830,7 +1057,17 @@ const file_securesocket_v1_settings_proto_rawDesc = "" +
 	"tcpTimeout\x12%\n" +
 	"\x0esource_address\x18\x05 \x01(\tR\rsourceAddress\x12E\n" +
 	"\x0eaddress_family\x18\x06 \x01(\x0e2\x1e.securesocket.v1.AddressFamilyR\raddressFamilyB\v\n" +
-	"\t_no_delay\"\xd6\x03\n" +
+	"\t_no_delay\"\xee\x01\n" +
+	"\rProxySettings\x127\n" +
+	"\x04kind\x18\x01 \x01(\x0e2#.securesocket.v1.ProxySettings.KindR\x04kind\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
+	"\x04port\x18\x03 \x01(\x05R\x04port\x12\x1a\n" +
+	"\busername\x18\x04 \x01(\tR\busername\x12\x1a\n" +
+	"\bpassword\x18\x05 \x01(\tR\bpassword\"D\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11KIND_HTTP_CONNECT\x10\x01\x12\x0f\n" +
+	"\vKIND_SOCKS5\x10\x02\"\x8c\x04\n" +
 	"\x0fSessionSettings\x12.\n" +
 	"\x03tls\x18\x01 \x01(\v2\x1c.securesocket.v1.TlsSettingsR\x03tls\x12.\n" +
 	"\x03tcp\x18\x02 \x01(\v2\x1c.securesocket.v1.TcpSettingsR\x03tcp\x12B\n" +
@@ -840,7 +1077,9 @@ const file_securesocket_v1_settings_proto_rawDesc = "" +
 	"\x14receive_buffer_bytes\x18\x06 \x01(\x05R\x12receiveBufferBytes\x12*\n" +
 	"\x11send_buffer_bytes\x18\a \x01(\x05R\x0fsendBufferBytes\x12\x14\n" +
 	"\x05label\x18\b \x01(\tR\x05label\x12!\n" +
-	"\tresumable\x18\t \x01(\bH\x00R\tresumable\x88\x01\x01B\f\n" +
+	"\tresumable\x18\t \x01(\bH\x00R\tresumable\x88\x01\x01\x124\n" +
+	"\x05proxy\x18\n" +
+	" \x01(\v2\x1e.securesocket.v1.ProxySettingsR\x05proxyB\f\n" +
 	"\n" +
 	"_resumable*\xdd\x01\n" +
 	"\x0fProtocolVersion\x12 \n" +
@@ -859,7 +1098,15 @@ const file_securesocket_v1_settings_proto_rawDesc = "" +
 	"\x1bREVOCATION_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13REVOCATION_MODE_OFF\x10\x01\x12\x18\n" +
 	"\x14REVOCATION_MODE_SOFT\x10\x02\x12\x18\n" +
-	"\x14REVOCATION_MODE_HARD\x10\x03*a\n" +
+	"\x14REVOCATION_MODE_HARD\x10\x03*\xb6\x01\n" +
+	"\n" +
+	"ClientAuth\x12\x1b\n" +
+	"\x17CLIENT_AUTH_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10CLIENT_AUTH_NONE\x10\x01\x12\x17\n" +
+	"\x13CLIENT_AUTH_REQUEST\x10\x02\x12\x17\n" +
+	"\x13CLIENT_AUTH_REQUIRE\x10\x03\x12\x1f\n" +
+	"\x1bCLIENT_AUTH_VERIFY_IF_GIVEN\x10\x04\x12\"\n" +
+	"\x1eCLIENT_AUTH_REQUIRE_AND_VERIFY\x10\x05*a\n" +
 	"\rAddressFamily\x12\x1e\n" +
 	"\x1aADDRESS_FAMILY_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ADDRESS_FAMILY_IPV4\x10\x01\x12\x17\n" +
@@ -878,45 +1125,51 @@ func file_securesocket_v1_settings_proto_rawDescGZIP() []byte {
 	return file_securesocket_v1_settings_proto_rawDescData
 }
 
-var file_securesocket_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_securesocket_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_securesocket_v1_settings_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_securesocket_v1_settings_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_securesocket_v1_settings_proto_goTypes = []any{
 	(ProtocolVersion)(0),        // 0: securesocket.v1.ProtocolVersion
 	(OverrideMode)(0),           // 1: securesocket.v1.OverrideMode
 	(RevocationMode)(0),         // 2: securesocket.v1.RevocationMode
-	(AddressFamily)(0),          // 3: securesocket.v1.AddressFamily
-	(TrustSettings_Base)(0),     // 4: securesocket.v1.TrustSettings.Base
-	(*TrustSettings)(nil),       // 5: securesocket.v1.TrustSettings
-	(*TlsSettings)(nil),         // 6: securesocket.v1.TlsSettings
-	(*TcpSettings)(nil),         // 7: securesocket.v1.TcpSettings
-	(*SessionSettings)(nil),     // 8: securesocket.v1.SessionSettings
-	(*Identity)(nil),            // 9: securesocket.v1.Identity
-	(*durationpb.Duration)(nil), // 10: google.protobuf.Duration
+	(ClientAuth)(0),             // 3: securesocket.v1.ClientAuth
+	(AddressFamily)(0),          // 4: securesocket.v1.AddressFamily
+	(TrustSettings_Base)(0),     // 5: securesocket.v1.TrustSettings.Base
+	(ProxySettings_Kind)(0),     // 6: securesocket.v1.ProxySettings.Kind
+	(*TrustSettings)(nil),       // 7: securesocket.v1.TrustSettings
+	(*TlsSettings)(nil),         // 8: securesocket.v1.TlsSettings
+	(*TcpSettings)(nil),         // 9: securesocket.v1.TcpSettings
+	(*ProxySettings)(nil),       // 10: securesocket.v1.ProxySettings
+	(*SessionSettings)(nil),     // 11: securesocket.v1.SessionSettings
+	(*Identity)(nil),            // 12: securesocket.v1.Identity
+	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
 }
 var file_securesocket_v1_settings_proto_depIdxs = []int32{
-	4,  // 0: securesocket.v1.TrustSettings.base:type_name -> securesocket.v1.TrustSettings.Base
+	5,  // 0: securesocket.v1.TrustSettings.base:type_name -> securesocket.v1.TrustSettings.Base
 	0,  // 1: securesocket.v1.TlsSettings.min_version:type_name -> securesocket.v1.ProtocolVersion
 	0,  // 2: securesocket.v1.TlsSettings.max_version:type_name -> securesocket.v1.ProtocolVersion
-	5,  // 3: securesocket.v1.TlsSettings.trust:type_name -> securesocket.v1.TrustSettings
-	9,  // 4: securesocket.v1.TlsSettings.identities:type_name -> securesocket.v1.Identity
-	2,  // 5: securesocket.v1.TlsSettings.revocation:type_name -> securesocket.v1.RevocationMode
-	1,  // 6: securesocket.v1.TlsSettings.override:type_name -> securesocket.v1.OverrideMode
-	10, // 7: securesocket.v1.TlsSettings.decision_timeout:type_name -> google.protobuf.Duration
-	10, // 8: securesocket.v1.TlsSettings.handshake_timeout:type_name -> google.protobuf.Duration
-	10, // 9: securesocket.v1.TcpSettings.keepalive:type_name -> google.protobuf.Duration
-	10, // 10: securesocket.v1.TcpSettings.user_timeout:type_name -> google.protobuf.Duration
-	10, // 11: securesocket.v1.TcpSettings.tcp_timeout:type_name -> google.protobuf.Duration
-	3,  // 12: securesocket.v1.TcpSettings.address_family:type_name -> securesocket.v1.AddressFamily
-	6,  // 13: securesocket.v1.SessionSettings.tls:type_name -> securesocket.v1.TlsSettings
-	7,  // 14: securesocket.v1.SessionSettings.tcp:type_name -> securesocket.v1.TcpSettings
-	10, // 15: securesocket.v1.SessionSettings.connect_timeout:type_name -> google.protobuf.Duration
-	10, // 16: securesocket.v1.SessionSettings.idle_timeout:type_name -> google.protobuf.Duration
-	10, // 17: securesocket.v1.SessionSettings.detach_grace:type_name -> google.protobuf.Duration
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	7,  // 3: securesocket.v1.TlsSettings.trust:type_name -> securesocket.v1.TrustSettings
+	12, // 4: securesocket.v1.TlsSettings.identities:type_name -> securesocket.v1.Identity
+	3,  // 5: securesocket.v1.TlsSettings.client_auth:type_name -> securesocket.v1.ClientAuth
+	2,  // 6: securesocket.v1.TlsSettings.revocation:type_name -> securesocket.v1.RevocationMode
+	1,  // 7: securesocket.v1.TlsSettings.override:type_name -> securesocket.v1.OverrideMode
+	13, // 8: securesocket.v1.TlsSettings.decision_timeout:type_name -> google.protobuf.Duration
+	13, // 9: securesocket.v1.TlsSettings.handshake_timeout:type_name -> google.protobuf.Duration
+	13, // 10: securesocket.v1.TcpSettings.keepalive:type_name -> google.protobuf.Duration
+	13, // 11: securesocket.v1.TcpSettings.user_timeout:type_name -> google.protobuf.Duration
+	13, // 12: securesocket.v1.TcpSettings.tcp_timeout:type_name -> google.protobuf.Duration
+	4,  // 13: securesocket.v1.TcpSettings.address_family:type_name -> securesocket.v1.AddressFamily
+	6,  // 14: securesocket.v1.ProxySettings.kind:type_name -> securesocket.v1.ProxySettings.Kind
+	8,  // 15: securesocket.v1.SessionSettings.tls:type_name -> securesocket.v1.TlsSettings
+	9,  // 16: securesocket.v1.SessionSettings.tcp:type_name -> securesocket.v1.TcpSettings
+	13, // 17: securesocket.v1.SessionSettings.connect_timeout:type_name -> google.protobuf.Duration
+	13, // 18: securesocket.v1.SessionSettings.idle_timeout:type_name -> google.protobuf.Duration
+	13, // 19: securesocket.v1.SessionSettings.detach_grace:type_name -> google.protobuf.Duration
+	10, // 20: securesocket.v1.SessionSettings.proxy:type_name -> securesocket.v1.ProxySettings
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_settings_proto_init() }
@@ -927,14 +1180,14 @@ func file_securesocket_v1_settings_proto_init() {
 	file_securesocket_v1_identity_proto_init()
 	file_securesocket_v1_settings_proto_msgTypes[1].OneofWrappers = []any{}
 	file_securesocket_v1_settings_proto_msgTypes[2].OneofWrappers = []any{}
-	file_securesocket_v1_settings_proto_msgTypes[3].OneofWrappers = []any{}
+	file_securesocket_v1_settings_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_securesocket_v1_settings_proto_rawDesc), len(file_securesocket_v1_settings_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   4,
+			NumEnums:      7,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

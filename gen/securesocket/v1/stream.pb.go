@@ -23,6 +23,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Which side of TLS the service takes.
+type TlsRole int32
+
+const (
+	// INVALID_FIELD.
+	TlsRole_TLS_ROLE_UNSPECIFIED TlsRole = 0
+	// The client's (Qt: startClientHandShake).
+	TlsRole_TLS_ROLE_CLIENT TlsRole = 1
+	// The server's, which needs tls.identities (Qt: startServerHandShake).
+	TlsRole_TLS_ROLE_SERVER TlsRole = 2
+)
+
+// Enum value maps for TlsRole.
+var (
+	TlsRole_name = map[int32]string{
+		0: "TLS_ROLE_UNSPECIFIED",
+		1: "TLS_ROLE_CLIENT",
+		2: "TLS_ROLE_SERVER",
+	}
+	TlsRole_value = map[string]int32{
+		"TLS_ROLE_UNSPECIFIED": 0,
+		"TLS_ROLE_CLIENT":      1,
+		"TLS_ROLE_SERVER":      2,
+	}
+)
+
+func (x TlsRole) Enum() *TlsRole {
+	p := new(TlsRole)
+	*p = x
+	return p
+}
+
+func (x TlsRole) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TlsRole) Descriptor() protoreflect.EnumDescriptor {
+	return file_securesocket_v1_stream_proto_enumTypes[0].Descriptor()
+}
+
+func (TlsRole) Type() protoreflect.EnumType {
+	return &file_securesocket_v1_stream_proto_enumTypes[0]
+}
+
+func (x TlsRole) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TlsRole.Descriptor instead.
+func (TlsRole) EnumDescriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{0}
+}
+
 // A phase of a connection's life.
 type Phase int32
 
@@ -80,11 +133,11 @@ func (x Phase) String() string {
 }
 
 func (Phase) Descriptor() protoreflect.EnumDescriptor {
-	return file_securesocket_v1_stream_proto_enumTypes[0].Descriptor()
+	return file_securesocket_v1_stream_proto_enumTypes[1].Descriptor()
 }
 
 func (Phase) Type() protoreflect.EnumType {
-	return &file_securesocket_v1_stream_proto_enumTypes[0]
+	return &file_securesocket_v1_stream_proto_enumTypes[1]
 }
 
 func (x Phase) Number() protoreflect.EnumNumber {
@@ -93,7 +146,7 @@ func (x Phase) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Phase.Descriptor instead.
 func (Phase) EnumDescriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{0}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{1}
 }
 
 // How it ends.
@@ -138,11 +191,11 @@ func (x CloseSocket_How) String() string {
 }
 
 func (CloseSocket_How) Descriptor() protoreflect.EnumDescriptor {
-	return file_securesocket_v1_stream_proto_enumTypes[1].Descriptor()
+	return file_securesocket_v1_stream_proto_enumTypes[2].Descriptor()
 }
 
 func (CloseSocket_How) Type() protoreflect.EnumType {
-	return &file_securesocket_v1_stream_proto_enumTypes[1]
+	return &file_securesocket_v1_stream_proto_enumTypes[2]
 }
 
 func (x CloseSocket_How) Number() protoreflect.EnumNumber {
@@ -151,14 +204,14 @@ func (x CloseSocket_How) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloseSocket_How.Descriptor instead.
 func (CloseSocket_How) EnumDescriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{10, 0}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{11, 0}
 }
 
 // What a caller sends on a stream.
 //
 // The first frame is `open` or `attach`, exactly once; its answer, `attached`,
-// comes before anything is dialled. Then `data`, `ack`, `finish`, `decision`,
-// `signature` and `close` in any order. A wrong first frame, a second `open` or
+// comes before anything is dialled. Then `data`, `ack`, `finish`, `start_tls`,
+// `decision`, `signature` and `close` in any order. A wrong first frame, a second `open` or
 // `attach`, an unknown or empty frame, an unknown field, a gap in the offsets and
 // data beyond send_limit end the stream; the session and its connection stay, to
 // be attached again. Anything else that cannot be done is answered by `refused`
@@ -176,7 +229,9 @@ func (CloseSocket_How) EnumDescriptor() ([]byte, []int) {
 // from such a stream: the caller sends no further than send_limit, so `ack`,
 // `decision` and `close` are never held up by data.
 //
-// A session that is not resumable keeps nothing and needs no `ack`. Its stream is
+// A session that is not resumable keeps nothing and needs no `ack`, but in plain
+// mode, where what was received is kept until it is acked, for a StartTls that may
+// still come. Its stream is
 // bounded by HTTP/2's flow control: while `data` waits for a peer that does not
 // read, or beyond the service's buffer for the handshake, what is behind it waits
 // too: a `close`, but also a `decision` or a `signature`. The unary Close and
@@ -194,6 +249,7 @@ type AttachRequest struct {
 	//	*AttachRequest_Data
 	//	*AttachRequest_Ack
 	//	*AttachRequest_Finish
+	//	*AttachRequest_StartTls
 	//	*AttachRequest_Decision
 	//	*AttachRequest_Signature
 	//	*AttachRequest_Close
@@ -284,6 +340,15 @@ func (x *AttachRequest) GetFinish() *Finish {
 	return nil
 }
 
+func (x *AttachRequest) GetStartTls() *StartTls {
+	if x != nil {
+		if x, ok := x.Frame.(*AttachRequest_StartTls); ok {
+			return x.StartTls
+		}
+	}
+	return nil
+}
+
 func (x *AttachRequest) GetDecision() *CertificateDecision {
 	if x != nil {
 		if x, ok := x.Frame.(*AttachRequest_Decision); ok {
@@ -340,6 +405,11 @@ type AttachRequest_Finish struct {
 	Finish *Finish `protobuf:"bytes,5,opt,name=finish,proto3,oneof"`
 }
 
+type AttachRequest_StartTls struct {
+	// From plain mode into TLS. Refused where it is not allowed.
+	StartTls *StartTls `protobuf:"bytes,6,opt,name=start_tls,json=startTls,proto3,oneof"`
+}
+
 type AttachRequest_Decision struct {
 	// The answer to a decision_request.
 	Decision *CertificateDecision `protobuf:"bytes,7,opt,name=decision,proto3,oneof"`
@@ -365,6 +435,8 @@ func (*AttachRequest_Ack) isAttachRequest_Frame() {}
 
 func (*AttachRequest_Finish) isAttachRequest_Frame() {}
 
+func (*AttachRequest_StartTls) isAttachRequest_Frame() {}
+
 func (*AttachRequest_Decision) isAttachRequest_Frame() {}
 
 func (*AttachRequest_Signature) isAttachRequest_Frame() {}
@@ -381,6 +453,8 @@ type Open struct {
 	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
 	// Required. 1..65535.
 	Port int32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	// Optional. As in Connect.
+	Plain bool `protobuf:"varint,4,opt,name=plain,proto3" json:"plain,omitempty"`
 	// Optional. true: the session stays when its socket has ended, until
 	// DeleteSession or its expiry. false: it is deleted then, a resumable one once
 	// everything is acked, and the stream ends with OK after `closed`.
@@ -390,9 +464,11 @@ type Open struct {
 	// Optional. At most 128 bytes; remembered for 10 minutes.
 	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Optional. Counts as the first attach; 0 counts as 1.
-	AttachSeq     int64 `protobuf:"varint,8,opt,name=attach_seq,json=attachSeq,proto3" json:"attach_seq,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AttachSeq int64 `protobuf:"varint,8,opt,name=attach_seq,json=attachSeq,proto3" json:"attach_seq,omitempty"`
+	// Optional. As in Connect.
+	StartTlsProtocol string `protobuf:"bytes,9,opt,name=start_tls_protocol,json=startTlsProtocol,proto3" json:"start_tls_protocol,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Open) Reset() {
@@ -446,6 +522,13 @@ func (x *Open) GetPort() int32 {
 	return 0
 }
 
+func (x *Open) GetPlain() bool {
+	if x != nil {
+		return x.Plain
+	}
+	return false
+}
+
 func (x *Open) GetKeepSession() bool {
 	if x != nil {
 		return x.KeepSession
@@ -472,6 +555,13 @@ func (x *Open) GetAttachSeq() int64 {
 		return x.AttachSeq
 	}
 	return 0
+}
+
+func (x *Open) GetStartTlsProtocol() string {
+	if x != nil {
+		return x.StartTlsProtocol
+	}
+	return ""
 }
 
 // A certificate of the caller's, beside those that the peer sends.
@@ -762,7 +852,7 @@ func (x *Ack) GetGeneration() int64 {
 	return 0
 }
 
-// Half-close: close_notify after the bytes before `offset`. The peer may go on
+// Half-close: close_notify, in plain mode FIN, after the bytes before `offset`. The peer may go on
 // sending.
 type Finish struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -818,6 +908,101 @@ func (x *Finish) GetGeneration() int64 {
 	return 0
 }
 
+// Enters TLS on a plain connection, between two bytes of each direction: offsets
+// run on across the switch. The service writes the bytes before send_offset, waits
+// for those before receive_offset, and begins the handshake; handshake_timeout
+// covers all of it. Bytes for the peer that lie beyond send_offset, and all that
+// come later, leave under TLS alone.
+//
+// What the peer has sent beyond receive_offset is START_TLS_INJECTION in the
+// client's role, and ends the connection: nobody can tell who wrote it. In the
+// server's role it is the peer's hello, and socket_data that had it before goes
+// back to receive_offset.
+type StartTls struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	Role TlsRole `protobuf:"varint,1,opt,name=role,proto3,enum=securesocket.v1.TlsRole" json:"role,omitempty"`
+	// The bytes of the peer before the switch. Less than what was acked is
+	// OFFSET_MISMATCH.
+	ReceiveOffset int64 `protobuf:"varint,2,opt,name=receive_offset,json=receiveOffset,proto3" json:"receive_offset,omitempty"`
+	// The bytes of the caller before the switch, which may still be on their way.
+	// Less than what has left already is OFFSET_MISMATCH, and the connection stays
+	// plain.
+	SendOffset int64 `protobuf:"varint,3,opt,name=send_offset,json=sendOffset,proto3" json:"send_offset,omitempty"`
+	// Optional. At most 128 bytes; with it a call that comes again joins the
+	// handshake, or learns its outcome.
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Optional. 0 = the current generation; another than it is SESSION_STATE.
+	Generation    int64 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartTls) Reset() {
+	*x = StartTls{}
+	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartTls) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartTls) ProtoMessage() {}
+
+func (x *StartTls) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartTls.ProtoReflect.Descriptor instead.
+func (*StartTls) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StartTls) GetRole() TlsRole {
+	if x != nil {
+		return x.Role
+	}
+	return TlsRole_TLS_ROLE_UNSPECIFIED
+}
+
+func (x *StartTls) GetReceiveOffset() int64 {
+	if x != nil {
+		return x.ReceiveOffset
+	}
+	return 0
+}
+
+func (x *StartTls) GetSendOffset() int64 {
+	if x != nil {
+		return x.SendOffset
+	}
+	return 0
+}
+
+func (x *StartTls) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StartTls) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
 // The answer to a decision_request. It accepts the chain if it accepts all, or
 // names exactly the problems of the report, each with its certificate: one that
 // is missing, one that is not there or another certificate refuses. An answer to
@@ -837,7 +1022,7 @@ type CertificateDecision struct {
 
 func (x *CertificateDecision) Reset() {
 	*x = CertificateDecision{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1034,7 @@ func (x *CertificateDecision) String() string {
 func (*CertificateDecision) ProtoMessage() {}
 
 func (x *CertificateDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[7]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1047,7 @@ func (x *CertificateDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateDecision.ProtoReflect.Descriptor instead.
 func (*CertificateDecision) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{7}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CertificateDecision) GetDecisionId() int64 {
@@ -899,7 +1084,7 @@ type CertificateProblemAcceptance struct {
 
 func (x *CertificateProblemAcceptance) Reset() {
 	*x = CertificateProblemAcceptance{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1096,7 @@ func (x *CertificateProblemAcceptance) String() string {
 func (*CertificateProblemAcceptance) ProtoMessage() {}
 
 func (x *CertificateProblemAcceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[8]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1109,7 @@ func (x *CertificateProblemAcceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateProblemAcceptance.ProtoReflect.Descriptor instead.
 func (*CertificateProblemAcceptance) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{8}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CertificateProblemAcceptance) GetCode() CertificateProblemCode {
@@ -956,7 +1141,7 @@ type Signature struct {
 
 func (x *Signature) Reset() {
 	*x = Signature{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1153,7 @@ func (x *Signature) String() string {
 func (*Signature) ProtoMessage() {}
 
 func (x *Signature) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[9]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1166,7 @@ func (x *Signature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signature.ProtoReflect.Descriptor instead.
 func (*Signature) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{9}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Signature) GetSignId() int64 {
@@ -1022,7 +1207,7 @@ type CloseSocket struct {
 
 func (x *CloseSocket) Reset() {
 	*x = CloseSocket{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1219,7 @@ func (x *CloseSocket) String() string {
 func (*CloseSocket) ProtoMessage() {}
 
 func (x *CloseSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[10]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1232,7 @@ func (x *CloseSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSocket.ProtoReflect.Descriptor instead.
 func (*CloseSocket) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{10}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CloseSocket) GetHow() CloseSocket_How {
@@ -1094,7 +1279,7 @@ type AttachResponse struct {
 
 func (x *AttachResponse) Reset() {
 	*x = AttachResponse{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1291,7 @@ func (x *AttachResponse) String() string {
 func (*AttachResponse) ProtoMessage() {}
 
 func (x *AttachResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[11]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1304,7 @@ func (x *AttachResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachResponse.ProtoReflect.Descriptor instead.
 func (*AttachResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{11}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AttachResponse) GetFrame() isAttachResponse_Frame {
@@ -1283,7 +1468,7 @@ type Attached struct {
 
 func (x *Attached) Reset() {
 	*x = Attached{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1480,7 @@ func (x *Attached) String() string {
 func (*Attached) ProtoMessage() {}
 
 func (x *Attached) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[12]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1493,7 @@ func (x *Attached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attached.ProtoReflect.Descriptor instead.
 func (*Attached) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{12}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Attached) GetSession() *Session {
@@ -1372,7 +1557,7 @@ type OutputProgress struct {
 
 func (x *OutputProgress) Reset() {
 	*x = OutputProgress{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1569,7 @@ func (x *OutputProgress) String() string {
 func (*OutputProgress) ProtoMessage() {}
 
 func (x *OutputProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[13]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1582,7 @@ func (x *OutputProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputProgress.ProtoReflect.Descriptor instead.
 func (*OutputProgress) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{13}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OutputProgress) GetAcceptedOffset() int64 {
@@ -1446,7 +1631,7 @@ type DecisionRequest struct {
 
 func (x *DecisionRequest) Reset() {
 	*x = DecisionRequest{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1643,7 @@ func (x *DecisionRequest) String() string {
 func (*DecisionRequest) ProtoMessage() {}
 
 func (x *DecisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[14]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1656,7 @@ func (x *DecisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionRequest.ProtoReflect.Descriptor instead.
 func (*DecisionRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{14}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DecisionRequest) GetDecisionId() int64 {
@@ -1519,7 +1704,7 @@ type SignRequest struct {
 
 func (x *SignRequest) Reset() {
 	*x = SignRequest{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1716,7 @@ func (x *SignRequest) String() string {
 func (*SignRequest) ProtoMessage() {}
 
 func (x *SignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[15]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1729,7 @@ func (x *SignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignRequest.ProtoReflect.Descriptor instead.
 func (*SignRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{15}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SignRequest) GetSignId() int64 {
@@ -1601,7 +1786,7 @@ type Detached struct {
 
 func (x *Detached) Reset() {
 	*x = Detached{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1798,7 @@ func (x *Detached) String() string {
 func (*Detached) ProtoMessage() {}
 
 func (x *Detached) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[16]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1811,7 @@ func (x *Detached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Detached.ProtoReflect.Descriptor instead.
 func (*Detached) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{16}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Detached) GetFailure() *Failure {
@@ -1649,7 +1834,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1846,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[17]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1859,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{17}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Refused) GetFrameNumber() int64 {
@@ -1730,7 +1915,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +1927,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[18]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +1940,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{18}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Event) GetSeq() int64 {
@@ -1921,8 +2106,9 @@ type Event_TcpConnected struct {
 }
 
 type Event_SecureConnected struct {
-	// TLS is up, the certificate is trusted (or accepted), and the peer has proved that it
-	// holds the key (AIR: connect; Qt: encrypted).
+	// TLS is up, the certificate is trusted (or accepted, or in the server's role not
+	// asked for), and the peer has proved that it holds the key (AIR: connect; Qt:
+	// encrypted).
 	SecureConnected *SecureConnected `protobuf:"bytes,13,opt,name=secure_connected,json=secureConnected,proto3,oneof"`
 }
 
@@ -2004,7 +2190,7 @@ type StateChanged struct {
 
 func (x *StateChanged) Reset() {
 	*x = StateChanged{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2202,7 @@ func (x *StateChanged) String() string {
 func (*StateChanged) ProtoMessage() {}
 
 func (x *StateChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[19]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2215,7 @@ func (x *StateChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateChanged.ProtoReflect.Descriptor instead.
 func (*StateChanged) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{19}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StateChanged) GetOldState() State {
@@ -2057,7 +2243,7 @@ type HostFound struct {
 
 func (x *HostFound) Reset() {
 	*x = HostFound{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2069,7 +2255,7 @@ func (x *HostFound) String() string {
 func (*HostFound) ProtoMessage() {}
 
 func (x *HostFound) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[20]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2082,7 +2268,7 @@ func (x *HostFound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostFound.ProtoReflect.Descriptor instead.
 func (*HostFound) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{20}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HostFound) GetAddresses() []string {
@@ -2105,7 +2291,7 @@ type TcpConnected struct {
 
 func (x *TcpConnected) Reset() {
 	*x = TcpConnected{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2117,7 +2303,7 @@ func (x *TcpConnected) String() string {
 func (*TcpConnected) ProtoMessage() {}
 
 func (x *TcpConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[21]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2130,7 +2316,7 @@ func (x *TcpConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnected.ProtoReflect.Descriptor instead.
 func (*TcpConnected) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{21}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TcpConnected) GetLocal() *Endpoint {
@@ -2152,19 +2338,22 @@ type SecureConnected struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was negotiated.
 	Tls *TlsState `protobuf:"bytes,1,opt,name=tls,proto3" json:"tls,omitempty"`
-	// TRUSTED.
+	// TRUSTED. In the server's role UNKNOWN where the peer showed no certificate,
+	// and the verdict where client_auth does not ask for one that is trusted.
 	Status CertificateStatus `protobuf:"varint,2,opt,name=status,proto3,enum=securesocket.v1.CertificateStatus" json:"status,omitempty"`
 	// What trust rests on.
 	TrustBasis CertificateReport_TrustBasis `protobuf:"varint,3,opt,name=trust_basis,json=trustBasis,proto3,enum=securesocket.v1.CertificateReport_TrustBasis" json:"trust_basis,omitempty"`
-	// The peer's leaf.
+	// The peer's leaf; absent if it showed none.
 	PeerCertificate *Certificate `protobuf:"bytes,4,opt,name=peer_certificate,json=peerCertificate,proto3" json:"peer_certificate,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// As Session.greeting.
+	Greeting      []byte `protobuf:"bytes,5,opt,name=greeting,proto3" json:"greeting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SecureConnected) Reset() {
 	*x = SecureConnected{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2365,7 @@ func (x *SecureConnected) String() string {
 func (*SecureConnected) ProtoMessage() {}
 
 func (x *SecureConnected) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[22]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2378,7 @@ func (x *SecureConnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecureConnected.ProtoReflect.Descriptor instead.
 func (*SecureConnected) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{22}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SecureConnected) GetTls() *TlsState {
@@ -2220,6 +2409,13 @@ func (x *SecureConnected) GetPeerCertificate() *Certificate {
 	return nil
 }
 
+func (x *SecureConnected) GetGreeting() []byte {
+	if x != nil {
+		return x.Greeting
+	}
+	return nil
+}
+
 // What is spoken changed.
 type ModeChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2231,7 +2427,7 @@ type ModeChanged struct {
 
 func (x *ModeChanged) Reset() {
 	*x = ModeChanged{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2439,7 @@ func (x *ModeChanged) String() string {
 func (*ModeChanged) ProtoMessage() {}
 
 func (x *ModeChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[23]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2452,7 @@ func (x *ModeChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModeChanged.ProtoReflect.Descriptor instead.
 func (*ModeChanged) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{23}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ModeChanged) GetMode() Mode {
@@ -2280,7 +2476,7 @@ type CertificateError struct {
 
 func (x *CertificateError) Reset() {
 	*x = CertificateError{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2488,7 @@ func (x *CertificateError) String() string {
 func (*CertificateError) ProtoMessage() {}
 
 func (x *CertificateError) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[24]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2501,7 @@ func (x *CertificateError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateError.ProtoReflect.Descriptor instead.
 func (*CertificateError) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{24}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CertificateError) GetReport() *CertificateReport {
@@ -2335,7 +2531,7 @@ type SecurityError struct {
 
 func (x *SecurityError) Reset() {
 	*x = SecurityError{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2347,7 +2543,7 @@ func (x *SecurityError) String() string {
 func (*SecurityError) ProtoMessage() {}
 
 func (x *SecurityError) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[25]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2360,7 +2556,7 @@ func (x *SecurityError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecurityError.ProtoReflect.Descriptor instead.
 func (*SecurityError) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{25}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SecurityError) GetRuleId() string {
@@ -2390,7 +2586,7 @@ type IoError struct {
 
 func (x *IoError) Reset() {
 	*x = IoError{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2598,7 @@ func (x *IoError) String() string {
 func (*IoError) ProtoMessage() {}
 
 func (x *IoError) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[26]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2611,7 @@ func (x *IoError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoError.ProtoReflect.Descriptor instead.
 func (*IoError) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{26}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *IoError) GetFailure() *Failure {
@@ -2446,7 +2642,7 @@ type RemoteClosed struct {
 
 func (x *RemoteClosed) Reset() {
 	*x = RemoteClosed{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2458,7 +2654,7 @@ func (x *RemoteClosed) String() string {
 func (*RemoteClosed) ProtoMessage() {}
 
 func (x *RemoteClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[27]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2471,7 +2667,7 @@ func (x *RemoteClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoteClosed.ProtoReflect.Descriptor instead.
 func (*RemoteClosed) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{27}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RemoteClosed) GetCause() CloseCause {
@@ -2509,7 +2705,7 @@ type Closed struct {
 
 func (x *Closed) Reset() {
 	*x = Closed{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2521,7 +2717,7 @@ func (x *Closed) String() string {
 func (*Closed) ProtoMessage() {}
 
 func (x *Closed) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[28]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2534,7 +2730,7 @@ func (x *Closed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closed.ProtoReflect.Descriptor instead.
 func (*Closed) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{28}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Closed) GetCause() CloseCause {
@@ -2594,7 +2790,7 @@ type EventsDropped struct {
 
 func (x *EventsDropped) Reset() {
 	*x = EventsDropped{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2606,7 +2802,7 @@ func (x *EventsDropped) String() string {
 func (*EventsDropped) ProtoMessage() {}
 
 func (x *EventsDropped) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[29]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2619,7 +2815,7 @@ func (x *EventsDropped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsDropped.ProtoReflect.Descriptor instead.
 func (*EventsDropped) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{29}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EventsDropped) GetCount() int64 {
@@ -2654,7 +2850,7 @@ type Draining struct {
 
 func (x *Draining) Reset() {
 	*x = Draining{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[30]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2666,7 +2862,7 @@ func (x *Draining) String() string {
 func (*Draining) ProtoMessage() {}
 
 func (x *Draining) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[30]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2679,7 +2875,7 @@ func (x *Draining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Draining.ProtoReflect.Descriptor instead.
 func (*Draining) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{30}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Draining) GetDeadlineTime() *timestamppb.Timestamp {
@@ -2711,7 +2907,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[31]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +2919,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[31]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +2932,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{31}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WriteRequest) GetSessionId() string {
@@ -2785,7 +2981,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[32]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2797,7 +2993,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[32]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2810,7 +3006,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{32}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WriteResponse) GetProgress() *OutputProgress {
@@ -2841,7 +3037,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[33]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2853,7 +3049,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[33]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2866,7 +3062,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{33}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReadRequest) GetSessionId() string {
@@ -2921,7 +3117,7 @@ type ReadResponse struct {
 
 func (x *ReadResponse) Reset() {
 	*x = ReadResponse{}
-	mi := &file_securesocket_v1_stream_proto_msgTypes[34]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2933,7 +3129,7 @@ func (x *ReadResponse) String() string {
 func (*ReadResponse) ProtoMessage() {}
 
 func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_securesocket_v1_stream_proto_msgTypes[34]
+	mi := &file_securesocket_v1_stream_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2946,7 +3142,7 @@ func (x *ReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
 func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{34}
+	return file_securesocket_v1_stream_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReadResponse) GetFrame() isReadResponse_Frame {
@@ -3012,27 +3208,30 @@ var File_securesocket_v1_stream_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\n" +
-	"\x1csecuresocket/v1/stream.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\"\xbf\x03\n" +
+	"\x1csecuresocket/v1/stream.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\"\xf9\x03\n" +
 	"\rAttachRequest\x12+\n" +
 	"\x04open\x18\x01 \x01(\v2\x15.securesocket.v1.OpenH\x00R\x04open\x128\n" +
 	"\x06attach\x18\x02 \x01(\v2\x1e.securesocket.v1.AttachSessionH\x00R\x06attach\x12+\n" +
 	"\x04data\x18\x03 \x01(\v2\x15.securesocket.v1.DataH\x00R\x04data\x12(\n" +
 	"\x03ack\x18\x04 \x01(\v2\x14.securesocket.v1.AckH\x00R\x03ack\x121\n" +
-	"\x06finish\x18\x05 \x01(\v2\x17.securesocket.v1.FinishH\x00R\x06finish\x12B\n" +
+	"\x06finish\x18\x05 \x01(\v2\x17.securesocket.v1.FinishH\x00R\x06finish\x128\n" +
+	"\tstart_tls\x18\x06 \x01(\v2\x19.securesocket.v1.StartTlsH\x00R\bstartTls\x12B\n" +
 	"\bdecision\x18\a \x01(\v2$.securesocket.v1.CertificateDecisionH\x00R\bdecision\x12:\n" +
 	"\tsignature\x18\b \x01(\v2\x1a.securesocket.v1.SignatureH\x00R\tsignature\x124\n" +
 	"\x05close\x18\t \x01(\v2\x1c.securesocket.v1.CloseSocketH\x00R\x05closeB\a\n" +
-	"\x05frame\"\x94\x02\n" +
+	"\x05frame\"\xd8\x02\n" +
 	"\x04Open\x12<\n" +
 	"\bsettings\x18\x01 \x01(\v2 .securesocket.v1.SessionSettingsR\bsettings\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\x05R\x04port\x12!\n" +
+	"\x04port\x18\x03 \x01(\x05R\x04port\x12\x14\n" +
+	"\x05plain\x18\x04 \x01(\bR\x05plain\x12!\n" +
 	"\fkeep_session\x18\x05 \x01(\bR\vkeepSession\x12E\n" +
 	"\fcertificates\x18\x06 \x03(\v2!.securesocket.v1.ExtraCertificateR\fcertificates\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\a \x01(\tR\trequestId\x12\x1d\n" +
 	"\n" +
-	"attach_seq\x18\b \x01(\x03R\tattachSeq\"N\n" +
+	"attach_seq\x18\b \x01(\x03R\tattachSeq\x12,\n" +
+	"\x12start_tls_protocol\x18\t \x01(\tR\x10startTlsProtocol\"N\n" +
 	"\x10ExtraCertificate\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x18\n" +
 	"\atrusted\x18\x02 \x01(\bR\atrusted\"\xe7\x01\n" +
@@ -3063,6 +3262,16 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x03R\n" +
+	"generation\"\xbf\x01\n" +
+	"\bStartTls\x12,\n" +
+	"\x04role\x18\x01 \x01(\x0e2\x18.securesocket.v1.TlsRoleR\x04role\x12%\n" +
+	"\x0ereceive_offset\x18\x02 \x01(\x03R\rreceiveOffset\x12\x1f\n" +
+	"\vsend_offset\x18\x03 \x01(\x03R\n" +
+	"sendOffset\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x05 \x01(\x03R\n" +
 	"generation\"\x9c\x01\n" +
 	"\x13CertificateDecision\x12\x1f\n" +
 	"\vdecision_id\x18\x01 \x01(\x03R\n" +
@@ -3165,13 +3374,14 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\"r\n" +
 	"\fTcpConnected\x12/\n" +
 	"\x05local\x18\x01 \x01(\v2\x19.securesocket.v1.EndpointR\x05local\x121\n" +
-	"\x06remote\x18\x02 \x01(\v2\x19.securesocket.v1.EndpointR\x06remote\"\x93\x02\n" +
+	"\x06remote\x18\x02 \x01(\v2\x19.securesocket.v1.EndpointR\x06remote\"\xaf\x02\n" +
 	"\x0fSecureConnected\x12+\n" +
 	"\x03tls\x18\x01 \x01(\v2\x19.securesocket.v1.TlsStateR\x03tls\x12:\n" +
 	"\x06status\x18\x02 \x01(\x0e2\".securesocket.v1.CertificateStatusR\x06status\x12N\n" +
 	"\vtrust_basis\x18\x03 \x01(\x0e2-.securesocket.v1.CertificateReport.TrustBasisR\n" +
 	"trustBasis\x12G\n" +
-	"\x10peer_certificate\x18\x04 \x01(\v2\x1c.securesocket.v1.CertificateR\x0fpeerCertificate\"8\n" +
+	"\x10peer_certificate\x18\x04 \x01(\v2\x1c.securesocket.v1.CertificateR\x0fpeerCertificate\x12\x1a\n" +
+	"\bgreeting\x18\x05 \x01(\fR\bgreeting\"8\n" +
 	"\vModeChanged\x12)\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x15.securesocket.v1.ModeR\x04mode\"p\n" +
 	"\x10CertificateError\x12:\n" +
@@ -3227,7 +3437,11 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"socketData\x12.\n" +
 	"\x05event\x18\x02 \x01(\v2\x16.securesocket.v1.EventH\x00R\x05event\x12M\n" +
 	"\x10decision_request\x18\x03 \x01(\v2 .securesocket.v1.DecisionRequestH\x00R\x0fdecisionRequestB\a\n" +
-	"\x05frame*\x9b\x01\n" +
+	"\x05frame*M\n" +
+	"\aTlsRole\x12\x18\n" +
+	"\x14TLS_ROLE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fTLS_ROLE_CLIENT\x10\x01\x12\x13\n" +
+	"\x0fTLS_ROLE_SERVER\x10\x02*\x9b\x01\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPHASE_POLICY\x10\x01\x12\r\n" +
@@ -3252,132 +3466,136 @@ func file_securesocket_v1_stream_proto_rawDescGZIP() []byte {
 	return file_securesocket_v1_stream_proto_rawDescData
 }
 
-var file_securesocket_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_securesocket_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_securesocket_v1_stream_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_securesocket_v1_stream_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_securesocket_v1_stream_proto_goTypes = []any{
-	(Phase)(0),                           // 0: securesocket.v1.Phase
-	(CloseSocket_How)(0),                 // 1: securesocket.v1.CloseSocket.How
-	(*AttachRequest)(nil),                // 2: securesocket.v1.AttachRequest
-	(*Open)(nil),                         // 3: securesocket.v1.Open
-	(*ExtraCertificate)(nil),             // 4: securesocket.v1.ExtraCertificate
-	(*AttachSession)(nil),                // 5: securesocket.v1.AttachSession
-	(*Data)(nil),                         // 6: securesocket.v1.Data
-	(*Ack)(nil),                          // 7: securesocket.v1.Ack
-	(*Finish)(nil),                       // 8: securesocket.v1.Finish
-	(*CertificateDecision)(nil),          // 9: securesocket.v1.CertificateDecision
-	(*CertificateProblemAcceptance)(nil), // 10: securesocket.v1.CertificateProblemAcceptance
-	(*Signature)(nil),                    // 11: securesocket.v1.Signature
-	(*CloseSocket)(nil),                  // 12: securesocket.v1.CloseSocket
-	(*AttachResponse)(nil),               // 13: securesocket.v1.AttachResponse
-	(*Attached)(nil),                     // 14: securesocket.v1.Attached
-	(*OutputProgress)(nil),               // 15: securesocket.v1.OutputProgress
-	(*DecisionRequest)(nil),              // 16: securesocket.v1.DecisionRequest
-	(*SignRequest)(nil),                  // 17: securesocket.v1.SignRequest
-	(*Detached)(nil),                     // 18: securesocket.v1.Detached
-	(*Refused)(nil),                      // 19: securesocket.v1.Refused
-	(*Event)(nil),                        // 20: securesocket.v1.Event
-	(*StateChanged)(nil),                 // 21: securesocket.v1.StateChanged
-	(*HostFound)(nil),                    // 22: securesocket.v1.HostFound
-	(*TcpConnected)(nil),                 // 23: securesocket.v1.TcpConnected
-	(*SecureConnected)(nil),              // 24: securesocket.v1.SecureConnected
-	(*ModeChanged)(nil),                  // 25: securesocket.v1.ModeChanged
-	(*CertificateError)(nil),             // 26: securesocket.v1.CertificateError
-	(*SecurityError)(nil),                // 27: securesocket.v1.SecurityError
-	(*IoError)(nil),                      // 28: securesocket.v1.IoError
-	(*RemoteClosed)(nil),                 // 29: securesocket.v1.RemoteClosed
-	(*Closed)(nil),                       // 30: securesocket.v1.Closed
-	(*EventsDropped)(nil),                // 31: securesocket.v1.EventsDropped
-	(*Draining)(nil),                     // 32: securesocket.v1.Draining
-	(*WriteRequest)(nil),                 // 33: securesocket.v1.WriteRequest
-	(*WriteResponse)(nil),                // 34: securesocket.v1.WriteResponse
-	(*ReadRequest)(nil),                  // 35: securesocket.v1.ReadRequest
-	(*ReadResponse)(nil),                 // 36: securesocket.v1.ReadResponse
-	(*SessionSettings)(nil),              // 37: securesocket.v1.SessionSettings
-	(CertificateProblemCode)(0),          // 38: securesocket.v1.CertificateProblemCode
-	(*Session)(nil),                      // 39: securesocket.v1.Session
-	(*durationpb.Duration)(nil),          // 40: google.protobuf.Duration
-	(*CertificateReport)(nil),            // 41: securesocket.v1.CertificateReport
-	(*timestamppb.Timestamp)(nil),        // 42: google.protobuf.Timestamp
-	(*Failure)(nil),                      // 43: securesocket.v1.Failure
-	(State)(0),                           // 44: securesocket.v1.State
-	(*Endpoint)(nil),                     // 45: securesocket.v1.Endpoint
-	(*TlsState)(nil),                     // 46: securesocket.v1.TlsState
-	(CertificateStatus)(0),               // 47: securesocket.v1.CertificateStatus
-	(CertificateReport_TrustBasis)(0),    // 48: securesocket.v1.CertificateReport.TrustBasis
-	(*Certificate)(nil),                  // 49: securesocket.v1.Certificate
-	(Mode)(0),                            // 50: securesocket.v1.Mode
-	(CloseCause)(0),                      // 51: securesocket.v1.CloseCause
+	(TlsRole)(0),                         // 0: securesocket.v1.TlsRole
+	(Phase)(0),                           // 1: securesocket.v1.Phase
+	(CloseSocket_How)(0),                 // 2: securesocket.v1.CloseSocket.How
+	(*AttachRequest)(nil),                // 3: securesocket.v1.AttachRequest
+	(*Open)(nil),                         // 4: securesocket.v1.Open
+	(*ExtraCertificate)(nil),             // 5: securesocket.v1.ExtraCertificate
+	(*AttachSession)(nil),                // 6: securesocket.v1.AttachSession
+	(*Data)(nil),                         // 7: securesocket.v1.Data
+	(*Ack)(nil),                          // 8: securesocket.v1.Ack
+	(*Finish)(nil),                       // 9: securesocket.v1.Finish
+	(*StartTls)(nil),                     // 10: securesocket.v1.StartTls
+	(*CertificateDecision)(nil),          // 11: securesocket.v1.CertificateDecision
+	(*CertificateProblemAcceptance)(nil), // 12: securesocket.v1.CertificateProblemAcceptance
+	(*Signature)(nil),                    // 13: securesocket.v1.Signature
+	(*CloseSocket)(nil),                  // 14: securesocket.v1.CloseSocket
+	(*AttachResponse)(nil),               // 15: securesocket.v1.AttachResponse
+	(*Attached)(nil),                     // 16: securesocket.v1.Attached
+	(*OutputProgress)(nil),               // 17: securesocket.v1.OutputProgress
+	(*DecisionRequest)(nil),              // 18: securesocket.v1.DecisionRequest
+	(*SignRequest)(nil),                  // 19: securesocket.v1.SignRequest
+	(*Detached)(nil),                     // 20: securesocket.v1.Detached
+	(*Refused)(nil),                      // 21: securesocket.v1.Refused
+	(*Event)(nil),                        // 22: securesocket.v1.Event
+	(*StateChanged)(nil),                 // 23: securesocket.v1.StateChanged
+	(*HostFound)(nil),                    // 24: securesocket.v1.HostFound
+	(*TcpConnected)(nil),                 // 25: securesocket.v1.TcpConnected
+	(*SecureConnected)(nil),              // 26: securesocket.v1.SecureConnected
+	(*ModeChanged)(nil),                  // 27: securesocket.v1.ModeChanged
+	(*CertificateError)(nil),             // 28: securesocket.v1.CertificateError
+	(*SecurityError)(nil),                // 29: securesocket.v1.SecurityError
+	(*IoError)(nil),                      // 30: securesocket.v1.IoError
+	(*RemoteClosed)(nil),                 // 31: securesocket.v1.RemoteClosed
+	(*Closed)(nil),                       // 32: securesocket.v1.Closed
+	(*EventsDropped)(nil),                // 33: securesocket.v1.EventsDropped
+	(*Draining)(nil),                     // 34: securesocket.v1.Draining
+	(*WriteRequest)(nil),                 // 35: securesocket.v1.WriteRequest
+	(*WriteResponse)(nil),                // 36: securesocket.v1.WriteResponse
+	(*ReadRequest)(nil),                  // 37: securesocket.v1.ReadRequest
+	(*ReadResponse)(nil),                 // 38: securesocket.v1.ReadResponse
+	(*SessionSettings)(nil),              // 39: securesocket.v1.SessionSettings
+	(CertificateProblemCode)(0),          // 40: securesocket.v1.CertificateProblemCode
+	(*Session)(nil),                      // 41: securesocket.v1.Session
+	(*durationpb.Duration)(nil),          // 42: google.protobuf.Duration
+	(*CertificateReport)(nil),            // 43: securesocket.v1.CertificateReport
+	(*timestamppb.Timestamp)(nil),        // 44: google.protobuf.Timestamp
+	(*Failure)(nil),                      // 45: securesocket.v1.Failure
+	(State)(0),                           // 46: securesocket.v1.State
+	(*Endpoint)(nil),                     // 47: securesocket.v1.Endpoint
+	(*TlsState)(nil),                     // 48: securesocket.v1.TlsState
+	(CertificateStatus)(0),               // 49: securesocket.v1.CertificateStatus
+	(CertificateReport_TrustBasis)(0),    // 50: securesocket.v1.CertificateReport.TrustBasis
+	(*Certificate)(nil),                  // 51: securesocket.v1.Certificate
+	(Mode)(0),                            // 52: securesocket.v1.Mode
+	(CloseCause)(0),                      // 53: securesocket.v1.CloseCause
 }
 var file_securesocket_v1_stream_proto_depIdxs = []int32{
-	3,  // 0: securesocket.v1.AttachRequest.open:type_name -> securesocket.v1.Open
-	5,  // 1: securesocket.v1.AttachRequest.attach:type_name -> securesocket.v1.AttachSession
-	6,  // 2: securesocket.v1.AttachRequest.data:type_name -> securesocket.v1.Data
-	7,  // 3: securesocket.v1.AttachRequest.ack:type_name -> securesocket.v1.Ack
-	8,  // 4: securesocket.v1.AttachRequest.finish:type_name -> securesocket.v1.Finish
-	9,  // 5: securesocket.v1.AttachRequest.decision:type_name -> securesocket.v1.CertificateDecision
-	11, // 6: securesocket.v1.AttachRequest.signature:type_name -> securesocket.v1.Signature
-	12, // 7: securesocket.v1.AttachRequest.close:type_name -> securesocket.v1.CloseSocket
-	37, // 8: securesocket.v1.Open.settings:type_name -> securesocket.v1.SessionSettings
-	4,  // 9: securesocket.v1.Open.certificates:type_name -> securesocket.v1.ExtraCertificate
-	10, // 10: securesocket.v1.CertificateDecision.accept:type_name -> securesocket.v1.CertificateProblemAcceptance
-	38, // 11: securesocket.v1.CertificateProblemAcceptance.code:type_name -> securesocket.v1.CertificateProblemCode
-	1,  // 12: securesocket.v1.CloseSocket.how:type_name -> securesocket.v1.CloseSocket.How
-	14, // 13: securesocket.v1.AttachResponse.attached:type_name -> securesocket.v1.Attached
-	6,  // 14: securesocket.v1.AttachResponse.socket_data:type_name -> securesocket.v1.Data
-	15, // 15: securesocket.v1.AttachResponse.output_progress:type_name -> securesocket.v1.OutputProgress
-	20, // 16: securesocket.v1.AttachResponse.event:type_name -> securesocket.v1.Event
-	16, // 17: securesocket.v1.AttachResponse.decision_request:type_name -> securesocket.v1.DecisionRequest
-	17, // 18: securesocket.v1.AttachResponse.sign_request:type_name -> securesocket.v1.SignRequest
-	18, // 19: securesocket.v1.AttachResponse.detached:type_name -> securesocket.v1.Detached
-	19, // 20: securesocket.v1.AttachResponse.refused:type_name -> securesocket.v1.Refused
-	39, // 21: securesocket.v1.Attached.session:type_name -> securesocket.v1.Session
-	40, // 22: securesocket.v1.Attached.detach_grace:type_name -> google.protobuf.Duration
-	41, // 23: securesocket.v1.DecisionRequest.report:type_name -> securesocket.v1.CertificateReport
-	42, // 24: securesocket.v1.DecisionRequest.deadline_time:type_name -> google.protobuf.Timestamp
-	42, // 25: securesocket.v1.SignRequest.deadline_time:type_name -> google.protobuf.Timestamp
-	43, // 26: securesocket.v1.Detached.failure:type_name -> securesocket.v1.Failure
-	43, // 27: securesocket.v1.Refused.failure:type_name -> securesocket.v1.Failure
-	42, // 28: securesocket.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	21, // 29: securesocket.v1.Event.state_changed:type_name -> securesocket.v1.StateChanged
-	22, // 30: securesocket.v1.Event.host_found:type_name -> securesocket.v1.HostFound
-	23, // 31: securesocket.v1.Event.tcp_connected:type_name -> securesocket.v1.TcpConnected
-	24, // 32: securesocket.v1.Event.secure_connected:type_name -> securesocket.v1.SecureConnected
-	25, // 33: securesocket.v1.Event.mode_changed:type_name -> securesocket.v1.ModeChanged
-	26, // 34: securesocket.v1.Event.certificate_error:type_name -> securesocket.v1.CertificateError
-	27, // 35: securesocket.v1.Event.security_error:type_name -> securesocket.v1.SecurityError
-	28, // 36: securesocket.v1.Event.io_error:type_name -> securesocket.v1.IoError
-	29, // 37: securesocket.v1.Event.remote_closed:type_name -> securesocket.v1.RemoteClosed
-	30, // 38: securesocket.v1.Event.closed:type_name -> securesocket.v1.Closed
-	31, // 39: securesocket.v1.Event.events_dropped:type_name -> securesocket.v1.EventsDropped
-	32, // 40: securesocket.v1.Event.draining:type_name -> securesocket.v1.Draining
-	44, // 41: securesocket.v1.StateChanged.old_state:type_name -> securesocket.v1.State
-	44, // 42: securesocket.v1.StateChanged.new_state:type_name -> securesocket.v1.State
-	45, // 43: securesocket.v1.TcpConnected.local:type_name -> securesocket.v1.Endpoint
-	45, // 44: securesocket.v1.TcpConnected.remote:type_name -> securesocket.v1.Endpoint
-	46, // 45: securesocket.v1.SecureConnected.tls:type_name -> securesocket.v1.TlsState
-	47, // 46: securesocket.v1.SecureConnected.status:type_name -> securesocket.v1.CertificateStatus
-	48, // 47: securesocket.v1.SecureConnected.trust_basis:type_name -> securesocket.v1.CertificateReport.TrustBasis
-	49, // 48: securesocket.v1.SecureConnected.peer_certificate:type_name -> securesocket.v1.Certificate
-	50, // 49: securesocket.v1.ModeChanged.mode:type_name -> securesocket.v1.Mode
-	41, // 50: securesocket.v1.CertificateError.report:type_name -> securesocket.v1.CertificateReport
-	43, // 51: securesocket.v1.SecurityError.failure:type_name -> securesocket.v1.Failure
-	43, // 52: securesocket.v1.IoError.failure:type_name -> securesocket.v1.Failure
-	0,  // 53: securesocket.v1.IoError.phase:type_name -> securesocket.v1.Phase
-	51, // 54: securesocket.v1.RemoteClosed.cause:type_name -> securesocket.v1.CloseCause
-	51, // 55: securesocket.v1.Closed.cause:type_name -> securesocket.v1.CloseCause
-	43, // 56: securesocket.v1.Closed.failure:type_name -> securesocket.v1.Failure
-	51, // 57: securesocket.v1.Closed.read_cause:type_name -> securesocket.v1.CloseCause
-	51, // 58: securesocket.v1.Closed.write_cause:type_name -> securesocket.v1.CloseCause
-	42, // 59: securesocket.v1.Draining.deadline_time:type_name -> google.protobuf.Timestamp
-	15, // 60: securesocket.v1.WriteResponse.progress:type_name -> securesocket.v1.OutputProgress
-	6,  // 61: securesocket.v1.ReadResponse.socket_data:type_name -> securesocket.v1.Data
-	20, // 62: securesocket.v1.ReadResponse.event:type_name -> securesocket.v1.Event
-	16, // 63: securesocket.v1.ReadResponse.decision_request:type_name -> securesocket.v1.DecisionRequest
-	64, // [64:64] is the sub-list for method output_type
-	64, // [64:64] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	4,  // 0: securesocket.v1.AttachRequest.open:type_name -> securesocket.v1.Open
+	6,  // 1: securesocket.v1.AttachRequest.attach:type_name -> securesocket.v1.AttachSession
+	7,  // 2: securesocket.v1.AttachRequest.data:type_name -> securesocket.v1.Data
+	8,  // 3: securesocket.v1.AttachRequest.ack:type_name -> securesocket.v1.Ack
+	9,  // 4: securesocket.v1.AttachRequest.finish:type_name -> securesocket.v1.Finish
+	10, // 5: securesocket.v1.AttachRequest.start_tls:type_name -> securesocket.v1.StartTls
+	11, // 6: securesocket.v1.AttachRequest.decision:type_name -> securesocket.v1.CertificateDecision
+	13, // 7: securesocket.v1.AttachRequest.signature:type_name -> securesocket.v1.Signature
+	14, // 8: securesocket.v1.AttachRequest.close:type_name -> securesocket.v1.CloseSocket
+	39, // 9: securesocket.v1.Open.settings:type_name -> securesocket.v1.SessionSettings
+	5,  // 10: securesocket.v1.Open.certificates:type_name -> securesocket.v1.ExtraCertificate
+	0,  // 11: securesocket.v1.StartTls.role:type_name -> securesocket.v1.TlsRole
+	12, // 12: securesocket.v1.CertificateDecision.accept:type_name -> securesocket.v1.CertificateProblemAcceptance
+	40, // 13: securesocket.v1.CertificateProblemAcceptance.code:type_name -> securesocket.v1.CertificateProblemCode
+	2,  // 14: securesocket.v1.CloseSocket.how:type_name -> securesocket.v1.CloseSocket.How
+	16, // 15: securesocket.v1.AttachResponse.attached:type_name -> securesocket.v1.Attached
+	7,  // 16: securesocket.v1.AttachResponse.socket_data:type_name -> securesocket.v1.Data
+	17, // 17: securesocket.v1.AttachResponse.output_progress:type_name -> securesocket.v1.OutputProgress
+	22, // 18: securesocket.v1.AttachResponse.event:type_name -> securesocket.v1.Event
+	18, // 19: securesocket.v1.AttachResponse.decision_request:type_name -> securesocket.v1.DecisionRequest
+	19, // 20: securesocket.v1.AttachResponse.sign_request:type_name -> securesocket.v1.SignRequest
+	20, // 21: securesocket.v1.AttachResponse.detached:type_name -> securesocket.v1.Detached
+	21, // 22: securesocket.v1.AttachResponse.refused:type_name -> securesocket.v1.Refused
+	41, // 23: securesocket.v1.Attached.session:type_name -> securesocket.v1.Session
+	42, // 24: securesocket.v1.Attached.detach_grace:type_name -> google.protobuf.Duration
+	43, // 25: securesocket.v1.DecisionRequest.report:type_name -> securesocket.v1.CertificateReport
+	44, // 26: securesocket.v1.DecisionRequest.deadline_time:type_name -> google.protobuf.Timestamp
+	44, // 27: securesocket.v1.SignRequest.deadline_time:type_name -> google.protobuf.Timestamp
+	45, // 28: securesocket.v1.Detached.failure:type_name -> securesocket.v1.Failure
+	45, // 29: securesocket.v1.Refused.failure:type_name -> securesocket.v1.Failure
+	44, // 30: securesocket.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	23, // 31: securesocket.v1.Event.state_changed:type_name -> securesocket.v1.StateChanged
+	24, // 32: securesocket.v1.Event.host_found:type_name -> securesocket.v1.HostFound
+	25, // 33: securesocket.v1.Event.tcp_connected:type_name -> securesocket.v1.TcpConnected
+	26, // 34: securesocket.v1.Event.secure_connected:type_name -> securesocket.v1.SecureConnected
+	27, // 35: securesocket.v1.Event.mode_changed:type_name -> securesocket.v1.ModeChanged
+	28, // 36: securesocket.v1.Event.certificate_error:type_name -> securesocket.v1.CertificateError
+	29, // 37: securesocket.v1.Event.security_error:type_name -> securesocket.v1.SecurityError
+	30, // 38: securesocket.v1.Event.io_error:type_name -> securesocket.v1.IoError
+	31, // 39: securesocket.v1.Event.remote_closed:type_name -> securesocket.v1.RemoteClosed
+	32, // 40: securesocket.v1.Event.closed:type_name -> securesocket.v1.Closed
+	33, // 41: securesocket.v1.Event.events_dropped:type_name -> securesocket.v1.EventsDropped
+	34, // 42: securesocket.v1.Event.draining:type_name -> securesocket.v1.Draining
+	46, // 43: securesocket.v1.StateChanged.old_state:type_name -> securesocket.v1.State
+	46, // 44: securesocket.v1.StateChanged.new_state:type_name -> securesocket.v1.State
+	47, // 45: securesocket.v1.TcpConnected.local:type_name -> securesocket.v1.Endpoint
+	47, // 46: securesocket.v1.TcpConnected.remote:type_name -> securesocket.v1.Endpoint
+	48, // 47: securesocket.v1.SecureConnected.tls:type_name -> securesocket.v1.TlsState
+	49, // 48: securesocket.v1.SecureConnected.status:type_name -> securesocket.v1.CertificateStatus
+	50, // 49: securesocket.v1.SecureConnected.trust_basis:type_name -> securesocket.v1.CertificateReport.TrustBasis
+	51, // 50: securesocket.v1.SecureConnected.peer_certificate:type_name -> securesocket.v1.Certificate
+	52, // 51: securesocket.v1.ModeChanged.mode:type_name -> securesocket.v1.Mode
+	43, // 52: securesocket.v1.CertificateError.report:type_name -> securesocket.v1.CertificateReport
+	45, // 53: securesocket.v1.SecurityError.failure:type_name -> securesocket.v1.Failure
+	45, // 54: securesocket.v1.IoError.failure:type_name -> securesocket.v1.Failure
+	1,  // 55: securesocket.v1.IoError.phase:type_name -> securesocket.v1.Phase
+	53, // 56: securesocket.v1.RemoteClosed.cause:type_name -> securesocket.v1.CloseCause
+	53, // 57: securesocket.v1.Closed.cause:type_name -> securesocket.v1.CloseCause
+	45, // 58: securesocket.v1.Closed.failure:type_name -> securesocket.v1.Failure
+	53, // 59: securesocket.v1.Closed.read_cause:type_name -> securesocket.v1.CloseCause
+	53, // 60: securesocket.v1.Closed.write_cause:type_name -> securesocket.v1.CloseCause
+	44, // 61: securesocket.v1.Draining.deadline_time:type_name -> google.protobuf.Timestamp
+	17, // 62: securesocket.v1.WriteResponse.progress:type_name -> securesocket.v1.OutputProgress
+	7,  // 63: securesocket.v1.ReadResponse.socket_data:type_name -> securesocket.v1.Data
+	22, // 64: securesocket.v1.ReadResponse.event:type_name -> securesocket.v1.Event
+	18, // 65: securesocket.v1.ReadResponse.decision_request:type_name -> securesocket.v1.DecisionRequest
+	66, // [66:66] is the sub-list for method output_type
+	66, // [66:66] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_stream_proto_init() }
@@ -3395,12 +3613,13 @@ func file_securesocket_v1_stream_proto_init() {
 		(*AttachRequest_Data)(nil),
 		(*AttachRequest_Ack)(nil),
 		(*AttachRequest_Finish)(nil),
+		(*AttachRequest_StartTls)(nil),
 		(*AttachRequest_Decision)(nil),
 		(*AttachRequest_Signature)(nil),
 		(*AttachRequest_Close)(nil),
 	}
-	file_securesocket_v1_stream_proto_msgTypes[10].OneofWrappers = []any{}
-	file_securesocket_v1_stream_proto_msgTypes[11].OneofWrappers = []any{
+	file_securesocket_v1_stream_proto_msgTypes[11].OneofWrappers = []any{}
+	file_securesocket_v1_stream_proto_msgTypes[12].OneofWrappers = []any{
 		(*AttachResponse_Attached)(nil),
 		(*AttachResponse_SocketData)(nil),
 		(*AttachResponse_OutputProgress)(nil),
@@ -3410,7 +3629,7 @@ func file_securesocket_v1_stream_proto_init() {
 		(*AttachResponse_Detached)(nil),
 		(*AttachResponse_Refused)(nil),
 	}
-	file_securesocket_v1_stream_proto_msgTypes[18].OneofWrappers = []any{
+	file_securesocket_v1_stream_proto_msgTypes[19].OneofWrappers = []any{
 		(*Event_StateChanged)(nil),
 		(*Event_HostFound)(nil),
 		(*Event_TcpConnected)(nil),
@@ -3424,7 +3643,7 @@ func file_securesocket_v1_stream_proto_init() {
 		(*Event_EventsDropped)(nil),
 		(*Event_Draining)(nil),
 	}
-	file_securesocket_v1_stream_proto_msgTypes[34].OneofWrappers = []any{
+	file_securesocket_v1_stream_proto_msgTypes[35].OneofWrappers = []any{
 		(*ReadResponse_SocketData)(nil),
 		(*ReadResponse_Event)(nil),
 		(*ReadResponse_DecisionRequest)(nil),
@@ -3434,8 +3653,8 @@ func file_securesocket_v1_stream_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_securesocket_v1_stream_proto_rawDesc), len(file_securesocket_v1_stream_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   35,
+			NumEnums:      3,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

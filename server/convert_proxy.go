@@ -1,0 +1,42 @@
+package server
+
+import (
+	pb "securesocket/gen/securesocket/v1"
+	"securesocket/session"
+	"securesocket/session/proxy"
+)
+
+// proxyOf reads a proxy; nil: there is none.
+func proxyOf(m *pb.ProxySettings) (*session.Proxy, error) {
+	if m == nil {
+		return nil, nil //nolint:nilnil // none is what was asked for
+	}
+	target, err := targetOf(m.GetHost(), m.GetPort())
+	if err != nil {
+		return nil, &session.FieldError{Field: "proxy", Why: bounded(err.Error())}
+	}
+	return &session.Proxy{Target: target, Config: proxy.Config{
+		Kind: proxy.Kind(m.GetKind()), Username: m.GetUsername(), Password: m.GetPassword(),
+	}}, nil
+}
+
+// keepPassword gives a proxy that was shown without its password, and came back so,
+// the password that it has.
+func keepPassword(have, next *session.Proxy) {
+	if have != nil && next != nil && next.Password == "" {
+		same := *have
+		if same.Password = ""; same == *next {
+			next.Password = have.Password
+		}
+	}
+}
+
+// toProxy leaves the password out.
+func toProxy(p *session.Proxy) *pb.ProxySettings {
+	if p == nil {
+		return nil
+	}
+	return &pb.ProxySettings{
+		Kind: pb.ProxySettings_Kind(p.Kind), Host: p.Target.Host(), Port: toInt32(p.Target.Port), Username: p.Username,
+	}
+}

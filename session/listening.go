@@ -1,0 +1,297 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Listening decides where callers may listen. Its methods run beside each other.
+// Their errors reach the caller as a ListenPolicyError.
+type Listening interface {
+	// CheckListen judges an address with a port that is not 0.
+	CheckListen(addr netip.AddrPort) error
+	// ListenPorts are the ports that are allowed at an address, none of them 0.
+	ListenPorts(addr netip.Addr) []PortRange
+}
+
+// PortRange is the ports from First to Last.
+type PortRange struct{ First, Last uint16 }
+
+// noListening is the Listening of a service without one.
+type noListening struct{}
+
+var errNoListening = errors.New("the service lets nobody listen")
+
+func (noListening) CheckListen(netip.AddrPort) error   { return errNoListening }
+func (noListening) ListenPorts(netip.Addr) []PortRange { return nil }
+
+// ErrListenerNotFound says that no listener of this owner has the ID.
+var ErrListenerNotFound = errors.New("no such listener")
+
+// ListenPolicyError reports an address that the operator lets nobody listen at.
+type ListenPolicyError struct {
+	Addr netip.AddrPort
+	Err  error
+}
+
+func (e *ListenPolicyError) Error() string { return fmt.Sprintf("listening at %s: %v", e.Addr, e.Err) }
+
+func (e *ListenPolicyError) Unwrap() error { return e.Err }
+
+// ListenError reports that the system does not listen at an address.
+type ListenError struct {
+	Addr netip.AddrPort
+	Err  error
+}
+
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("listening at %s: %v", e.Addr, rootCause(e.Err))
+}
+
+func (e *ListenError) Unwrap() error { return e.Err }
+
+func rootCause(err error) error {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno
+	}
+	return err
+}
+
+// Listen makes a listener for an owner, or returns the one that the same request
+// made before. The error is one of the settings', a FieldError, a LimitError, a
+// DrainingError, a RequestIDError, ErrListenerNotFound, a ListenPolicyError or a
+// ListenError.
+func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, req Request) (*Listener, []string, error) {
+	warnings, err := args.check(&r.cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := r.defaultsOf(owner); err != nil { // from now on they are in memory
+		return nil, nil, err
+	}
+	// One at a time: two of the same request must not both listen.
+	r.listening.Lock()
+	defer r.listening.Unlock()
+	if l, err := r.listenedBefore(owner, req); l != nil || err != nil {
+		return l, warnings, err
+	}
+	socket, err := r.openListener(ctx, args.Addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := &Listener{
+		id: strings.ToLower(rand.Text()), owner: owner, created: time.Now(), reg: r, args: args,
+		socket: socket, local: addrPort(socket.Addr()),
+		slots: make(chan struct{}, args.Backlog), stop: make(chan struct{}), stopped: make(chan struct{}),
+		waiting: make(map[*Session]*arrival),
+	}
+	l.listKey = fmt.Sprintf("%020d %s", l.created.UnixNano(), l.id)
+	l.alone = time.AfterFunc(l.grace(), func() { l.Close() })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.draining.IsZero() {
+		l.alone.Stop()
+		_ = socket.Close()
+		return nil, nil, &DrainingError{}
+	}
+	o := r.ownerLocked(owner)
+	o.listeners++
+	r.listeners[l.id] = l
+	o.requests.remember(req, l.id, l.created, maxOwnerRequests)
+	go l.run()
+	return l, warnings, nil
+}
+
+func (a *ListenArgs) check(cfg *Config) ([]string, error) {
+	if a.Backlog == 0 {
+		a.Backlog = DefaultBacklog
+	}
+	switch {
+	case a.Backlog < 0 || a.Backlog > MaxBacklog:
+		return nil, &FieldError{"backlog", fmt.Sprintf("has to be between 1 and %d", MaxBacklog)}
+	case a.StartTLS && len(a.Settings.Identities) == 0:
+		return nil, &FieldError{"settings.tls.identities", "is empty, and start_tls_on_accept needs one"}
+	case len(a.Certificates) > maxCertificates:
+		return nil, &LimitError{What: "certificates of a listener", Limit: maxCertificates}
+	}
+	return a.Settings.check(cfg)
+}
+
+// listenedBefore returns what the same request made before, or nil.
+func (r *Registry) listenedBefore(owner string, req Request) (*Listener, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.owners[owner]
+	if o == nil {
+		o = &ownerSessions{}
+	}
+	id, found, err := o.requests.find(req, time.Now())
+	switch {
+	case err != nil:
+		return nil, err
+	case found && r.listeners[id] == nil:
+		return nil, ErrListenerNotFound
+	case found:
+		return r.listeners[id], nil
+	case !r.draining.IsZero():
+		return nil, &DrainingError{}
+	case len(r.listeners) >= r.cfg.MaxListeners:
+		return nil, &LimitError{What: "listeners", Limit: r.cfg.MaxListeners}
+	case o.listeners >= r.cfg.MaxListenersPerOwner:
+		return nil, &LimitError{What: "listeners of a caller", Limit: r.cfg.MaxListenersPerOwner}
+	}
+	return nil, nil //nolint:nilnil // there was none, and there may be one
+}
+
+// openListener listens where the policy lets it.
+func (r *Registry) openListener(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
+	policy := r.cfg.Listening
+	if addr.Port() != 0 {
+		if err := policy.CheckListen(addr); err != nil {
+			return nil, &ListenPolicyError{addr, err}
+		}
+		return listenAt(ctx, addr)
+	}
+	ranges := policy.ListenPorts(addr.Addr())
+	if len(ranges) == 1 && ranges[0] == (PortRange{1, 65535}) {
+		return listenAt(ctx, addr)
+	}
+	ports := candidates(ranges)
+	err := error(&ListenPolicyError{addr, errors.New("no port is allowed at that address")})
+	for _, port := range ports {
+		var l net.Listener
+		if l, err = listenAt(ctx, netip.AddrPortFrom(addr.Addr(), port)); err == nil {
+			return l, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return nil, err
+}
+
+// maxPortsTried bounds the search for a port that is free.
+const maxPortsTried = 256
+
+// candidates are ports out of the ranges, in any order.
+func candidates(ranges []PortRange) []uint16 {
+	total := 0
+	for _, r := range ranges {
+		total += int(r.Last-r.First) + 1
+	}
+	var ports []uint16
+	for _, i := range mathrand.Perm(total)[:min(total, maxPortsTried)] {
+		for _, r := range ranges {
+			n := int(r.Last-r.First) + 1
+			if i < n {
+				ports = append(ports, r.First+uint16(i)) //nolint:gosec // within the range
+				break
+			}
+			i -= n
+		}
+	}
+	return ports
+}
+
+func listenAt(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
+	network := "tcp6"
+	if addr.Addr().Is4() {
+		network = "tcp4"
+	}
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, network, addr.String())
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ErrCancelled
+	case err != nil:
+		return nil, &ListenError{addr, err}
+	}
+	return l, nil
+}
+
+// Listener returns an owner's listener. Any other ID is ErrListenerNotFound, whether
+// the listener exists or not.
+func (r *Registry) Listener(owner, id string) (*Listener, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.listeners[id]; l != nil && l.owner == owner {
+		return l, nil
+	}
+	return nil, ErrListenerNotFound
+}
+
+// Listeners is List for listeners.
+func (r *Registry) Listeners(owner, after string, limit int) (page []*Listener, more bool) {
+	r.mu.Lock()
+	var all []*Listener
+	for _, l := range r.listeners {
+		if l.owner == owner {
+			all = append(all, l)
+		}
+	}
+	r.mu.Unlock()
+	return pageOf(all, (*Listener).ListKey, after, limit)
+}
+
+// pageOf sorts by key and returns up to limit of what comes after a key, and whether
+// there is more.
+func pageOf[T any](all []T, key func(T) string, after string, limit int) (page []T, more bool) {
+	slices.SortFunc(all, func(a, b T) int { return strings.Compare(key(a), key(b)) })
+	i := 0
+	if after != "" {
+		found := false
+		if i, found = slices.BinarySearchFunc(all, after, func(v T, after string) int { return strings.Compare(key(v), after) }); found {
+			i++
+		}
+	}
+	all = all[i:]
+	if len(all) > limit {
+		return all[:limit], true
+	}
+	return all, false
+}
+
+func (r *Registry) removeListener(l *Listener) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.listeners, l.id)
+	if o := r.owners[l.owner]; o != nil {
+		o.listeners--
+		r.tidyLocked(l.owner)
+	}
+}
+
+// endListeners ends every listener.
+func (r *Registry) endListeners(over error) {
+	r.mu.Lock()
+	var all []*Listener
+	for _, l := range r.listeners {
+		all = append(all, l)
+	}
+	r.mu.Unlock()
+	for _, l := range all {
+		l.end(over)
+	}
+}
+
+// createAccepted makes the session of a connection that l has accepted.
+func (r *Registry) createAccepted(l *Listener) (*Session, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.roomLocked(l.owner); err != nil {
+		return nil, err
+	}
+	s := newSession(r, strings.ToLower(rand.Text()), l.owner, l.args.Settings, true)
+	s.listener = l
+	s.certificates, _ = s.certificates.Add(l.args.Certificates...)
+	r.addLocked(s)
+	return s, nil
+}

@@ -1,0 +1,71 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"securesocket/session/proxy"
+)
+
+// Proxy is an outbound proxy on the way to the peer. It is immutable.
+type Proxy struct {
+	Target Target // judged by the Egress as any
+	proxy.Config
+}
+
+func (p *Proxy) check() error {
+	if p == nil {
+		return nil
+	}
+	err := p.Validate()
+	if ce, ok := errors.AsType[*proxy.ConfigError](err); ok {
+		return &FieldError{"proxy." + ce.Field, ce.Why}
+	}
+	return err
+}
+
+// ProxyError reports a proxy that did not make the connection.
+type ProxyError struct {
+	Proxy string // host and port
+	Err   error  // of package proxy, or how its connection ended
+}
+
+func (e *ProxyError) Error() string { return fmt.Sprintf("proxy %s: %v", e.Proxy, e.Err) }
+
+func (e *ProxyError) Unwrap() error { return e.Err }
+
+// dialThrough asks the proxy for the first of the addresses, all of them judged,
+// that it connects to.
+func (c *connection) dialThrough(ctx context.Context, p *Proxy, addrs []netip.AddrPort, eff *Settings) (net.Conn, error) {
+	if err := c.s.reg.cfg.Egress.CheckName(p.Target); err != nil {
+		return nil, &PolicyError{err}
+	}
+	via, err := c.s.reg.resolve(ctx, p.Target, 0)
+	if err != nil {
+		return nil, err
+	}
+	var first error
+	for _, addr := range addrs {
+		conn, err := c.dialAny(ctx, p.Target, via, eff)
+		if err != nil {
+			return nil, err
+		}
+		if err = proxy.Ask(ctx, conn, p.Config, addr); err == nil {
+			return conn, nil
+		}
+		_ = conn.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if first == nil {
+			first = &ProxyError{fmt.Sprintf("%s:%d", p.Target.Host(), p.Target.Port), err}
+		}
+		if refused, ok := errors.AsType[*proxy.RefusedError](err); !ok || refused.Auth {
+			break // another address would fare no better
+		}
+	}
+	return nil, first
+}
