@@ -1,6 +1,7 @@
 package securesocket_test
 
 import (
+	"bufio"
 	"context"
 	"crypto"
 	"crypto/tls"
@@ -25,6 +26,7 @@ import (
 	"securesocket/server"
 	"securesocket/server/servertest"
 	"securesocket/session"
+	"securesocket/session/proxy/proxytest"
 	"securesocket/tlsengine/forge"
 	"securesocket/tlsengine/tlstest"
 	"securesocket/tlsengine/truststore"
@@ -228,6 +230,15 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 		_, err := p.s.GetCapabilities(servertest.As(p.tb.Context(), servertest.Nobody), &pb.GetCapabilitiesRequest{})
 		return err
 	},
+	pb.ErrorReason_ERROR_REASON_LISTENER_NOT_FOUND: func(p *provoker) error {
+		_, err := p.listeners().GetListener(p.tb.Context(), &pb.GetListenerRequest{ListenerId: "none"})
+		return err
+	},
+	pb.ErrorReason_ERROR_REASON_LISTEN_DENIED: func(p *provoker) error { return p.listen("0.0.0.0", 0) },
+	pb.ErrorReason_ERROR_REASON_ADDRESS_IN_USE: func(p *provoker) error {
+		return p.listen(p.hostPort(p.serve(tlstest.Echo)))
+	},
+	pb.ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE: func(p *provoker) error { return p.listen("203.0.113.1", 0) },
 	pb.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED: func(p *provoker) error {
 		for _, label := range []string{"a", "b"} {
 			_, err := p.s.CreateSession(p.tb.Context(), &pb.CreateSessionRequest{RequestId: "1", Settings: &pb.SessionSettings{Label: label}})
@@ -331,6 +342,51 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 		return p.dialErr(p.serve(tlstest.Echo), func(d *client.Dialer) { d.ALPN, d.RequireALPN = []string{"h2"}, true })
 	},
 
+	pb.ErrorReason_ERROR_REASON_START_TLS_INJECTION: func(p *provoker) error {
+		return p.startTLS("220 go ahead\r\nsurplus")
+	},
+	pb.ErrorReason_ERROR_REASON_START_TLS_REFUSED: func(p *provoker) error {
+		return p.startTLS("454 not now\r\n")
+	},
+	pb.ErrorReason_ERROR_REASON_PROXY_REFUSED: func(p *provoker) error {
+		host, port := p.hostPort(proxytest.StartHTTP(p.tb, proxytest.Refuse(403)).Addr())
+		return p.dialErr(p.serve(tlstest.Echo), func(d *client.Dialer) {
+			d.Settings = &pb.SessionSettings{Proxy: &pb.ProxySettings{Kind: pb.ProxySettings_KIND_HTTP_CONNECT, Host: host, Port: port}}
+		})
+	},
+
+	pb.ErrorReason_ERROR_REASON_CERTIFICATE_REQUIRED: func(p *provoker) error {
+		own := p.ca.Leaf(tlstest.Names("server.test"))
+		resp, err := p.listeners().Listen(p.tb.Context(), &pb.ListenRequest{Address: "127.0.0.1"})
+		require.NoError(p.tb, err)
+		ctx, cancel := context.WithCancel(p.tb.Context())
+		defer cancel()
+		accept, err := p.listeners().Accept(ctx, &pb.AcceptRequest{ListenerId: resp.GetListener().GetListenerId()})
+		require.NoError(p.tb, err)
+		peer := make(chan struct{})
+		go func() {
+			defer close(peer)
+			local := resp.GetListener().GetLocal()
+			conn, err := net.Dial("tcp", net.JoinHostPort(local.GetAddress(), strconv.Itoa(int(local.GetPort()))))
+			if err == nil {
+				_, _ = io.Copy(io.Discard, tls.Client(conn, &tls.Config{ServerName: "server.test", RootCAs: p.ca.Pool()}))
+				_ = conn.Close()
+			}
+		}()
+		defer func() { <-peer }()
+		got, err := accept.Recv()
+		require.NoError(p.tb, err)
+		id := got.GetSession().GetSessionId()
+		_, err = p.s.UpdateSession(p.tb.Context(), &pb.UpdateSessionRequest{SessionId: id, Settings: &pb.SessionSettings{Tls: &pb.TlsSettings{
+			ClientAuth: pb.ClientAuth_CLIENT_AUTH_REQUIRE,
+			Identities: []*pb.Identity{{Source: &pb.Identity_KeyPair{
+				KeyPair: &pb.KeyPair{CertificateChain: own.Chain, PrivateKey: own.KeyPEM()},
+			}}},
+		}}})
+		require.NoError(p.tb, err)
+		_, err = p.s.StartTls(p.tb.Context(), &pb.StartTlsRequest{SessionId: id, StartTls: &pb.StartTls{Role: pb.TlsRole_TLS_ROLE_SERVER}})
+		return err
+	},
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_EXPIRED: func(p *provoker) error { return p.dialErr(p.serve(tlstest.Echo, tlstest.Expired())) },
 	pb.ErrorReason_ERROR_REASON_CERTIFICATE_NOT_YET_VALID: func(p *provoker) error {
 		return p.dialErr(p.serve(tlstest.Echo, tlstest.NotYetValid()))
@@ -409,6 +465,32 @@ func (unwilling) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return nil, errors.New("the holder is on holiday")
 }
 
+func (p *provoker) listeners() pb.ListenerServiceClient {
+	return pb.NewListenerServiceClient(p.svc.Dial(p.tb))
+}
+
+func (p *provoker) listen(address string, port int32) error {
+	_, err := p.listeners().Listen(p.tb.Context(), &pb.ListenRequest{Address: address, Port: port})
+	return err
+}
+
+// startTLS asks a mail server for TLS that answers so.
+func (p *provoker) startTLS(answer string) error {
+	host, port := p.hostPort(tlstest.ServeRaw(p.tb, func(c net.Conn) {
+		lines := bufio.NewReader(c)
+		for _, say := range []string{"220 mail.test\r\n", "250-mail.test\r\n250 STARTTLS\r\n", answer} {
+			if _, err := io.WriteString(c, say); err != nil {
+				return
+			}
+			if _, err := lines.ReadString('\n'); err != nil {
+				return
+			}
+		}
+	}))
+	_, err := p.s.Connect(p.tb.Context(), &pb.ConnectRequest{SessionId: p.id(), Host: host, Port: port, StartTlsProtocol: "smtp"})
+	return err
+}
+
 // silent is a peer that never says a word.
 func silent(tb testing.TB) string {
 	return tlstest.ServeRaw(tb, func(c net.Conn) {
@@ -428,7 +510,7 @@ func TestEveryReason(t *testing.T) {
 	require.NoError(t, err)
 	svc := servertest.Start(t, func(c *session.Config, _ *server.Config) {
 		c.Dial, c.Resolver, c.MaxSessionsPerOwner = faulty, brokenDNS{}, 100
-	})
+	}, servertest.AllowListening(t, "203.0.113.0/24"))
 	c, err := client.Dial("grpc://service:1", client.WithContextDialer(svc.DialContext))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })

@@ -129,11 +129,21 @@ func (l *Listener) run() {
 			l.reg.cfg.Logger.Warn("a connection cannot be accepted", "listener", l.id, "error", err.Error())
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		select { // for descriptors, say
-		case <-time.After(pause):
-		case <-l.stop:
+		if !l.rest(pause) {
 			return
 		}
+	}
+}
+
+// rest waits, for descriptors to become free, say; false: the listener ends.
+func (l *Listener) rest(pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.stop:
+		return false
 	}
 }
 
@@ -328,6 +338,16 @@ func (l *Listener) next(a *acceptor, credit int) (*Session, error) {
 // grace is how long the listener lives without an Accept.
 func (l *Listener) grace() time.Duration {
 	return *l.reg.cfg.effective(l.args.Settings).DetachGrace
+}
+
+// closeAlone closes a listener whose owner has gone.
+func (l *Listener) closeAlone() {
+	l.mu.Lock()
+	alone := l.acceptor == nil
+	l.mu.Unlock()
+	if alone {
+		l.Close()
+	}
 }
 
 // Close stops listening, closes what was not claimed, and has Accept return.

@@ -95,7 +95,7 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 		waiting: make(map[*Session]*arrival),
 	}
 	l.listKey = fmt.Sprintf("%020d %s", l.created.UnixNano(), l.id)
-	l.alone = time.AfterFunc(l.grace(), func() { l.Close() })
+	l.alone = time.AfterFunc(l.grace(), l.closeAlone)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.draining.IsZero() {

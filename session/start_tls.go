@@ -249,10 +249,13 @@ func (c *connection) nothingPending(st *startTLS) error {
 		return nil
 	}
 	pending, err := starttls.Pending(c.raw)
-	if err == nil && pending {
-		err = &InjectionError{}
+	switch {
+	case err != nil:
+		return tlsengine.NewTransportError("start_tls", err)
+	case pending:
+		return &InjectionError{}
 	}
-	return err
+	return nil
 }
 
 // closeFailed closes the socket of a connection that did not become secure.

@@ -20,12 +20,12 @@ func TestGarbage(t *testing.T) {
 	t.Parallel()
 	more := map[string]map[int][]string{
 		"smtp": {
-			0: {"220 a\n220 b\r\n", "220 a\rb\r\n", "220 a\x00\r\n", "220a\r\n", "22\r\n", "220-a\r\n250 b\r\n", "620 a\r\n", "220-a\r\nb\r\n", "* OK\r\n"},
+			0: {"220 a\n220 b\r\n", "220 a\rb\r\n", "220 a\rb", "220 a\x00\r\n", "220a\r\n", "22\r\n", "220-a\r\n250 b\r\n", "620 a\r\n", "220-a\r\nb\r\n", "* OK\r\n"},
 			2: {"220 go\n", "220-a\r\n221 b\r\n"},
 		},
 		"imap": {
 			0: {"* NO hello\r\n", "a1 OK\r\n", "+ go on\r\n", "* OK {3}\r\nabc\r\n"},
-			1: {"a2 OK\r\n", "+ go on\r\n", "* CAPABILITY {8}\r\nSTARTTLS\r\na1 OK\r\n", "a1 MAYBE\r\n", "a1\r\n"},
+			1: {"a2 OK\r\n", "+ go on\r\n", "* CAPABILITY {8}\r\nSTARTTLS\r\na1 OK\r\n", "* LIST {33+}\r\n* CAPABILITY STARTTLS\r\na1 OK done\r\n", "a1 MAYBE\r\n", "a1\r\n"},
 			2: {"a1 OK\r\n", "a2 PREAUTH\r\n", "a2OK\r\n"},
 		},
 		"pop3": {0: {"+OKAY\r\n", "+ok\r\n"}, 2: {"OK\r\n", "+OK\n"}},
@@ -42,7 +42,8 @@ func TestGarbage(t *testing.T) {
 		}},
 		"xmpp": {
 			0: {
-				"<!DOCTYPE a [<!ENTITY b 'c'>]><stream:stream>", "<!-- a -->", "<html>", "<?php ?>", "<stream:stream>",
+				"<!DOCTYPE a [<!ENTITY b 'c'>]><stream:stream>", "<html>",
+				"<!DOCTYPE a>" + xmppHeader + xmppFeatures, "<!-- a -->" + xmppHeader + xmppFeatures, "<?php ?>" + xmppHeader + xmppFeatures, "<stream:stream>",
 				xmppHeader + "text<stream:features/>", xmppHeader + "<message/>", xmppHeader + "<stream:features>&b;</stream:features>",
 				xmppHeader + "</stream:stream>", xmppHeader + "<stream:features></a>", "<?xml version='1.0' encoding='utf-16'?>",
 			},
@@ -65,7 +66,9 @@ func TestGarbage(t *testing.T) {
 					}
 				}
 				t.Run(fmt.Sprintf("%d %q", i, says), func(t *testing.T) {
-					conn := &memory{source: io.MultiReader(strings.NewReader(dialogue{turns: d.with(i, says)}.said()), endless("\xc0\xff\xee"))}
+					// The good rest follows, which a careless reader would go on with.
+					said := dialogue{turns: append(d.with(i, says), d.turns[i+1:]...)}.said()
+					conn := &memory{source: io.MultiReader(strings.NewReader(said), endless("\xc0\xff\xee"))}
 					_, err := starttls.Open(t.Context(), conn, d.protocol, d.host)
 					var bad *starttls.ReplyError
 					require.ErrorAs(t, err, &bad)

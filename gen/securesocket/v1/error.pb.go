@@ -120,7 +120,8 @@ const (
 	// FAILED_PRECONDITION. The peer sent a fatal TLS alert; metadata `alert`
 	// (its number) and `alert_name`.
 	ErrorReason_ERROR_REASON_PEER_ALERT ErrorReason = 37
-	// FAILED_PRECONDITION. The peer broke the TLS protocol.
+	// FAILED_PRECONDITION. The peer broke the TLS protocol, or that of
+	// start_tls_protocol.
 	ErrorReason_ERROR_REASON_PEER_MISBEHAVED ErrorReason = 38
 	// FAILED_PRECONDITION. No protocol version or cipher suite in common.
 	ErrorReason_ERROR_REASON_PEER_INCOMPATIBLE ErrorReason = 39

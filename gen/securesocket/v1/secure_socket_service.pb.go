@@ -911,8 +911,7 @@ type ConnectRequest struct {
 	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
 	// Required. 1..65535, else PORT_OUT_OF_RANGE.
 	Port int32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
-	// Optional. true: TLS is left for StartTls, or out (Qt: connectToHost). What is
-	// received then is kept until it is acked, on every stream.
+	// Optional. true: TLS is left for StartTls, or out (Qt: connectToHost).
 	Plain bool `protobuf:"varint,4,opt,name=plain,proto3" json:"plain,omitempty"`
 	// Optional. Returns once the attempt has begun; its outcome is an event.
 	ReturnImmediately bool `protobuf:"varint,5,opt,name=return_immediately,json=returnImmediately,proto3" json:"return_immediately,omitempty"`

@@ -229,9 +229,9 @@ func (CloseSocket_How) EnumDescriptor() ([]byte, []int) {
 // from such a stream: the caller sends no further than send_limit, so `ack`,
 // `decision` and `close` are never held up by data.
 //
-// A session that is not resumable keeps nothing and needs no `ack`, but in plain
-// mode, where what was received is kept until it is acked, for a StartTls that may
-// still come. Its stream is
+// A session that is not resumable keeps nothing and needs no `ack`. (In plain mode it
+// keeps what was sent while there is room, for a StartTls that may still come; an
+// `ack` lets go of it.) Its stream is
 // bounded by HTTP/2's flow control: while `data` waits for a peer that does not
 // read, or beyond the service's buffer for the handshake, what is behind it waits
 // too: a `close`, but also a `decision` or a `signature`. The unary Close and
@@ -922,7 +922,8 @@ type StartTls struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	Role TlsRole `protobuf:"varint,1,opt,name=role,proto3,enum=securesocket.v1.TlsRole" json:"role,omitempty"`
-	// The bytes of the peer before the switch. Less than what was acked is
+	// The bytes of the peer before the switch. Less than what was acked, or of a
+	// session that is not resumable what is beyond receive_buffer_bytes ago, is
 	// OFFSET_MISMATCH.
 	ReceiveOffset int64 `protobuf:"varint,2,opt,name=receive_offset,json=receiveOffset,proto3" json:"receive_offset,omitempty"`
 	// The bytes of the caller before the switch, which may still be on their way.
