@@ -4,7 +4,6 @@ package server_test
 
 import (
 	"regexp"
-	"strings"
 
 	"github.com/stretchr/testify/require"
 )
@@ -107,6 +106,7 @@ var realProtocols = map[string]realProtocol{
 			c.say("QUIT\r\n")
 			c.hear("221 ")
 		},
+		careless: true,
 	},
 	"xmpp": {
 		greeting: regexp.MustCompile(`^<\?xml version='1\.0'\?><stream:stream .*<starttls .*</stream:features>$`),
@@ -120,7 +120,7 @@ var realProtocols = map[string]realProtocol{
 			c.say(xmppHeader)
 			require.Contains(c.tb, c.hearUpTo("</stream:features>"), "<mechanism>")
 			c.say("</stream:stream>")
-			require.True(c.tb, strings.HasSuffix(c.hearUpTo("</stream:stream>"), "</stream:stream>"))
+			c.hearUpTo("</stream:stream>")
 		},
 	},
 	"ldap": {
@@ -138,7 +138,9 @@ var realProtocols = map[string]realProtocol{
 		greeting: regexp.MustCompile(`(?s)^...\x00\x0a.*MariaDB.*$`),
 		upgrade:  startMySQL,
 		use:      useMySQL,
+		careless: true,
 	},
 }
 
-const xmppHeader = "<?xml version='1.0'?><stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+// xmppHeader names the host that the service has named: it must remain the same.
+const xmppHeader = "<?xml version='1.0'?><stream:stream to='127.0.0.1' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"

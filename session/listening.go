@@ -71,11 +71,12 @@ func rootCause(err error) error {
 // DrainingError, a RequestIDError, ErrListenerNotFound, a ListenPolicyError or a
 // ListenError.
 func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, req Request) (*Listener, []string, error) {
-	warnings, err := args.check(&r.cfg)
+	defaults, err := r.defaultsOf(owner)
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := r.defaultsOf(owner); err != nil { // from now on they are in memory
+	warnings, err := args.check(&r.cfg, defaults)
+	if err != nil {
 		return nil, nil, err
 	}
 	// One at a time: two of the same request must not both listen.
@@ -111,15 +112,15 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 	return l, warnings, nil
 }
 
-func (a *ListenArgs) check(cfg *Config) ([]string, error) {
+func (a *ListenArgs) check(cfg *Config, defaults *Settings) ([]string, error) {
 	if a.Backlog == 0 {
 		a.Backlog = DefaultBacklog
 	}
 	switch {
 	case a.Backlog < 0 || a.Backlog > MaxBacklog:
 		return nil, &FieldError{"backlog", fmt.Sprintf("has to be between 1 and %d", MaxBacklog)}
-	case a.StartTLS && len(a.Settings.Identities) == 0:
-		return nil, &FieldError{"settings.tls.identities", "is empty, and start_tls_on_accept needs one"}
+	case a.StartTLS && len(a.Settings.Over(defaults).Identities) == 0:
+		return nil, &FieldError{"tls.identities", "is empty, and start_tls_on_accept needs one"}
 	case len(a.Certificates) > maxCertificates:
 		return nil, &LimitError{What: "certificates of a listener", Limit: maxCertificates}
 	}

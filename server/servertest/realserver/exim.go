@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -59,6 +60,12 @@ func Exim(tb testing.TB, c Config) (addr string) {
 		cancel()
 		_ = l.Close()
 		wg.Wait()
+		if logs, _ := filepath.Glob(filepath.Join(f.path, "*log")); tb.Failed() {
+			for _, name := range logs {
+				text, _ := os.ReadFile(name)
+				tb.Logf("%s: %s", program, text)
+			}
+		}
 	})
 	wg.Go(func() {
 		for {
