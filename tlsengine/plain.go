@@ -100,4 +100,6 @@ func (p *Plain) Abort() error {
 }
 
 // NewTransportError says how a connection ended of which err is a read's or a write's error; op is what was under way.
-func NewTransportError(op string, err error) *TransportError { return newTransportError(op, err, false) }
+func NewTransportError(op string, err error) *TransportError {
+	return newTransportError(op, err, false)
+}

@@ -1,20 +1,14 @@
 package tlsengine_test
 
 import (
-	"bytes"
-	"context"
 	"crypto/elliptic"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"io"
-	"net"
-	"os"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/identity"
@@ -105,12 +99,24 @@ func TestHostileServerName(t *testing.T) {
 	})
 }
 
+// ticketCounter counts what a client is given for resumption.
+type ticketCounter struct {
+	tls.ClientSessionCache
+	tickets atomic.Int32
+}
+
+func (c *ticketCounter) Put(key string, cs *tls.ClientSessionState) {
+	c.tickets.Add(1)
+	c.ClientSessionCache.Put(key, cs)
+}
+
 func TestServerResumesNothing(t *testing.T) {
 	t.Parallel()
 	bothVersions(t, func(t *testing.T, version uint16) {
 		ca := tlstest.NewCA(t)
 		config := clientConfig(ca, version)
-		config.ClientSessionCache = tls.NewLRUClientSessionCache(10)
+		cache := &ticketCounter{ClientSessionCache: tls.NewLRUClientSessionCache(10)}
+		config.ClientSessionCache = cache
 		cfg := serving(t, ca.Leaf())
 		cfg.Sessions = new(tlsengine.Sessions).For("owner", [32]byte{}) // ignored
 		for range 2 {
@@ -125,6 +131,7 @@ func TestServerResumesNothing(t *testing.T) {
 			require.False(t, conn.State().Resumed)
 			require.NoError(t, conn.Abort())
 		}
+		require.Zero(t, cache.tickets.Load())
 	})
 }
 
@@ -289,134 +296,6 @@ func TestServerHasGroupsAndOldVersionsWhenAsked(t *testing.T) {
 	require.EqualValues(t, tls.VersionTLS10, conn.State().Version)
 	require.Zero(t, conn.State().Group)
 	require.NoError(t, conn.Abort())
-}
-
-func TestClientsThatDoNotSpeakTLS(t *testing.T) {
-	t.Parallel()
-	cfg := serving(t, tlstest.NewCA(t).Leaf())
-	for name, hello := range map[string]string{
-		"HTTP": "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "SSH": "SSH-2.0-OpenSSH_9.6\r\n", "short": "ok\n", "one byte": "G",
-		"zeros": "\x00\x00\x00\x00\x00\x00\x00", "SSL 2": "\x80\x2e\x01\x00\x02",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := tlsengine.Server(t.Context(), tlstest.ConnectRaw(t, say(hello)), cfg, nil)
-			requireKind(t, err, tlsengine.NotTLS)
-			for n := range hello {
-				raw := tlstest.ConnectRaw(t, say(hello[n+1:]))
-				_, err = tlsengine.Server(t.Context(), raw, cfg, []byte(hello[:n+1]))
-				requireKind(t, err, tlsengine.NotTLS)
-			}
-		})
-	}
-}
-
-func TestClientsThatMisbehave(t *testing.T) {
-	t.Parallel()
-	cfg := serving(t, tlstest.NewCA(t).Leaf())
-	for name, hello := range map[string]string{
-		"handshake message that is none": "\x16\x03\x03\x00\x04\x63\x00\x00\x00",
-		"oversized record":               "\x16\x03\x03\xff\xff",
-		"empty hello":                    "\x16\x03\x01\x00\x04\x01\x00\x00\x00",
-		"oversized hello":                "\x16\x03\x01\x00\x04\x01\xff\xff\xff",
-		"a server's hello":               "\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + string(make([]byte, 32)) + "\x00\x00\x2f\x00",
-		"alert of three bytes":           "\x15\x03\x03\x00\x03\x02\x28\x00",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := tlsengine.Server(t.Context(), tlstest.ConnectRaw(t, say(hello)), cfg, nil)
-			requireKind(t, err, tlsengine.Misbehaved)
-		})
-	}
-}
-
-// A renegotiation where nothing has been negotiated yet (RFC 5746, section 3.6), which crypto/tls answers as if nothing
-// were in common.
-func TestClientRenegotiatesAtOnce(t *testing.T) {
-	t.Parallel()
-	ca := tlstest.NewCA(t)
-	hello := helloOf(t, clientConfig(ca, tls.VersionTLS12))
-	at := bytes.Index(hello, []byte("\xff\x01\x00\x01\x00"))
-	require.Positive(t, at)
-	session := 5 + 4 + 2 + 32
-	suites := session + 1 + int(hello[session])
-	extensions := suites + 2 + int(binary.BigEndian.Uint16(hello[suites:])) + 2
-	hello = slices.Concat(hello[:at], []byte("\xff\x01\x00\x02\x01x"), hello[at+5:])
-	for _, length := range []int{3, 7, extensions} {
-		binary.BigEndian.PutUint16(hello[length:], binary.BigEndian.Uint16(hello[length:])+1)
-	}
-	_, err := tlsengine.Server(t.Context(), tlstest.ConnectRaw(t, say(string(hello))), serving(t, ca.Leaf()), nil)
-	he := requireKind(t, err, tlsengine.Misbehaved)
-	require.Equal(t, tlsengine.AlertError{Alert: handshakeFailure}, *he.Alert)
-}
-
-func TestServerHandshakeEnds(t *testing.T) {
-	t.Parallel()
-	cfg := serving(t, tlstest.NewCA(t).Leaf())
-	for name, tc := range map[string]struct {
-		handle func(net.Conn)
-		want   tlsengine.End
-	}{
-		"FIN at once":     {say(""), tlsengine.EndTruncated},
-		"FIN in a header": {say("\x16\x03"), tlsengine.EndTruncatedRecord},
-		"FIN in a record": {say("\x16\x03\x01\x00\x50\x01"), tlsengine.EndTruncatedRecord},
-		"close_notify":    {say("\x15\x03\x01\x00\x02\x01\x00"), tlsengine.EndCloseNotify},
-		"reset":           {func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }, tlsengine.EndReset},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := tlsengine.Server(t.Context(), tlstest.ConnectRaw(t, tc.handle), cfg, nil)
-			end, ok := tlsengine.EndOf(err)
-			require.True(t, ok, "%v", err)
-			require.Equal(t, tc.want, end, "%v", err)
-			require.False(t, errors.Is(err, io.EOF))
-		})
-	}
-}
-
-// A client that does not like what it is shown says so.
-func TestAlertOfAClient(t *testing.T) {
-	t.Parallel()
-	bothVersions(t, func(t *testing.T, version uint16) {
-		cfg := serving(t, tlstest.NewCA(t).Leaf())
-		cfg.ClientAuth = tlsengine.ClientAuthRequest
-		raw, _ := clientHears(t, clientConfig(tlstest.NewCA(t), version))
-		_, err := tlsengine.Server(t.Context(), raw, cfg, nil)
-		var alert *tlsengine.AlertError
-		require.ErrorAs(t, err, &alert)
-		require.Equal(t, tlsengine.AlertError{Alert: badCertificate, Remote: true}, *alert, "it is not about a certificate of the client")
-		var he *tlsengine.HandshakeError
-		require.False(t, errors.As(err, &he))
-	})
-}
-
-func TestSilentClient(t *testing.T) {
-	t.Parallel()
-	cause := errors.New("changed my mind")
-	cfg := serving(t, tlstest.NewCA(t).Leaf())
-	for _, hello := range []string{"", "\x16", "\x16\x03\x01\x00\x50\x01"} {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		release := make(chan string, 1)
-		raw := tlstest.ConnectRaw(t, func(c net.Conn) {
-			time.Sleep(10 * time.Millisecond)
-			cancel(cause)
-			_, _ = c.Write([]byte(<-release))
-		})
-		_, err := tlsengine.Server(ctx, raw, cfg, []byte(hello))
-		require.ErrorIs(t, err, cause)
-
-		// raw is open, and no deadline is left on it.
-		release <- "x"
-		_, err = raw.Read(make([]byte, 1))
-		require.NoError(t, err)
-
-		_, err = tlsengine.Server(ctx, raw, cfg, nil)
-		require.ErrorIs(t, err, cause, "an ended context never starts")
-	}
-	raw := tlstest.ConnectRaw(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
-	require.NoError(t, raw.SetReadDeadline(time.Now()))
-	_, err := tlsengine.Server(t.Context(), raw, cfg, nil)
-	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
 
 func TestManyServersAtOnce(t *testing.T) {
