@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help generate generated breaking lint fmt test race bench-peers validation-table ci clean
+.PHONY: help generate generated breaking lint fmt test race bench-peers validation-table coverage ci clean
 
 tool := go tool -modfile=tools/go.mod
 BASE ?= main# the branch that the wire contract is compared with
@@ -51,6 +51,9 @@ bench-peers: ## Measure the service beside others, into docs/benchmarks.md (GHOS
 
 validation-table: ## Write the table of docs/validation.md anew (needs SECURESOCKET_VECTORS and SECURESOCKET_PKITS_CRLS)
 	go test ./tlsengine -run '^TestValidationTable$$' -count=1 -args -update-docs
+
+coverage: ## Run the tests that docs/coverage.md names, and write it anew (CHECK=1: fail if it is stale)
+	go run ./cmd/internal/coverage $(if $(CHECK),-check)
 
 ci: ## Run everything a change must pass (installs packages when run as root)
 	.ci/run

@@ -1,6 +1,9 @@
 package client
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 const (
 	// maxAckStep is how many bytes are read, at most, before they are acked.
@@ -9,10 +12,10 @@ const (
 	ackDelay = 25 * time.Millisecond
 )
 
-// acks is what a resumable Conn has and what it has told the service about it, under the lock of the sendBuffer. All of it
-// is idle for any other.
+// acks is what a Conn has that is resumable or plain, and what it has told the service about it, under the lock of the
+// sendBuffer. All of it is idle for any other.
 type acks struct {
-	on     bool
+	on     atomic.Bool
 	manual bool  // Dialer.ManualAck: bytes are acked by Conn.Ack alone
 	step   int64 // bytes that are acked at once
 	timer  *time.Timer
@@ -25,7 +28,7 @@ type acks struct {
 
 // read notes n bytes that Read has returned.
 func (w *sendBuffer) read(n int) {
-	if !w.acks.on || w.acks.manual || n == 0 {
+	if !w.acks.on.Load() || w.acks.manual || n == 0 {
 		return
 	}
 	w.mu.Lock()
@@ -55,7 +58,7 @@ func (w *sendBuffer) acked(offset int64, now bool) {
 
 // ackEvent notes that the events up to that one have been told.
 func (w *sendBuffer) ackEvent(event int64, now bool) {
-	if !w.acks.on {
+	if !w.acks.on.Load() {
 		return
 	}
 	w.mu.Lock()
@@ -69,7 +72,7 @@ func (w *sendBuffer) ackEvent(event int64, now bool) {
 // ackLocked has acks sent soon. true: one has to be sent now, as enough is there, or now.
 func (w *sendBuffer) ackLocked(now bool) bool {
 	a := &w.acks
-	if !a.on || a.toldOffset == a.offset && a.toldEvent == a.event || w.quit {
+	if !a.on.Load() || a.toldOffset == a.offset && a.toldEvent == a.event || w.quit {
 		return false
 	}
 	if now || a.offset-a.toldOffset >= a.step {

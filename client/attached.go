@@ -2,6 +2,25 @@ package client
 
 import pb "securesocket/gen/securesocket/v1"
 
+// attachedOnce obeys the first frame of the only stream of a session that is not resumable. The error is a breach.
+func (c *Conn) attachedOnce(a *pb.Attached) error {
+	session, facts := a.GetSession(), &c.facts
+	if facts.sessionID != "" && session.GetSessionId() != facts.sessionID {
+		return breach("attached to another session")
+	}
+	facts.sessionID, facts.attached = session.GetSessionId(), true
+	facts.phase, facts.mode = pb.Phase_PHASE_POLICY, session.GetMode()
+	c.fitAcks(session)
+	return nil
+}
+
+// fitAcks fits the acks to the buffer in which the service keeps what is not acked.
+func (c *Conn) fitAcks(session *pb.Session) {
+	if size := session.GetEffectiveSettings().GetReceiveBufferBytes(); size > 0 {
+		c.write.setAckStep(int64(size))
+	}
+}
+
 // attached obeys the first frame of a stream of a resumable session. The error is a breach of the contract, or says that
 // the session has another connection now.
 func (c *Conn) attached(l *link, a *pb.Attached) error {
@@ -16,7 +35,6 @@ func (c *Conn) attached(l *link, a *pb.Attached) error {
 	case first:
 		r.token = a.GetResumeToken()
 		c.facts.sessionID = session.GetSessionId()
-		c.facts.phase = pb.Phase_PHASE_POLICY
 	case session.GetSessionId() != c.facts.sessionID:
 		return breach("attached to another session")
 	case session.GetGeneration() > c.write.generation:
@@ -25,8 +43,11 @@ func (c *Conn) attached(l *link, a *pb.Attached) error {
 	if a.GetDetachGrace() != nil {
 		r.grace = min(a.GetDetachGrace().AsDuration(), maxGrace)
 	}
-	if size := session.GetEffectiveSettings().GetReceiveBufferBytes(); size > 0 {
-		c.write.setAckStep(int64(size))
+	if c.fitAcks(session); !c.facts.attached {
+		c.facts.attached, c.facts.phase = true, pb.Phase_PHASE_POLICY
+	}
+	if session.GetMode() != pb.Mode_MODE_UNSPECIFIED {
+		c.facts.mode = session.GetMode()
 	}
 	if at := a.GetSocketDataOffset(); at > c.facts.received {
 		return breach("it goes on at %d, and %d bytes have come", at, c.facts.received)
@@ -34,6 +55,7 @@ func (c *Conn) attached(l *link, a *pb.Attached) error {
 	if r.taken != nil {
 		c.write.start(a.GetAcceptedOffset())
 	}
+	c.write.startAgain(session.GetState() == pb.State_STATE_CONNECTED)
 	if err := c.write.attach(l, a.GetAcceptedOffset(), a.GetSendLimit()); err != nil {
 		return err
 	}
@@ -48,12 +70,21 @@ func (c *Conn) attached(l *link, a *pb.Attached) error {
 func (c *Conn) takeOver(session *pb.Session) {
 	facts := &c.facts
 	facts.local, facts.remote = tcpAddr(session.GetLocal()), tcpAddr(session.GetRemote())
-	facts.tls, facts.leaf = session.GetTls(), session.GetPeerCertificate()
-	facts.status, facts.basis = session.GetCertificateStatus(), c.resume.taken.basis
-	facts.phase = pb.Phase_PHASE_DATA
-	c.answered()
+	facts.state, facts.hasPeer = session.GetState(), true
 	c.delivered.Store(session.GetSentBytes())
-	close(c.secure)
+	switch {
+	case session.GetState() == pb.State_STATE_HANDSHAKING:
+		facts.phase = pb.Phase_PHASE_HANDSHAKE
+		return // the other process has begun to StartTLS; an event will say how it went
+	case wasSecure(session):
+		c.security.Store(&security{
+			tls: session.GetTls(), leaf: session.GetPeerCertificate(),
+			status: session.GetCertificateStatus(), basis: c.resume.taken.basis, greeting: session.GetGreeting(),
+		})
+		c.answered()
+	}
+	facts.phase = pb.Phase_PHASE_DATA
+	c.makeReady()
 	// The other process may have been told how it ended, and have acked that.
 	switch {
 	case session.GetState() == pb.State_STATE_UNCONNECTED:
@@ -68,6 +99,19 @@ func (c *Conn) takeOver(session *pb.Session) {
 		facts.endsAt, facts.ends = session.GetReceivedBytes(), func() { c.read.end(c.endOf(session.GetReadCause())) }
 	}
 	c.checkEnd()
+}
+
+// wasSecure reports whether TLS is, or was, up in the session.
+func wasSecure(session *pb.Session) bool {
+	switch {
+	case session.GetMode() == pb.Mode_MODE_PLAIN, session.GetState() == pb.State_STATE_HANDSHAKING:
+		return false
+	case session.GetMode() != pb.Mode_MODE_UNSPECIFIED:
+		return true
+	}
+	// It has ended. Without a certificate of the peer's, nothing in the session tells.
+	return session.GetState() == pb.State_STATE_ENCRYPTED ||
+		session.GetCertificateStatus() > pb.CertificateStatus_CERTIFICATE_STATUS_UNKNOWN
 }
 
 // checkEnd acts upon the end that takeOver has learned of, once everything before it has come.

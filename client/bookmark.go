@@ -44,8 +44,9 @@ type taken struct{ basis TrustBasis }
 // Resume takes over a connection of another process, or of this one: its Conn, if it still lives, ends with SUPERSEDED.
 // Reading goes on at b.ReceivedOffset, writing at Conn.SentOffset: the bytes of the other process before it are with the
 // service, those behind it were lost with the process and are to be written again. Of the fields Client, Dedicated,
-// ManualAck, OnEvent and OnResume count; events that the other process had not acked are told again. ctx bounds the call
-// and has no influence afterwards; its values go with the streams.
+// ManualAck, OnEvent and OnResume count; events that the other process had not acked are told again. A plain connection
+// comes back as a plain one. Where the other process has begun a StartTLS, Resume waits for it, and Decide and Identities
+// answer its questions. ctx bounds the call and has no influence afterwards; its values go with the streams.
 //
 // The error is an *Error: SESSION_EXPIRED where the grace is over, with what had become of the bytes; SESSION_NOT_FOUND;
 // RESUME_TOKEN; OFFSET_MISMATCH.
@@ -62,8 +63,7 @@ func (d *Dialer) Resume(ctx context.Context, b Bookmark) (*Conn, error) {
 	}
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
-	service := d.Client.service
-	answer, err := call(ctx, service.GetSession, &pb.GetSessionRequest{SessionId: b.SessionID})
+	answer, err := call(ctx, d.Client.service.GetSession, &pb.GetSessionRequest{SessionId: b.SessionID})
 	if err != nil {
 		return nil, err
 	}
@@ -74,16 +74,18 @@ func (d *Dialer) Resume(ctx context.Context, b Bookmark) (*Conn, error) {
 	case session.GetGeneration() != b.Generation:
 		return nil, fromCause(pb.CloseCause_CLOSE_CAUSE_RECONNECT)
 	}
-	verdict, err := call(ctx, service.GetCertificateStatus, &pb.GetCertificateStatusRequest{SessionId: b.SessionID, Generation: b.Generation})
-	if err != nil {
-		return nil, err
+	var basis TrustBasis
+	if wasSecure(session) {
+		if basis, err = d.basis(ctx, b); err != nil {
+			return nil, err
+		}
 	}
 	address := net.JoinHostPort(session.GetHost(), strconv.Itoa(int(session.GetPort())))
-	conn, unbind, err := d.newConn(ctx, true, d.hooks(address))
+	conn, unbind, err := d.newConn(ctx, d.hooks(address), true, session.GetMode() == pb.Mode_MODE_PLAIN)
 	if err != nil {
 		return nil, dialError(ctx, err, pb.Phase_PHASE_UNSPECIFIED)
 	}
-	conn.resume.taken = &taken{verdict.GetReport().GetTrustBasis()}
+	conn.resume.taken = &taken{basis}
 	conn.resume.token, conn.resume.seq = b.ResumeToken, session.GetAttachSeq()
 	conn.facts.sessionID, conn.write.generation = b.SessionID, b.Generation
 	conn.facts.received, conn.read.taken = b.ReceivedOffset, b.ReceivedOffset
@@ -91,7 +93,7 @@ func (d *Dialer) Resume(ctx context.Context, b Bookmark) (*Conn, error) {
 	conn.write.acks.offset = b.ReceivedOffset
 	conn.start()
 	select {
-	case <-conn.secure:
+	case <-conn.ready:
 	case <-conn.ended:
 	}
 	if !unbind() {
@@ -99,9 +101,23 @@ func (d *Dialer) Resume(ctx context.Context, b Bookmark) (*Conn, error) {
 		return nil, fromContext(ctx, conn.facts.phase)
 	}
 	select {
-	case <-conn.secure:
+	case <-conn.ready:
+		if s := conn.security.Load(); s != nil && s.basis == pb.CertificateReport_TRUST_BASIS_UNSPECIFIED && !wasSecure(session) {
+			later := *s // it has become secure meanwhile
+			if later.basis, err = d.basis(ctx, b); err == nil {
+				conn.security.Store(&later)
+			}
+		}
 		return conn, nil
 	default:
 		return nil, dialError(ctx, conn.facts.err, conn.facts.phase)
 	}
+}
+
+// basis asks what the trust in the peer rests on, which the session does not say.
+func (d *Dialer) basis(ctx context.Context, b Bookmark) (TrustBasis, error) {
+	verdict, err := call(ctx, d.Client.service.GetCertificateStatus, &pb.GetCertificateStatusRequest{
+		SessionId: b.SessionID, Generation: b.Generation,
+	})
+	return verdict.GetReport().GetTrustBasis(), err
 }

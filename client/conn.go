@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -12,25 +10,24 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 )
 
-// Status is the verdict about a peer's certificate.
-type Status = pb.CertificateStatus
-
-// TrustBasis is what the trust in a peer rests on.
-type TrustBasis = pb.CertificateReport_TrustBasis
-
 // Conn is a TLS connection that the service holds, as a net.Conn. Its peer is trusted: Dial returns no other; TrustBasis
-// says whether because its certificate is valid or because Dialer.Decide accepted it. Every method may be called at any
-// time from any goroutine.
+// says whether because its certificate is valid or because Dialer.Decide accepted it. One of DialPlain is plain until
+// StartTLS: Encrypted tells. One of a Listener is in the server's role, where ListenConfig.ClientAuth says what the peer
+// had to show. Every method may be called at any time from any goroutine.
 //
-// Methods of net.Conn keep to its rules. Beyond them: Read returns io.EOF only after the peer's close_notify, and
-// whatever ended the connection, first everything that was received before. Errors that are not about a deadline or the
-// caller's own Close are of type *Error.
+// Methods of net.Conn keep to its rules. Beyond them: Read returns io.EOF only after the peer's close_notify, of a plain
+// connection after its FIN, and whatever ended the connection, first everything that was received before. Errors that are
+// not about a deadline or the caller's own Close are of type *Error.
 type Conn struct {
 	places    *streamPool
 	dedicated *pooledConn                  // nil: the streams of this Conn share connections
 	service   pb.SecureSocketServiceClient // for unary calls
 	hooks     hooks
 	resumable bool
+	// plain: it begins without TLS. A session that is taken over says itself what it is.
+	plain bool
+	// fresh: its session goes with it if nobody gets it.
+	fresh bool
 
 	// ctx is that of all streams; cancel ends it, which is an abort of the socket unless it has ended.
 	ctx    context.Context
@@ -42,12 +39,14 @@ type Conn struct {
 	read  receiveBuffer
 	write sendBuffer
 
-	// secure is closed by the receive goroutine when the connection is secure.
-	secure chan struct{}
+	// ready is closed by the receive goroutine when the connection is secure or, if it begins without TLS, is there.
+	ready chan struct{}
 	// ended is closed by the receive goroutine when the last stream is over.
 	ended chan struct{}
-	// facts is what the receive goroutine has learned. It is its own until secure or ended is closed.
+	// facts is what the receive goroutine has learned. It is its own until ready or ended is closed.
 	facts facts
+	// security is what TLS has brought; the receive goroutine stores it, once. nil: the connection is plain, or not there.
+	security atomic.Pointer[security]
 	// resume is what it takes to come back; the receive goroutine's own.
 	resume resumption
 	// delivered is how many bytes are known to have reached the peer's socket; the receive goroutine stores it.
@@ -60,7 +59,7 @@ type Conn struct {
 	closing sync.Once
 	closed  atomic.Bool // Close was called
 	aborted atomic.Bool
-	// returned: Dial has returned it.
+	// returned: Dial or Accept has returned it.
 	returned atomic.Bool
 }
 
@@ -72,48 +71,15 @@ func (c *Conn) SessionID() string { return c.facts.sessionID }
 // to connect back to will not work with it.
 func (c *Conn) LocalAddr() net.Addr { return c.facts.local }
 
-// RemoteAddr is the peer's address, as the service dialled it.
+// RemoteAddr is the peer's address, as the service dialled or accepted it; through a proxy the proxy's.
 func (c *Conn) RemoteAddr() net.Addr { return c.facts.remote }
-
-// ConnectionState says what was negotiated: Version, HandshakeComplete, DidResume, CipherSuite, NegotiatedProtocol,
-// ServerName and, of PeerCertificates, the leaf. The service has validated the whole chain and sends the leaf alone, so
-// VerifiedChains is empty.
-func (c *Conn) ConnectionState() tls.ConnectionState {
-	state := tls.ConnectionState{
-		Version:            tlsVersion(c.facts.tls.GetVersion()),
-		HandshakeComplete:  true,
-		DidResume:          c.facts.tls.GetResumed(),
-		CipherSuite:        uint16(c.facts.tls.GetCipher().GetIanaId()),
-		NegotiatedProtocol: c.facts.tls.GetAlpnProtocol(),
-		ServerName:         c.facts.tls.GetServerName(),
-	}
-	// The service has read it; what package x509 of this process cannot read is left out.
-	if leaf, err := x509.ParseCertificate(c.facts.leaf.GetDer()); err == nil {
-		state.PeerCertificates = []*x509.Certificate{leaf}
-	}
-	return state
-}
-
-// CertificateStatus is the verdict about the peer's certificate: TRUSTED, as a connection with any other is refused.
-func (c *Conn) CertificateStatus() Status { return c.facts.status }
-
-// TrustBasis says why: VALIDATED, or OVERRIDE where Dialer.Decide accepted the problems that Report lists.
-func (c *Conn) TrustBasis() TrustBasis { return c.facts.basis }
-
-// Report asks the service for its whole judgement of the peer's chain: the verified chain up to the anchor, and warnings.
-// The session goes with the connection, so once that has ended it is an *Error with SESSION_NOT_FOUND. The report of a
-// refused chain comes with the *Error of the dial. The caller owns it; every text in it was chosen by the peer.
-func (c *Conn) Report(ctx context.Context) (*pb.CertificateReport, error) {
-	answer, err := call(ctx, c.service.GetCertificateStatus, &pb.GetCertificateStatusRequest{
-		SessionId: c.facts.sessionID, Generation: c.write.generation,
-	})
-	return answer.GetReport(), err
-}
 
 // Read waits for at least one byte and returns what is there, up to len(p). Data, a deadline, the end of the connection
 // and Close unblock it. After the last byte received it returns io.EOF if the peer ended with close_notify; an *Error
-// with PEER_TRUNCATED, which errors.Is io.ErrUnexpectedEOF, if the peer ended without; any other *Error otherwise. After
-// Close it returns net.ErrClosed. While a resumable connection is without a stream it returns what is there, and waits.
+// with PEER_TRUNCATED, which errors.Is io.ErrUnexpectedEOF, if the peer ended without; any other *Error otherwise. Of a
+// plain connection io.EOF is the peer's FIN, of which nobody can tell whether it was everything. After Close it returns
+// net.ErrClosed. While a resumable connection is without a stream it returns what is there, and waits. While a StartTLS is
+// under way it waits.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.read.read(p)
 	c.write.read(n)
@@ -122,13 +88,15 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // Write copies p into a buffer for the service and returns when all of it is in there, so a failure to deliver shows at a
 // later Write, at Read or at Close. The buffer has 256 KiB for what is to be sent or, if the connection is resumable, 1 MiB
-// for what the service has not confirmed. Writes of several goroutines do not mix. Room, a deadline, the end
-// of the connection and Close unblock it; then n bytes of p are on their way all the same. An empty p waits for nothing
+// for what the service has not confirmed. Writes of several goroutines do not mix. What is
+// written while a StartTLS is under way leaves under TLS alone. Room, a deadline, the end of the connection and Close
+// unblock it; then n bytes of p are on their way all the same. An empty p waits for nothing
 // and tells whether the connection can be written to. After CloseWrite it returns an error that is syscall.EPIPE, after
 // Close net.ErrClosed.
 func (c *Conn) Write(p []byte) (n int, err error) { return c.write.write(p) }
 
-// CloseWrite ends the writing half after what has been written: the peer sees close_notify, and may go on sending. It
+// CloseWrite ends the writing half after what has been written: the peer sees close_notify, where the connection is plain
+// a FIN, and may go on sending. It
 // does not wait. Again, it does nothing.
 func (c *Conn) CloseWrite() error { return c.write.closeWrite() }
 

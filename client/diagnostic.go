@@ -33,6 +33,7 @@ func (d *Dialer) Probe(ctx context.Context, network, address string) (*pb.ProbeR
 	defer cancel()
 	return d.Client.Probe(ctx, &pb.ProbeRequest{
 		Host: open.GetHost(), Port: open.GetPort(), Settings: open.GetSettings(), Certificates: open.GetCertificates(),
+		StartTlsProtocol: open.GetStartTlsProtocol(),
 	})
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net"
+	"net/url"
 	"time"
 
 	pb "securesocket/gen/securesocket/v1"
@@ -42,8 +43,17 @@ type Dialer struct {
 	NoSystemRoots bool
 
 	// Identities are what can be shown to a peer that asks for a certificate: the first that fits what it asks for, and none
-	// where none does. At most 8. Empty: none.
+	// where none does; and what Conn.StartTLSServer shows. At most 8. Empty: none.
 	Identities []*Identity
+
+	// StartTLSProtocol is the protocol in which the service asks the peer for TLS before the handshake: one of
+	// GetCapabilities' start_tls_protocols, such as "smtp". It is spoken within HandshakeTimeout. The bytes of the Conn begin
+	// after the handshake, and Conn.Greeting has what the peer said first. It is for Dial alone. Empty: TLS begins at once.
+	StartTLSProtocol string
+	// Proxy is on the way from the service to the peer: http://user:password@host:port, for CONNECT, or
+	// socks5://user:password@host:port. The service judges it as it does the peer, resolves the peer's name and asks it for
+	// the address. No error of this package has its password. nil: what Settings says, and if that is nothing, none.
+	Proxy *url.URL
 
 	// Decide is asked when the peer's certificate has problems, instead of refusing it; setting it means the override ASK,
 	// unless Settings says STRICT. The handshake waits for it, before anything secret is sent. OnEvent has had the
@@ -61,7 +71,7 @@ type Dialer struct {
 	// DecisionTimeout is how long the service waits for Decide. 0: the service's 10 s. Timeout goes on meanwhile.
 	DecisionTimeout time.Duration
 
-	// Timeout bounds the dial; the service says in which phase it ran out. 0: the service's 20 s. The context of a dial
+	// Timeout bounds the dial, and no StartTLS after it; the service says in which phase it ran out. 0: the service's 20 s. The context of a dial
 	// bounds it as well.
 	Timeout time.Duration
 	// HandshakeTimeout bounds the TLS handshake within it. 0: the service's 10 s.
@@ -102,6 +112,16 @@ type Dialer struct {
 // The error is an *Error, with the report of a refused certificate; or, before anything is sent, of package net: a
 // net.UnknownNetworkError or *net.AddrError.
 func (d *Dialer) Dial(ctx context.Context, network, address string) (*Conn, error) {
+	return d.open(ctx, network, address, false)
+}
+
+// DialPlain connects as Dial does, and returns when TCP is up: bytes go and come in clear until Conn.StartTLS or
+// Conn.StartTLSServer, or for good. The fields about TLS wait for these. Not with StartTLSProtocol.
+func (d *Dialer) DialPlain(ctx context.Context, network, address string) (*Conn, error) {
+	return d.open(ctx, network, address, true)
+}
+
+func (d *Dialer) open(ctx context.Context, network, address string, plain bool) (*Conn, error) {
 	if d.Client == nil {
 		return nil, invalidField("Dialer.Client", "is nil")
 	}
@@ -109,6 +129,7 @@ func (d *Dialer) Dial(ctx context.Context, network, address string) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
+	request.Plain = plain
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
 	return d.dial(ctx, request, d.hooks(address))

@@ -1,11 +1,11 @@
-// Package client is the Go SDK of the secure socket service: a TLS connection that the service makes, validates and
-// holds, as a [net.Conn] of this process.
+// Package client is the Go SDK of the secure socket service: a TLS connection that the service makes or accepts, validates
+// and holds, as a [net.Conn] of this process.
 //
 // [Dial] names a service and returns a [Client]; [Dialer] says how a connection is to be made; [Conn] is the connection;
-// [Transport] speaks HTTP over such connections, HTTP/2 included. [Client.Probe] and [Client.ValidateChain] judge a peer
-// or a chain and leave nothing behind; [Client.AddCertificates] and its like change what the caller's sessions trust. For
-// sessions that outlive a connection, and for everything else in the contract, [Client.Service] and [Client.Raw] give the
-// generated clients.
+// [Listener] accepts connections at the service's machine; [Transport] speaks HTTP over such connections, HTTP/2 included.
+// [Client.Probe] and [Client.ValidateChain] judge a peer or a chain and leave nothing behind; [Client.AddCertificates] and
+// its like change what the caller's sessions trust. For sessions that outlive a connection, and for everything else in the
+// contract, [Client.Service] and [Client.Raw] give the generated clients.
 //
 //	c, err := client.Dial("unix:///run/securesocket.sock")
 //	conn, err := c.DialContext(ctx, "tcp", "example.com:443")
@@ -18,6 +18,26 @@
 // [Dialer].Resumable nothing is retried at all, and a Conn ends with the stream that carries it. Neither the environment
 // nor flags are read.
 //
+// # Plain connections and STARTTLS
+//
+// Where a protocol asks for TLS in its own words, [Dialer].StartTLSProtocol has the service speak them: the Conn is secure
+// from its first byte, and [Conn.Greeting] has what the peer said before. For any other protocol [Dialer.DialPlain] makes a
+// connection without TLS, and [Conn.StartTLS] enters it, between two bytes of each direction: those that Read has returned
+// and Write has taken over are in clear, all others are not. What was written for TLS never leaves without, and what the
+// peer sent before TLS is never read as if it had come after. [Conn.Encrypted] tells which it is. A plain connection has no
+// authentic end: io.EOF is what the network says.
+//
+// # Listening
+//
+// [Client.Listen] has the service listen, where its operator allows it, and returns a [Listener], a net.Listener:
+// http.Serve works on it. [ListenConfig] has what is shown to peers and what they have to show. A connection that is
+// accepted is like one that was dialled, in the server's role of TLS; or plain, for [Conn.StartTLSServer].
+//
+// # Proxies
+//
+// [Dialer].Proxy names a proxy that the service goes through, by CONNECT or SOCKS 5; TLS is with the peer all the same. How
+// this process reaches the service is another matter: [WithContextDialer].
+//
 // # Questions
 //
 // In the handshake the service may ask back over the stream. [Dialer].Decide answers whether a certificate with problems is
@@ -29,7 +49,8 @@
 // A Conn is one gRPC stream on an HTTP/2 connection that it may share with others ([Dialer].Dedicated). HTTP/2's flow
 // control bounds both directions: a Conn that is not read holds at most 1 MiB and what the stream's window lets in, and
 // then the service stops reading from the peer; what is written and not yet taken by the service is at most 256 KiB, and
-// then Write waits.
+// then Write waits. Of a plain connection the service keeps what it has sent, up to 256 KiB, until Read has returned it: it
+// may turn out to be the beginning of TLS.
 //
 // # Resuming
 //
@@ -65,12 +86,17 @@
 // not change once it is used. Each Conn has two goroutines, both of which end with its last stream, and one more for each
 // question of its handshake:
 //
-//	receive  started by Dial or Resume, ends when the last stream has; makes streams, reads frames, runs Dialer.OnEvent
+//	receive  started by Dial, Resume or adopt, ends when the last stream has; makes streams, reads frames, runs Dialer.OnEvent
 //	         and OnResume; if a resumable connection was aborted it then takes 3 s at most to tell the service
-//	send     started by Dial or Resume, ends with receive or before; writes frames, but those that Write and Read send
+//	send     started by Dial, Resume or adopt, ends with receive or before; writes frames, but those that Write and Read send
 //	answer   started by receive, ends when Dialer.Decide, or the key of a caller-held identity, returns
 //
-// Nobody waits for the last: its context ends with the question, so that one that heeds it does not outlive a dial, and
+// A Listener has one, and one more for each session on its way to Accept; Listener.Close waits for them:
+//
+//	accept   started by Listen, ends with the Listener; makes the streams that give out sessions, and receives from them
+//	adopt    started by accept, Backlog of them at most; attaches to a session, ends when it is ready or has failed
+//
+// Nobody waits for answer: its context ends with the question, so that one that heeds it does not outlive a dial, and
 // the one that does not, harms nothing.
 //
 // The stream ends with Conn.Close, with Conn.Abort, with the end of the connection in the service, with the way to the
@@ -82,5 +108,5 @@
 // What the service or the way to it says is an [*Error]: a reason out of a closed set, who can mend it ([Error.Side]) and
 // how ([Error.Remedy]). It answers errors.Is as a user of package net expects. What is about the caller's own doing is
 // what package net says: net.ErrClosed after Close, os.ErrDeadlineExceeded after a deadline, io.EOF after the peer's
-// close_notify and for nothing else.
+// close_notify, on a plain connection its FIN, and for nothing else.
 package client

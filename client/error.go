@@ -18,8 +18,8 @@ import (
 // Error is what the service, or the way to it, says about a failure. Compare Reason, or use errors.Is: never the text.
 //
 // errors.Is holds for net.ErrClosed (cancelled or closed by the caller's side), os.ErrDeadlineExceeded (any clock that
-// ran out, the network's silence included), io.ErrUnexpectedEOF (truncated by the peer), syscall.ECONNREFUSED and
-// syscall.ECONNRESET; and for context.Canceled or context.DeadlineExceeded where the context of a dial was the cause.
+// ran out, the network's silence included), io.ErrUnexpectedEOF (truncated by the peer), syscall.ECONNREFUSED,
+// syscall.ECONNRESET, and of Client.Listen syscall.EADDRINUSE and syscall.EADDRNOTAVAIL; and for context.Canceled or context.DeadlineExceeded where the context of a dial was the cause.
 type Error struct {
 	// Code is the gRPC code that the failure has, or would have had as the end of a unary call.
 	Code codes.Code
@@ -77,6 +77,10 @@ func (e *Error) Is(target error) bool {
 		return e.Reason == pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED
 	case syscall.ECONNRESET:
 		return e.Reason == pb.ErrorReason_ERROR_REASON_PEER_RESET
+	case syscall.EADDRINUSE:
+		return e.Reason == pb.ErrorReason_ERROR_REASON_ADDRESS_IN_USE
+	case syscall.EADDRNOTAVAIL:
+		return e.Reason == pb.ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE
 	}
 	return false
 }

@@ -74,16 +74,19 @@ func TestErrorsAsPackageNetHasThem(t *testing.T) {
 	t.Parallel()
 	targets := []error{
 		net.ErrClosed, os.ErrDeadlineExceeded, io.ErrUnexpectedEOF, syscall.ECONNREFUSED, syscall.ECONNRESET, io.EOF, context.Canceled,
+		syscall.EADDRINUSE, syscall.EADDRNOTAVAIL,
 	}
 	means := map[pb.ErrorReason]error{
-		pb.ErrorReason_ERROR_REASON_CANCELLED:          net.ErrClosed,
-		pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT:    os.ErrDeadlineExceeded,
-		pb.ErrorReason_ERROR_REASON_HANDSHAKE_TIMEOUT:  os.ErrDeadlineExceeded,
-		pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT:    os.ErrDeadlineExceeded,
-		pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT:   os.ErrDeadlineExceeded,
-		pb.ErrorReason_ERROR_REASON_PEER_TRUNCATED:     io.ErrUnexpectedEOF,
-		pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED: syscall.ECONNREFUSED,
-		pb.ErrorReason_ERROR_REASON_PEER_RESET:         syscall.ECONNRESET,
+		pb.ErrorReason_ERROR_REASON_CANCELLED:           net.ErrClosed,
+		pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT:     os.ErrDeadlineExceeded,
+		pb.ErrorReason_ERROR_REASON_HANDSHAKE_TIMEOUT:   os.ErrDeadlineExceeded,
+		pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT:     os.ErrDeadlineExceeded,
+		pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT:    os.ErrDeadlineExceeded,
+		pb.ErrorReason_ERROR_REASON_PEER_TRUNCATED:      io.ErrUnexpectedEOF,
+		pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED:  syscall.ECONNREFUSED,
+		pb.ErrorReason_ERROR_REASON_PEER_RESET:          syscall.ECONNRESET,
+		pb.ErrorReason_ERROR_REASON_ADDRESS_IN_USE:      syscall.EADDRINUSE,
+		pb.ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE: syscall.EADDRNOTAVAIL,
 	}
 	for number := range pb.ErrorReason_name {
 		var e net.Error = &client.Error{Reason: pb.ErrorReason(number)}

@@ -18,6 +18,7 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server"
 	"securesocket/server/egress"
+	"securesocket/server/listening"
 	"securesocket/session"
 )
 
@@ -34,8 +35,12 @@ func startCuttableExample() (c *client.Client, web *httptest.Server, cut, stop f
 	if err != nil {
 		log.Fatal(err)
 	}
+	places, err := listening.New(listening.Config{}) // loopback alone
+	if err != nil {
+		log.Fatal(err)
+	}
 	service := server.New(server.Config{
-		Registry:     session.NewRegistry(session.Config{Egress: server.Egress(policy)}),
+		Registry:     session.NewRegistry(session.Config{Egress: server.Egress(policy), Listening: server.Listening(places)}),
 		Authenticate: func(context.Context) (string, error) { return "example", nil },
 	})
 	listener := bufconn.Listen(1 << 20)

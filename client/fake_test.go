@@ -34,10 +34,17 @@ type fake struct {
 // startFake serves script in memory and returns a client of it. Both are gone when the test ends.
 func startFake(t *testing.T, script func(*fakeStream) error, opts ...client.Option) (*client.Client, *fake) {
 	t.Helper()
+	return startFakeWith(t, script, func(*grpc.Server) {}, opts...)
+}
+
+// startFakeWith is startFake with other services beside it.
+func startFakeWith(t *testing.T, script func(*fakeStream) error, register func(*grpc.Server), opts ...client.Option) (*client.Client, *fake) {
+	t.Helper()
 	f := &fake{script: script, maxStreams: 100, server: grpc.NewServer(
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second}), // as the service
 	)}
 	pb.RegisterSecureSocketServiceServer(f.server, f)
+	register(f.server)
 	listener := bufconn.Listen(1 << 20)
 	served := make(chan struct{})
 	go func() {
@@ -68,7 +75,7 @@ func (f *fake) Attach(stream grpc.BidiStreamingServer[pb.AttachRequest, pb.Attac
 	if err != nil {
 		return err
 	}
-	return f.script(&fakeStream{BidiStreamingServer: stream, open: first.GetOpen()})
+	return f.script(&fakeStream{BidiStreamingServer: stream, open: first.GetOpen(), attach: first.GetAttach()})
 }
 
 // fakeStream is one stream, with shorthands for its frames. Errors of Send are not looked at: the stream's context ends
@@ -76,6 +83,7 @@ func (f *fake) Attach(stream grpc.BidiStreamingServer[pb.AttachRequest, pb.Attac
 type fakeStream struct {
 	grpc.BidiStreamingServer[pb.AttachRequest, pb.AttachResponse]
 	open     *pb.Open
+	attach   *pb.AttachSession
 	known    bool // attached was sent
 	sequence int64
 	offset   int64        // of the next socket_data
@@ -85,10 +93,12 @@ type fakeStream struct {
 
 func (s *fakeStream) frame(response *pb.AttachResponse) { _ = s.Send(response) }
 
-func (s *fakeStream) attached() {
+func (s *fakeStream) attached() { s.attachedTo("abcdefghijklmnopqrstuvwxyz") }
+
+func (s *fakeStream) attachedTo(id string) {
 	s.known = true
 	s.frame(&pb.AttachResponse{Frame: &pb.AttachResponse_Attached{Attached: &pb.Attached{
-		Session: &pb.Session{SessionId: "abcdefghijklmnopqrstuvwxyz"},
+		Session: &pb.Session{SessionId: id},
 	}}})
 }
 

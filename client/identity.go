@@ -16,8 +16,9 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 )
 
-// Identity is a certificate chain and its private key, for a peer that asks for a certificate: CallerHeldIdentity,
-// UploadedIdentity or OperatorHeldIdentity make one. It is immutable, may serve many Dialers, and never prints its key.
+// Identity is a certificate chain and its private key, for a peer that asks for a certificate, or is a client:
+// CallerHeldIdentity, UploadedIdentity or OperatorHeldIdentity make one. It is immutable, may serve many Dialers, and never
+// prints its key.
 type Identity struct {
 	wire *pb.Identity
 	key  *callerKey // nil unless caller-held
@@ -25,8 +26,8 @@ type Identity struct {
 }
 
 // CallerHeldIdentity is an identity whose key does not leave this process: the service asks for each signature while a
-// dial is under way, over its stream. cert.PrivateKey is a crypto.Signer with an RSA, an ECDSA (P-256, P-384, P-521) or an
-// Ed25519 key, such as one in a hardware module; it is called from several goroutines at once, and has the
+// handshake is under way, over its stream. cert.PrivateKey is a crypto.Signer with an RSA, an ECDSA (P-256, P-384, P-521)
+// or an Ed25519 key, such as one in a hardware module; it is called from several goroutines at once, and has the
 // handshake's time to answer. cert.SupportedSignatureAlgorithms, if set, limits what it is asked for.
 //
 // What is signed is what the service says: the key vouches for whatever handshake the service makes. The error is an
@@ -59,8 +60,8 @@ func CallerHeldIdentity(cert tls.Certificate) (*Identity, error) {
 	}}}, nil
 }
 
-// UploadedIdentity is an identity whose key is sent to the service with every dial, which keeps it in memory as long as
-// the session lasts. Prefer CallerHeldIdentity, and a private way to the service. The error is an *Error with
+// UploadedIdentity is an identity whose key is sent to the service with every dial or Listen, which keeps it in memory as
+// long as the session or the listener lasts. Prefer CallerHeldIdentity, and a private way to the service. The error is an *Error with
 // INVALID_CERTIFICATE or INVALID_PRIVATE_KEY.
 func UploadedIdentity(cert tls.Certificate) (*Identity, error) {
 	leaf, err := identityLeaf(cert)

@@ -18,10 +18,11 @@ func (c *Conn) receive() {
 	}
 	c.read.end(c.facts.err)
 	c.write.stop(c.facts.err)
+	c.settle(c.failure(), false)
 	c.write.end()
 	// A session that is not resumable goes with its stream. One that was to be taken over stays where that failed.
-	unwanted := c.closed.Load() || c.aborted.Load() || c.resume.open != nil && !c.returned.Load()
-	givenUp := c.resumable && c.facts.sessionID != "" && !c.write.hasEnded() &&
+	unwanted := c.closed.Load() || c.aborted.Load() || c.fresh && !c.returned.Load()
+	givenUp := c.resumable && c.facts.attached && !c.write.hasEnded() &&
 		(unwanted && (c.ctx.Err() != nil || c.facts.over) || errors.Is(err, errBreach))
 	c.cancel() // and asking with it
 	if c.dedicated != nil {
@@ -33,13 +34,20 @@ func (c *Conn) receive() {
 	}
 }
 
-// isSecure reports whether the connection has ever been secure.
-func (c *Conn) isSecure() bool {
+// isReady reports whether the connection has ever been ready.
+func (c *Conn) isReady() bool {
 	select {
-	case <-c.secure:
+	case <-c.ready:
 		return true
 	default:
 		return false
+	}
+}
+
+// makeReady says that there is a connection to use.
+func (c *Conn) makeReady() {
+	if !c.isReady() {
+		close(c.ready)
 	}
 }
 

@@ -13,17 +13,18 @@ import (
 // ctx bounds it until it returns. The error is an *Error.
 func (d *Dialer) dial(ctx context.Context, request *pb.Open, with hooks) (*Conn, error) {
 	resumable := request.GetSettings().GetResumable()
-	conn, unbind, err := d.newConn(ctx, resumable, with)
+	conn, unbind, err := d.newConn(ctx, with, resumable, request.GetPlain())
 	if err != nil {
 		return nil, dialError(ctx, err, pb.Phase_PHASE_UNSPECIFIED)
 	}
+	conn.fresh = true
 	if resumable {
 		request.RequestId = rand.Text()
 	}
 	conn.resume.open = request
 	conn.start()
 	select {
-	case <-conn.secure:
+	case <-conn.ready:
 	case <-conn.ended:
 	}
 	bound := unbind()
@@ -31,7 +32,7 @@ func (d *Dialer) dial(ctx context.Context, request *pb.Open, with hooks) (*Conn,
 		<-conn.ended
 	}
 	select {
-	case <-conn.secure:
+	case <-conn.ready:
 		// It may have ended since: what came over it can still be read, and Read says how it ended.
 		if bound {
 			conn.returned.Store(true)
@@ -52,11 +53,11 @@ func (d *Dialer) dial(ctx context.Context, request *pb.Open, with hooks) (*Conn,
 
 // newConn makes a Conn that is not started. Until unbind is called, the end of ctx ends it; false: it has. The values of
 // ctx go along for good, such as metadata for the calls.
-func (d *Dialer) newConn(ctx context.Context, resumable bool, with hooks) (conn *Conn, unbind func() bool, err error) {
+func (d *Dialer) newConn(ctx context.Context, with hooks, resumable, plain bool) (conn *Conn, unbind func() bool, err error) {
 	c := d.Client
 	conn = &Conn{
-		places: c.streams, service: c.service, hooks: with, resumable: resumable,
-		secure: make(chan struct{}), ended: make(chan struct{}),
+		places: c.streams, service: c.service, hooks: with, resumable: resumable, plain: plain,
+		ready: make(chan struct{}), ended: make(chan struct{}),
 		facts: facts{local: &net.TCPAddr{}, remote: &net.TCPAddr{}},
 	}
 	conn.resume.grace = defaultGrace
@@ -68,7 +69,8 @@ func (d *Dialer) newConn(ctx context.Context, resumable bool, with hooks) (conn 
 	conn.write.init(resumable)
 	conn.write.broken = conn.read.release
 	conn.write.ending = func() { conn.cancelAfter(endWait) }
-	conn.write.acks.on, conn.write.acks.manual, conn.write.acks.step = resumable, d.ManualAck, maxAckStep
+	conn.write.acks.on.Store(resumable || plain)
+	conn.write.acks.manual, conn.write.acks.step = resumable && d.ManualAck, maxAckStep
 	if d.Dedicated {
 		if conn.dedicated, err = c.streams.own(); err != nil {
 			return nil, nil, err

@@ -11,9 +11,12 @@ const (
 	// maxUnread is how much received data waits for Read, in bytes, before the receive goroutine stops receiving, which
 	// closes HTTP/2's window and in the end TCP's.
 	maxUnread = 1 << 20
-	// maxUnreadResumable is the same for a Conn that acks. The service sends no more than its ring holds, 4 MiB at most,
-	// beyond what is acked, so this is never reached, and receiving never stops: progress and acks wait for nobody.
+	// maxUnreadResumable is the same for a Conn that comes back. The service sends no more than its ring holds, 4 MiB at
+	// most, beyond what is acked, so this is never reached, and receiving never stops: progress and acks wait for nobody.
 	maxUnreadResumable = 8 << 20
+	// maxParked is how much may come while a StartTLS is under way, which receiving must not wait for: far more than the
+	// service has on its way when it learns of it.
+	maxParked = 8 << 20
 	// pieceCost is what a piece counts beside its bytes, for the memory of very small ones.
 	pieceCost = 64
 	// copyBelow is the size of payloads that are copied, in bytes, rather than hold the buffers in which they came.
@@ -33,6 +36,7 @@ type receiveBuffer struct {
 	tail     *chunk // for copies: the last of them are at its end
 	held     int    // bytes of pieces, with pieceCost each
 	taken    int64  // bytes that Read has returned, counted from the start of the session
+	parked   bool   // a StartTLS is under way: what is there lies beyond it, and Read waits
 	released bool   // the stream is over or closing: put never waits
 	err      error  // what Read returns after the last byte; set once
 	closed   bool   // Close or Abort: Read returns net.ErrClosed, put discards
@@ -53,7 +57,10 @@ func (r *receiveBuffer) read(p []byte) (int, error) {
 			return 0, net.ErrClosed
 		case r.deadline.expired:
 			return 0, os.ErrDeadlineExceeded
-		case r.first < len(r.pieces) || len(p) == 0:
+		case len(p) == 0:
+			return 0, nil
+		case r.parked:
+		case r.first < len(r.pieces):
 			return r.takeLocked(p), nil
 		case r.err != nil:
 			return 0, r.err
@@ -98,12 +105,13 @@ func (r *receiveBuffer) forgetLocked() {
 	}
 }
 
-// put takes over the payload of a frame but for its first skip bytes, and waits until there is room for another one.
-func (r *receiveBuffer) put(frame *inFrame, skip int) {
+// put takes over the payload of a frame but for its first skip bytes, and waits until there is room for another one. false:
+// there is none, and Read is parked.
+func (r *receiveBuffer) put(frame *inFrame, skip int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return
+		return true
 	}
 	size, memory := -skip, 0
 	for _, p := range frame.pieces {
@@ -111,7 +119,7 @@ func (r *receiveBuffer) put(frame *inFrame, skip int) {
 		memory += cap(p.p)
 	}
 	if size <= 0 {
-		return
+		return true
 	}
 	// HTTP/2 frames have up to 16 KiB. In more parts, or in small parts of their buffers, it would hold much more memory
 	// than it has bytes.
@@ -140,11 +148,12 @@ func (r *receiveBuffer) put(frame *inFrame, skip int) {
 	r.held += size
 	r.readable.Broadcast()
 	if r.held < r.max {
-		return
+		return true
 	}
-	for r.held > r.max/2 && !r.released && !r.closed {
+	for r.held > r.max/2 && !r.released && !r.closed && !r.parked {
 		r.room.Wait()
 	}
+	return !r.parked || r.held < maxParked
 }
 
 // copyLocked adds a copy of p, next to the copy before it where it can.
@@ -203,6 +212,59 @@ func (r *receiveBuffer) returned() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.taken
+}
+
+// park makes every Read wait, until unpark, and returns how many bytes Read has returned.
+func (r *receiveBuffer) park() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.parked = true
+	r.room.Signal()
+	return r.taken
+}
+
+// unpark lets Read go on. spoilt: what is there came in clear where TLS was to be, and is nobody's.
+func (r *receiveBuffer) unpark(spoilt bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.parked = false
+	if spoilt {
+		r.forgetLocked()
+	}
+	r.readable.Broadcast()
+	r.room.Signal()
+}
+
+// rewind forgets the bytes from that position on; false: Read has returned some of them.
+func (r *receiveBuffer) rewind(at int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return true
+	}
+	keep := at - r.taken
+	if keep <= 0 {
+		r.forgetLocked()
+		return keep == 0
+	}
+	for i := r.first; i < len(r.pieces); i++ {
+		p := &r.pieces[i]
+		left := max(int64(len(p.p))-keep, 0)
+		keep -= int64(len(p.p)) - left
+		p.p = p.p[:int64(len(p.p))-left]
+		r.held -= int(left)
+	}
+	for last := len(r.pieces) - 1; last >= r.first && len(r.pieces[last].p) == 0; last-- {
+		r.pieces[last].free()
+		r.pieces = r.pieces[:last]
+		r.held -= pieceCost
+	}
+	if r.tail != nil { // its end is not that of the last piece any more
+		r.tail.free()
+		r.tail = nil
+	}
+	r.room.Signal()
+	return true
 }
 
 // setDeadline is Conn.SetReadDeadline.

@@ -20,18 +20,19 @@ const (
 
 // facts is what the frames say about the connection.
 type facts struct {
-	// Not written again once the connection is secure.
+	// Not written again once the connection is ready.
 
 	sessionID     string
 	local, remote net.Addr
-	tls           *pb.TlsState
-	leaf          *pb.Certificate
-	status        pb.CertificateStatus
-	basis         TrustBasis
 
 	// The receive goroutine's own; once it has ended, anybody's.
 
-	phase    pb.Phase              // DATA once secure, before that what connecting has reached; unset before `attached`
+	attached bool     // a stream has held the session
+	phase    pb.Phase // DATA where bytes move, before that what connecting, or StartTLS, has reached; unset before `attached`
+	state    pb.State // the last that an event has told
+	mode     pb.Mode  // likewise
+	hasPeer  bool     // local and remote are known
+
 	report   *pb.CertificateReport // of a refused chain
 	failure  *Error                // the first one
 	received int64                 // bytes, and so the offset of the next
@@ -59,22 +60,21 @@ func (c *Conn) handle(l *link, in *inFrame) error {
 	}
 	switch frame := in.response.GetFrame().(type) {
 	case *pb.AttachResponse_Attached:
-		if c.facts.phase != pb.Phase_PHASE_UNSPECIFIED {
+		if c.facts.attached {
 			return breach("attached a second time")
 		}
-		c.facts.sessionID = frame.Attached.GetSession().GetSessionId()
-		c.facts.phase = pb.Phase_PHASE_POLICY
+		return c.attachedOnce(frame.Attached)
 	case *pb.AttachResponse_Event:
 		if frame.Event.GetKind() != nil {
-			c.handleEvent(frame.Event)
+			return c.handleEvent(frame.Event)
 		}
 	case *pb.AttachResponse_DecisionRequest:
-		if c.facts.phase != pb.Phase_PHASE_DATA {
+		if !c.Encrypted() {
 			c.facts.phase = pb.Phase_PHASE_CERTIFICATE
 			c.handleDecision(frame.DecisionRequest)
 		}
 	case *pb.AttachResponse_SignRequest:
-		if c.facts.phase != pb.Phase_PHASE_DATA {
+		if !c.Encrypted() {
 			c.facts.phase = pb.Phase_PHASE_HANDSHAKE
 			c.handleSign(frame.SignRequest)
 		}
@@ -84,14 +84,23 @@ func (c *Conn) handle(l *link, in *inFrame) error {
 			c.note(l.detached)
 		}
 	case *pb.AttachResponse_Refused:
-		refusal := c.facts.failure // the refusal is its consequence
-		if refusal == nil {
-			refusal = fromFailure(frame.Refused.GetFailure(), pb.Phase_PHASE_DATA)
-			refusal.cause = syscall.EPIPE
-		}
-		c.write.refuse(l, frame.Refused.GetFrameNumber(), refusal)
+		c.handleRefused(l, frame.Refused)
 	}
 	return nil // also for frames that this package does not know
+}
+
+// handleRefused deals with a frame of this side that could not be obeyed.
+func (c *Conn) handleRefused(l *link, refused *pb.Refused) {
+	number, failure := refused.GetFrameNumber(), c.facts.failure // if there is one, the refusal is its consequence
+	switch {
+	case c.write.isStart(l, number) && failure == nil:
+		c.settle(fromFailure(refused.GetFailure(), pb.Phase_PHASE_HANDSHAKE), true)
+		return
+	case failure == nil:
+		failure = fromFailure(refused.GetFailure(), pb.Phase_PHASE_DATA)
+		failure.cause = syscall.EPIPE
+	}
+	c.write.refuse(l, number, failure)
 }
 
 // handleData takes bytes from the peer. What comes again, as it may after an attach, is passed over.
@@ -112,12 +121,22 @@ func (c *Conn) handleData(in *inFrame) error {
 	}
 	c.facts.received += int64(size) - again
 	c.arrived.Store(c.facts.received)
-	c.read.put(in, int(again))
+	if !c.read.put(in, int(again)) {
+		return flood()
+	}
 	if c.closed.Load() { // it is discarded, which is as good as read
 		c.write.acked(c.facts.received, false)
 	}
 	c.checkEnd()
 	return nil
+}
+
+// flood is the error of a StartTLS during which a peer sends on and on in clear.
+func flood() *Error {
+	return &Error{
+		Code: codes.FailedPrecondition, Reason: pb.ErrorReason_ERROR_REASON_START_TLS_INJECTION, Phase: pb.Phase_PHASE_HANDSHAKE,
+		Message: "the peer's plain bytes go on where the handshake begins",
+	}
 }
 
 // breach is the error of frames that break the contract.
@@ -134,11 +153,11 @@ func breach(format string, args ...any) *Error {
 // errBreach marks the errors of breach.
 var errBreach = errors.New("the contract is broken")
 
-// handleEvent tells the caller about an event and does what follows from it.
-func (c *Conn) handleEvent(event *pb.Event) {
+// handleEvent tells the caller about an event and does what follows from it. The error is a breach.
+func (c *Conn) handleEvent(event *pb.Event) error {
 	if c.resumable {
 		if event.GetSeq() <= c.resume.events {
-			return // it came again
+			return nil // it came again
 		}
 		c.resume.events = event.GetSeq()
 		defer func() { c.write.ackEvent(c.resume.events, event.GetClosed() != nil) }()
@@ -148,35 +167,24 @@ func (c *Conn) handleEvent(event *pb.Event) {
 		c.hooks.onEvent(Event{event})
 	}
 	if g := event.GetGeneration(); g > c.write.generation || c.resumable && g > 0 && g < c.write.generation {
-		return // the session was connected again by another call; this connection is over
+		return nil // the session was connected again by another call; this connection is over
 	}
 	facts := &c.facts
 	switch kind := event.GetKind().(type) {
 	case *pb.Event_StateChanged:
-		if facts.phase == pb.Phase_PHASE_DATA {
-			break
-		}
-		switch kind.StateChanged.GetNewState() {
-		case pb.State_STATE_HOST_LOOKUP:
-			facts.phase = pb.Phase_PHASE_DNS
-		case pb.State_STATE_CONNECTING:
-			facts.phase = pb.Phase_PHASE_TCP
-		case pb.State_STATE_HANDSHAKING:
-			facts.phase = pb.Phase_PHASE_HANDSHAKE
-		}
+		c.handleState(kind.StateChanged.GetNewState())
 	case *pb.Event_TcpConnected:
-		if facts.phase != pb.Phase_PHASE_DATA {
+		if !c.isReady() {
 			facts.local = tcpAddr(kind.TcpConnected.GetLocal())
 			facts.remote = tcpAddr(kind.TcpConnected.GetRemote())
+			facts.hasPeer = true
+			c.checkPlain()
 		}
+	case *pb.Event_ModeChanged:
+		return c.handleMode(kind.ModeChanged.GetMode(), event.GetSocketDataOffset())
 	case *pb.Event_SecureConnected:
-		if facts.phase != pb.Phase_PHASE_DATA {
-			secured := kind.SecureConnected
-			facts.tls, facts.leaf = secured.GetTls(), secured.GetPeerCertificate()
-			facts.status, facts.basis = secured.GetStatus(), secured.GetTrustBasis()
-			facts.phase = pb.Phase_PHASE_DATA
-			c.answered()
-			close(c.secure)
+		if !c.Encrypted() {
+			return c.becomeSecure(kind.SecureConnected)
 		}
 	case *pb.Event_CertificateError:
 		facts.report = kind.CertificateError.GetReport()
@@ -192,6 +200,34 @@ func (c *Conn) handleEvent(event *pb.Event) {
 		c.read.end(end)
 	case *pb.Event_Closed:
 		c.handleClosed(kind.Closed)
+	}
+	return nil
+}
+
+// handleState notes what the socket has come to.
+func (c *Conn) handleState(state pb.State) {
+	facts := &c.facts
+	facts.state = state
+	if c.Encrypted() {
+		return
+	}
+	switch state {
+	case pb.State_STATE_HOST_LOOKUP:
+		facts.phase = pb.Phase_PHASE_DNS
+	case pb.State_STATE_CONNECTING:
+		facts.phase = pb.Phase_PHASE_TCP
+	case pb.State_STATE_CONNECTED:
+		c.checkPlain()
+	case pb.State_STATE_HANDSHAKING:
+		facts.phase = pb.Phase_PHASE_HANDSHAKE
+	}
+}
+
+// checkPlain notes that a plain connection is there.
+func (c *Conn) checkPlain() {
+	if c.plain && c.facts.hasPeer && c.facts.state == pb.State_STATE_CONNECTED {
+		c.facts.phase = pb.Phase_PHASE_DATA
+		c.makeReady()
 	}
 }
 
@@ -234,23 +270,34 @@ func (c *Conn) handleClosed(closed *pb.Closed) {
 	}
 	c.read.end(readEnd)
 	c.write.stop(writeEnd)
+	c.settle(c.failure(), false)
 	c.facts.over = true
 	if !c.resumable {
 		c.cancelAfter(endWait)
 		return
 	}
 	// The stream goes on until everything is acked: who is killed before it has read the rest can still get it.
-	if !c.isSecure() {
+	if !c.isReady() {
 		c.write.acked(c.facts.received, true)
 	}
 	c.write.complete(c.facts.received)
 }
 
-// endOf is what a half returns that ended in that way: io.EOF for the peer's close_notify alone, otherwise the first
-// failure, and where there was none the cause.
+// failure is why the connection, or the stream, is over.
+func (c *Conn) failure() error {
+	if c.facts.failure != nil {
+		return c.facts.failure
+	}
+	return c.facts.err
+}
+
+// endOf is what a half returns that ended in that way: io.EOF for the peer's close_notify, and for its FIN where that is
+// all there is, otherwise the first failure, and where there was none the cause.
 func (c *Conn) endOf(cause pb.CloseCause) error {
 	switch {
 	case cause == pb.CloseCause_CLOSE_CAUSE_PEER_CLOSE_NOTIFY:
+		return io.EOF
+	case cause == pb.CloseCause_CLOSE_CAUSE_PEER_FIN && !c.speaksTLS():
 		return io.EOF
 	case c.facts.failure != nil:
 		return c.facts.failure

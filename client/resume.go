@@ -154,10 +154,11 @@ func (c *Conn) attach() (l *link, possible bool, err error) {
 // first is the first frame of a stream.
 func (c *Conn) first() *pb.AttachRequest {
 	r := &c.resume
-	if len(r.token) == 0 {
+	if r.open != nil && len(r.token) == 0 {
 		r.open.AttachSeq = r.seq
 		return &pb.AttachRequest{Frame: &pb.AttachRequest_Open{Open: r.open}}
 	}
+	c.rewindToStart()
 	return &pb.AttachRequest{Frame: &pb.AttachRequest_Attach{Attach: &pb.AttachSession{
 		SessionId: c.facts.sessionID, ResumeToken: r.token, AttachSeq: r.seq,
 		ReceivedOffset: c.facts.received, ReceivedEventSeq: r.events, Generation: c.write.generation,
@@ -169,7 +170,9 @@ func (c *Conn) first() *pb.AttachRequest {
 // first time.
 func (c *Conn) overtaken(e *Error) bool {
 	last, err := strconv.ParseInt(e.Metadata["attach_seq"], 10, 64)
-	if err != nil || last > c.resume.seq && c.facts.phase == pb.Phase_PHASE_DATA {
+	r := &c.resume
+	// Nothing of this Conn's own can be before its very first try, unless it opens the session or means to take it.
+	if err != nil || last > r.seq && c.isReady() || r.seq == 1 && r.open == nil && r.taken == nil {
 		return false
 	}
 	c.resume.seq = max(c.resume.seq, last)
@@ -227,21 +230,7 @@ func (c *Conn) expired(last *Error) *Error {
 }
 
 // sleep waits, unless the Conn or its Client is given up.
-func (c *Conn) sleep(d time.Duration) error {
-	if d <= 0 {
-		return c.ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-c.places.ended:
-		return errClientClosed()
-	case <-c.ctx.Done():
-		return c.ctx.Err()
-	}
-}
+func (c *Conn) sleep(d time.Duration) error { return c.places.sleep(c.ctx, d) }
 
 // comesBack reports whether a stream that ended with err is followed by another.
 func (c *Conn) comesBack(err error) bool {

@@ -71,7 +71,16 @@ func (w *sendBuffer) sendLocked() {
 	}
 }
 
-func (w *sendBuffer) urgentLocked() bool { return w.sent < w.ring.end || w.acks.due }
+func (w *sendBuffer) urgentLocked() bool { return w.sent < w.boundLocked() || w.acks.due }
+
+// boundLocked is how far data may be sent now: what is written behind a StartTLS waits until TLS is up.
+func (w *sendBuffer) boundLocked() int64 {
+	bound := min(w.ring.end, w.limit)
+	if w.entering != nil {
+		bound = min(bound, w.entering.send)
+	}
+	return bound
+}
 
 // nextLocked takes the frame that is to be sent next, if there is one; transmitLocked has to follow.
 func (w *sendBuffer) nextLocked() (outgoing, bool) {
@@ -90,17 +99,24 @@ func (w *sendBuffer) nextLocked() (outgoing, bool) {
 		a.toldOffset, a.toldEvent = a.offset, a.event
 		out.message = ackFrame(w.generation, a.offset, a.event)
 		w.link.number(false)
-	case w.sent < min(w.ring.end, w.limit):
-		chunk, payload := w.ring.at(w.sent, int(min(maxPayload, w.limit-w.sent)))
+		if !w.resumable { // the service may stop receiving, so acks fill the stream as well
+			w.flight.sent(w.sent, 0)
+		}
+	case w.sent < w.boundLocked():
+		chunk, payload := w.ring.at(w.sent, int(min(maxPayload, w.boundLocked()-w.sent)))
 		out.message = dataFrame(w.generation, w.sent, chunk, payload)
 		w.sent += int64(len(payload))
 		w.highest = max(w.highest, w.sent)
 		out.end = w.sent
 		w.flight.sent(w.sent, len(payload))
 		w.link.number(true)
-	case w.sent < w.ring.end: // beyond the limit
+	case w.entering != nil && !w.entering.told && w.sent == w.entering.send:
+		out.message = w.entering.frame
+		w.link.number(false)
+		w.entering.tell(w.link)
+	case w.sent < w.ring.end: // beyond the bound
 		return outgoing{}, false
-	case w.finish && !w.finished && w.err == nil:
+	case w.finish && !w.finished && w.err == nil && w.entering == nil:
 		out.message = &pb.AttachRequest{Frame: &pb.AttachRequest_Finish{Finish: &pb.Finish{Offset: w.sent, Generation: w.generation}}}
 		w.link.number(!w.repeated)
 		w.finished, w.repeated = true, true

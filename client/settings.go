@@ -14,34 +14,54 @@ import (
 
 // request is what the service is asked for.
 func (d *Dialer) request(ctx context.Context, network, address string) (*pb.Open, error) {
-	host, service, err := net.SplitHostPort(address)
+	host, port, err := splitAddress(ctx, address)
 	if err != nil {
 		return nil, err
+	}
+	settings, err := d.settings("Dialer")
+	if err == nil {
+		err = setFamily(settings, network)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &pb.Open{
+		Settings: settings, Host: host, Port: port, Certificates: d.certificates(), StartTlsProtocol: d.StartTLSProtocol,
+	}, nil
+}
+
+// splitAddress is the host and the port of an address as package net has it.
+func splitAddress(ctx context.Context, address string) (string, int32, error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, err
 	}
 	port, err := strconv.ParseInt(service, 10, 32)
 	if err != nil { // a name; numbers out of range are for the service to refuse
 		known, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
 		if err != nil {
-			return nil, &net.AddrError{Err: "unknown port", Addr: address}
+			return "", 0, &net.AddrError{Err: "unknown port", Addr: address}
 		}
 		port = int64(known)
 	}
-	settings, err := d.settings(network)
-	if err != nil {
-		return nil, err
-	}
-	open := &pb.Open{Settings: settings, Host: host, Port: int32(port)}
-	for _, der := range d.RootCAs {
-		open.Certificates = append(open.Certificates, &pb.ExtraCertificate{Certificate: der, Trusted: true})
-	}
-	for _, der := range d.Intermediates {
-		open.Certificates = append(open.Certificates, &pb.ExtraCertificate{Certificate: der})
-	}
-	return open, nil
+	return host, int32(port), nil
 }
 
-// settings lays the fields over a copy of Settings. A field that has its zero value leaves what is there.
-func (d *Dialer) settings(network string) (*pb.SessionSettings, error) {
+// certificates are RootCAs and Intermediates.
+func (d *Dialer) certificates() []*pb.ExtraCertificate {
+	var all []*pb.ExtraCertificate
+	for _, der := range d.RootCAs {
+		all = append(all, &pb.ExtraCertificate{Certificate: der, Trusted: true})
+	}
+	for _, der := range d.Intermediates {
+		all = append(all, &pb.ExtraCertificate{Certificate: der})
+	}
+	return all
+}
+
+// settings lays the fields over a copy of Settings. A field that has its zero value leaves what is there. owner is whose
+// fields they are, for errors.
+func (d *Dialer) settings(owner string) (*pb.SessionSettings, error) {
 	s := &pb.SessionSettings{}
 	if d.Settings != nil {
 		s = proto.CloneOf(d.Settings)
@@ -75,7 +95,7 @@ func (d *Dialer) settings(network string) (*pb.SessionSettings, error) {
 	}
 	for _, identity := range d.Identities {
 		if identity == nil {
-			return nil, invalidField("Dialer.Identities", "has a nil")
+			return nil, invalidField(owner+".Identities", "has a nil")
 		}
 		s.Tls.Identities = append(s.Tls.Identities, identity.wire)
 	}
@@ -97,13 +117,18 @@ func (d *Dialer) settings(network string) (*pb.SessionSettings, error) {
 	// Said in any case: the caller's defaults must not have a session wait for acks from a Conn that sends none.
 	s.Resumable = new(d.Resumable || s.GetResumable())
 	var err error
-	if s.Tls.MinVersion, err = wireVersion("MinVersion", d.MinVersion, s.Tls.MinVersion); err != nil {
+	if d.Proxy != nil {
+		if s.Proxy, err = proxySettings(d.Proxy); err != nil {
+			return nil, err
+		}
+	}
+	if s.Tls.MinVersion, err = wireVersion(owner+".MinVersion", d.MinVersion, s.Tls.MinVersion); err != nil {
 		return nil, err
 	}
-	if s.Tls.MaxVersion, err = wireVersion("MaxVersion", d.MaxVersion, s.Tls.MaxVersion); err != nil {
+	if s.Tls.MaxVersion, err = wireVersion(owner+".MaxVersion", d.MaxVersion, s.Tls.MaxVersion); err != nil {
 		return nil, err
 	}
-	return s, setFamily(s, network)
+	return s, nil
 }
 
 // setFamily maps the network to the family of addresses that is dialled.

@@ -26,8 +26,11 @@ var (
 // included.
 const maxSignedTranscript = 1 << 20
 
-// tls13Context precedes what a TLS 1.3 client signs (RFC 8446, 4.4.3).
-var tls13Context = append(bytes.Repeat([]byte{' '}, 64), "TLS 1.3, client CertificateVerify\x00"...)
+// tls13Contexts precede what is signed in TLS 1.3 (RFC 8446, 4.4.3): by a client, by a server.
+var tls13Contexts = [2][]byte{
+	append(bytes.Repeat([]byte{' '}, 64), "TLS 1.3, client CertificateVerify\x00"...),
+	append(bytes.Repeat([]byte{' '}, 64), "TLS 1.3, server CertificateVerify\x00"...),
+}
 
 // callerKey is a key that stays in this process.
 type callerKey struct {
@@ -36,8 +39,9 @@ type callerKey struct {
 	schemes []tls.SignatureScheme // those that the service was told
 }
 
-// sign makes the signature that the service asks for, if it is one that a TLS client makes with this key.
-func (k *callerKey) sign(request *pb.SignRequest) ([]byte, error) {
+// sign makes the signature that the service asks for, if it is one that TLS makes with this key, in the role of a server
+// or of a client.
+func (k *callerKey) sign(request *pb.SignRequest, server bool) ([]byte, error) {
 	scheme := tls.SignatureScheme(request.GetSignatureScheme())
 	if int32(scheme) != request.GetSignatureScheme() || !slices.Contains(k.schemes, scheme) {
 		return nil, fmt.Errorf("%w: %d", errScheme, request.GetSignatureScheme())
@@ -45,7 +49,7 @@ func (k *callerKey) sign(request *pb.SignRequest) ([]byte, error) {
 	options := signerOpts(scheme)
 	input := request.GetInput()
 	if options.HashFunc() == 0 {
-		if request.GetPrehashed() || len(input) > maxSignedTranscript || !isClientHandshake(input) {
+		if request.GetPrehashed() || len(input) > maxSignedTranscript || !isHandshake(input, server) {
 			return nil, errInput
 		}
 	} else if !request.GetPrehashed() || len(input) != options.HashFunc().Size() {
@@ -77,25 +81,36 @@ func signerOpts(scheme tls.SignatureScheme) crypto.SignerOpts {
 	return crypto.Hash(0) // Ed25519 hashes itself
 }
 
-// isClientHandshake reports whether a TLS client would sign this message: in TLS 1.3 a hash behind a fixed text, in
-// TLS 1.2 all handshake messages, of which the first is ClientHello (RFC 5246, 7.4.8). Where the key sees the message and
-// no digest, it can see that it does not sign a document or a certificate.
-func isClientHandshake(message []byte) bool {
-	if hash, ok := bytes.CutPrefix(message, tls13Context); ok {
+// isHandshake reports whether TLS would sign this message. In TLS 1.3 it is a hash behind a fixed text. In TLS 1.2 a client
+// signs all handshake messages, of which the first is ClientHello (RFC 5246, 7.4.8), and a server two random numbers and
+// its share of the key exchange (RFC 8422, 5.4). Where the key sees the message and no digest, it can see that it does not
+// sign a document or a certificate.
+func isHandshake(message []byte, server bool) bool {
+	tls13 := tls13Contexts[0]
+	if server {
+		tls13 = tls13Contexts[1]
+	}
+	if hash, ok := bytes.CutPrefix(message, tls13); ok {
 		return len(hash) == crypto.SHA256.Size() || len(hash) == crypto.SHA384.Size()
 	}
-	return bytes.HasPrefix(message, []byte{1})
+	if !server {
+		return bytes.HasPrefix(message, []byte{1})
+	}
+	const randoms, namedCurve, head = 64, 3, 4 // bytes; the type of the parameters; type, curve and the length of the point
+	return len(message) > randoms+head && message[randoms] == namedCurve &&
+		len(message) == randoms+head+int(message[randoms+head-1])
 }
 
 // handleSign has a caller-held key answer.
 func (c *Conn) handleSign(request *pb.SignRequest) {
 	var signature []byte
+	server := c.isServer()
 	c.answer(question{signature: true, id: request.GetSignId()}, "crypto.Signer", request.GetDeadlineTime(), func(context.Context) (err error) {
 		i := slices.IndexFunc(c.hooks.keys, func(k *callerKey) bool { return bytes.Equal(k.spki[:], request.GetSpkiSha256()) })
 		if i < 0 {
 			return errNoSuchKey
 		}
-		signature, err = c.hooks.keys[i].sign(request)
+		signature, err = c.hooks.keys[i].sign(request, server)
 		return err
 	}, func(err error) *pb.AttachRequest {
 		answer := &pb.Signature{SignId: request.GetSignId(), Signature: signature}

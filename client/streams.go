@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -220,4 +221,21 @@ func (p *streamPool) close() error {
 		errs = append(errs, c.conn.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// sleep waits, unless ctx or the pool ends.
+func (p *streamPool) sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-p.ended:
+		return errClientClosed()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -21,7 +21,7 @@ const defaultHTTPIdle = 90 * time.Second
 
 // Transport is an http.RoundTripper for https URLs over connections of the service. It speaks HTTP/2 to a peer that
 // chooses it and HTTP/1.1 to any other, keeps connections for later requests, and sets Response.TLS. http URLs are
-// refused: the service speaks nothing but TLS.
+// refused: it speaks nothing but TLS.
 //
 // A peer that has chosen HTTP/1.1 is not asked again before CloseIdleConnections. A request that breaks with a
 // connection that was kept is sent again on another one if it is idempotent and its body, if any, can be had again
@@ -126,7 +126,7 @@ func (t *Transport) check(request *http.Request) (string, error) {
 	case request.URL == nil:
 		return "", errors.New("securesocket: the request has no URL")
 	case request.URL.Scheme != "https":
-		return "", fmt.Errorf("securesocket: the URL's scheme is %q: the service makes TLS connections alone, use https", request.URL.Scheme)
+		return "", fmt.Errorf("securesocket: the URL's scheme is %q: this transport makes TLS connections alone, use https", request.URL.Scheme)
 	case request.URL.Hostname() == "":
 		return "", errors.New("securesocket: the URL has no host")
 	}

@@ -29,7 +29,7 @@ func wireVersion(field string, number uint16, base pb.ProtocolVersion) (pb.Proto
 			return v.wire, nil
 		}
 	}
-	return 0, invalidField("Dialer."+field, fmt.Sprintf("0x%04x is no version of TLS", number))
+	return 0, invalidField(field, fmt.Sprintf("0x%04x is no version of TLS", number))
 }
 
 // tlsVersion is the number of package crypto/tls; 0 for what it does not have.

@@ -47,6 +47,7 @@ type sendBuffer struct {
 	limit    int64 // sent stays below it
 	flight   flight
 
+	entering *starting                      // a StartTLS under way; nil: there is none
 	answers  []*pb.AttachRequest            // to questions of the handshake; they wait for nothing
 	asked    map[question]*pb.AttachRequest // every question of the handshake, with its answer if there is one
 	acks     acks
@@ -177,6 +178,9 @@ func (w *sendBuffer) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
+	if w.entering != nil {
+		w.entering.leaveLocked(net.ErrClosed)
+	}
 	w.deadline.stopLocked()
 	w.work.Signal()
 	w.writable.Broadcast()

@@ -374,7 +374,7 @@ func TestEndsOfTheCaller(t *testing.T) {
 				k := open(t, c, addr, ca, keepSession, func(m *pb.Open) { m.Settings = tc.settings })
 				k.secure()
 				k.write([]byte("hello"))
-				k.until(func() bool { return len(k.data) == 5 })
+				k.until(func() bool { return len(k.data) == 5 && k.progress.GetWrittenOffset() == 5 })
 				id := k.attached.GetSession().GetSessionId()
 				tc.end(t, scene{c, k, id})
 				follow(k, 1)

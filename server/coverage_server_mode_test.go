@@ -176,44 +176,6 @@ func TestCertificatesOfGuests(t *testing.T) {
 	require.Equal(t, pb.CertificateStatus_CERTIFICATE_STATUS_UNKNOWN, report.GetStatus())
 	require.Equal(t, map[pb.CertificateProblemCode]int32{pb.CertificateProblemCode_CERTIFICATE_PROBLEM_CODE_NO_PEER_CERTIFICATE: -1}, problemsOf(report))
 	require.Equal(t, pb.ErrorReason_ERROR_REASON_CERTIFICATE_REQUIRED, k.closed().GetFailure().GetReason())
+	require.NotContains(t, k.kinds(), "secure_connected")
 	require.Error(t, <-talk)
-	require.Nil(t, n.session(t, k).GetPeerCertificate())
-}
-
-// A listener says what it is, for as long as it is there.
-func TestListenerSaysWhatItIs(t *testing.T) {
-	t.Parallel()
-	n := openInn(t, &pb.SessionSettings{Label: "of the inn"})
-	get := func() *pb.Listener {
-		resp, err := n.l.GetListener(t.Context(), &pb.GetListenerRequest{ListenerId: n.id})
-		require.NoError(t, err)
-		return resp.GetListener()
-	}
-	require.Equal(t, "127.0.0.1", get().GetLocal().GetAddress())
-	require.NotZero(t, get().GetLocal().GetPort(), "one that was free")
-	require.EqualValues(t, 128, get().GetBacklog())
-	require.False(t, get().GetStartTlsOnAccept())
-	require.Zero(t, get().GetAcceptedCount())
-	list, err := n.l.ListListeners(t.Context(), &pb.ListListenersRequest{})
-	require.NoError(t, err)
-	require.Len(t, list.GetListeners(), 1)
-	requireSame(t, get(), list.GetListeners()[0], "the listener")
-
-	guest, k := n.enter(t)
-	require.Equal(t, "of the inn", n.session(t, k).GetSettings().GetLabel())
-	require.EqualValues(t, 1, get().GetAcceptedCount())
-	_, err = n.l.Listen(t.Context(), &pb.ListenRequest{Address: "127.0.0.1", Port: get().GetLocal().GetPort()})
-	require.Equal(t, "ADDRESS_IN_USE", reasonOf(t, err))
-
-	_, err = n.l.CloseListener(t.Context(), &pb.CloseListenerRequest{ListenerId: n.id})
-	require.NoError(t, err)
-	_, err = n.accept.Recv()
-	require.ErrorIs(t, err, io.EOF)
-	_, err = n.l.GetListener(t.Context(), &pb.GetListenerRequest{ListenerId: n.id})
-	require.Equal(t, "LISTENER_NOT_FOUND", reasonOf(t, err))
-	_, err = (&net.Dialer{}).DialContext(t.Context(), "tcp", n.addr)
-	require.Error(t, err, "nobody listens")
-	_, err = io.WriteString(guest, "still here")
-	require.NoError(t, err)
-	k.until(func() bool { return string(k.data) == "still here" })
 }

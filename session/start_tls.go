@@ -133,21 +133,28 @@ func (s *Session) plainLocked() string {
 // cutLocked makes the offsets hold from now on: no byte beyond them leaves in
 // clear, and those of the peer beyond them are its hello, or an injection.
 func (s *Session) cutLocked(st *startTLS) error {
-	_, _, received := s.core.Counts()
 	if kept := s.core.KeptFrom(); st.ReceiveOffset < kept {
 		return &OffsetError{What: "receive_offset", Have: kept, Got: st.ReceiveOffset}
 	}
 	if err := s.core.Hold(st.SendOffset); err != nil {
 		return err
 	}
-	if st.Role == RoleServer && received > st.ReceiveOffset {
-		var err error
-		if st.hello, err = s.core.Rewind(st.ReceiveOffset); err != nil {
-			s.core.LetGo()
-			return err
-		}
+	if err := st.takeHelloLocked(s.core); err != nil {
+		s.core.LetGo()
+		return err
 	}
 	return nil
+}
+
+// takeHelloLocked takes back what was received beyond the offset: in the server's
+// role it is the peer's hello.
+func (st *startTLS) takeHelloLocked(core *resume.Core) error {
+	if _, _, received := core.Counts(); st.Role != RoleServer || received <= st.ReceiveOffset {
+		return nil
+	}
+	more, err := core.Rewind(st.ReceiveOffset)
+	st.hello = append(st.hello, more...)
+	return err
 }
 
 // limitLocked lowers room to the plain bytes that are missing. true: none is, or
