@@ -65,3 +65,58 @@ func TestListener(t *testing.T) {
 	_, err = accept.Recv()
 	require.ErrorIs(t, err, io.EOF)
 }
+
+// What came from a client that has gone by the time that the owner comes is still there for him.
+func TestClientThatGoesBeforeItsOwnerComes(t *testing.T) {
+	t.Parallel()
+	cc := servertest.Start(t).Dial(t)
+	c, lc := pb.NewSecureSocketServiceClient(cc), pb.NewListenerServiceClient(cc)
+	resp, err := lc.Listen(t.Context(), &pb.ListenRequest{Address: "127.0.0.1"})
+	require.NoError(t, err)
+	accept, err := lc.Accept(t.Context(), &pb.AcceptRequest{ListenerId: resp.GetListener().GetListenerId()})
+	require.NoError(t, err)
+	for _, attach := range []bool{true, false} {
+		peer, err := net.Dial("tcp", localAddr(resp.GetListener()))
+		require.NoError(t, err)
+		_, err = peer.Write([]byte("last words"))
+		require.NoError(t, err)
+		got, err := accept.Recv()
+		require.NoError(t, err)
+		id := got.GetSession().GetSessionId()
+		waited, err := c.Wait(t.Context(), &pb.WaitRequest{SessionId: id, Condition: pb.WaitRequest_CONDITION_READY_READ, Offset: 9})
+		require.NoError(t, err)
+		require.True(t, waited.GetReached())
+		require.NoError(t, peer.(*net.TCPConn).SetLinger(0))
+		require.NoError(t, peer.Close())
+		waited, err = c.Wait(t.Context(), &pb.WaitRequest{SessionId: id, Condition: pb.WaitRequest_CONDITION_DISCONNECTED})
+		require.NoError(t, err)
+		require.True(t, waited.GetReached())
+		var data []byte
+		if attach {
+			k := start(t.Context(), t, c, attachFrame(&pb.AttachSession{SessionId: id, ResumeToken: got.GetResumeToken(), AttachSeq: 1}))
+			require.Equal(t, pb.CloseCause_CLOSE_CAUSE_PEER_RESET, k.closed().GetCause())
+			require.NoError(t, k.end())
+			data = k.data
+		} else {
+			var last int64
+			read := func(from int64) {
+				stream, err := c.Read(t.Context(), &pb.ReadRequest{SessionId: id, Offset: from, EventSeq: last, Generation: 1})
+				require.NoError(t, err)
+				for {
+					m, err := stream.Recv()
+					if err != nil {
+						require.ErrorIs(t, err, io.EOF)
+						return
+					}
+					data = append(data, m.GetSocketData().GetPayload()...)
+					last = max(last, m.GetEvent().GetSeq())
+				}
+			}
+			read(0)
+			read(int64(len(data))) // acks it
+		}
+		require.Equal(t, "last words", string(data))
+		_, err = c.GetSession(t.Context(), &pb.GetSessionRequest{SessionId: id})
+		require.Equal(t, "SESSION_NOT_FOUND", reasonOf(t, err))
+	}
+}

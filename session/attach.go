@@ -69,6 +69,7 @@ func (s *Session) Attach(args AttachArgs) (*Attachment, Attached, error) {
 	}
 	s.effectsLocked()
 	s.changedLocked() // a Read or Write without a stream ends now
+	s.settledLocked()
 	v := s.snapshotLocked()
 	grace := *v.Effective.DetachGrace
 	if c := s.conn; c != nil && !c.ended {

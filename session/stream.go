@@ -141,7 +141,9 @@ func (s *Session) settledLocked() {
 		return
 	}
 	untold := s.listener != nil && !s.offered // nobody can ask for what is owed
-	if !s.core.Resumable() || s.core.Settled() || untold {
+	// An accepted connection may have come to its end before its owner came.
+	owed := s.core.Resumable() || s.listener != nil && s.core.LastSeq() == 0
+	if !owed || s.core.Settled() || untold {
 		s.endLocked(ErrNotFound)
 	}
 }

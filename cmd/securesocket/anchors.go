@@ -26,23 +26,23 @@ func registerCafile(flags *pflag.FlagSet, files *[]string) {
 	flags.StringArrayVar(files, "cafile", nil, fmt.Sprintf("trust the certificates in the `FILE` too, PEM or DER, at most %d in all (more: see trust --help); repeatable", maxAnchors))
 }
 
-// readAnchors reads the certificates of files, PEM or DER, in DER. Errors name the file and never show what is in it: it may be
-// the wrong file, with a secret.
-func readAnchors(files []string) (anchors [][]byte, err error) {
+// readAnchors reads the certificates of flag's files, PEM or DER, in DER. Errors name the file and never show what is in it: it
+// may be the wrong file, with a secret.
+func readAnchors(flag string, files []string) (anchors [][]byte, err error) {
 	for _, file := range files {
 		content, err := readBounded(file)
 		if err != nil {
-			return nil, usagef("--cafile %q cannot be read: %w", file, err)
+			return nil, usagef("%s %q cannot be read: %w", flag, file, err)
 		}
 		found, err := parseAnchors(content)
 		if err != nil {
-			return nil, usagef("--cafile %q %w", file, err)
+			return nil, usagef("%s %q %w", flag, file, err)
 		}
 		anchors = append(anchors, found...)
 	}
 	if len(anchors) > maxAnchors {
-		return nil, usagef("--cafile: there are %d certificates; the service takes at most %d with a request. Give it a larger file once, "+
-			"by `securesocket trust add FILE` or `trust set FILE`, or have its operator name it by --bundle", len(anchors), maxAnchors)
+		return nil, usagef("%s: there are %d certificates; the service takes at most %d with a request. Give it a larger file once, "+
+			"by `securesocket trust add FILE` or `trust set FILE`, or have its operator name it by --bundle", flag, len(anchors), maxAnchors)
 	}
 	return anchors, nil
 }

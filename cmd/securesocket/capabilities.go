@@ -49,6 +49,7 @@ func capabilitiesText(can *pb.GetCapabilitiesResponse) []byte {
 	}
 	out.Line("versions        %s", strings.Join(names, ", "))
 	out.Line("groups          %s", strings.Join(can.GetGroups(), ", "))
+	out.Line("STARTTLS in     %s", strings.Join(can.GetStartTlsProtocols(), ", "))
 	out.Line("cipher suites:")
 	for _, suite := range can.GetCipherSuites() {
 		out.Line("  %-46s %s", suite.GetIanaName(), suite.GetProtocol())

@@ -55,6 +55,10 @@ func (p *program) describe(out *terminal.Text, e *client.Error) {
 	if problem := decidingProblem(e); problem != nil {
 		what = problem.GetMessage() // in its own words; the failure quotes them
 	}
+	// What the other side said, if the message does not quote it.
+	if reply := e.Metadata["reply"]; reply != "" && !strings.Contains(what, reply) {
+		what += ": " + reply
+	}
 	// Some messages begin with the phase already.
 	if phase := wording.Word(e.Phase.String(), "PHASE_") + ": "; e.Phase != pb.Phase_PHASE_UNSPECIFIED && !strings.HasPrefix(what, phase) {
 		what = phase + what
@@ -66,10 +70,23 @@ func (p *program) describe(out *terminal.Text, e *client.Error) {
 
 // remedy is the most specific advice there is.
 func (p *program) remedy(e *client.Error) string {
-	if e.Reason == pb.ErrorReason_ERROR_REASON_EGRESS_DENIED && p.service.embedded {
-		return "allow the target with --egress-allow, as this service is your own"
-	}
 	switch e.Reason {
+	case pb.ErrorReason_ERROR_REASON_EGRESS_DENIED:
+		if p.service.embedded {
+			return "allow the target with --egress-allow, as this service is your own"
+		}
+	case pb.ErrorReason_ERROR_REASON_LISTEN_DENIED:
+		if p.service.embedded {
+			return "allow the address with --listen-allow, as this service is your own"
+		}
+	case pb.ErrorReason_ERROR_REASON_ADDRESS_IN_USE:
+		return "end what listens there, or take another port; port 0 is any that is free"
+	case pb.ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE:
+		return "name an address of the service's own machine, and a port above 1023 unless the service may use those below"
+	case pb.ErrorReason_ERROR_REASON_NOT_TLS:
+		if !p.startTLS && e.Metadata["hint"] == "" {
+			return "use the port on which the peer speaks TLS from the first byte or, if its protocol has a STARTTLS, try --starttls PROTOCOL"
+		}
 	case pb.ErrorReason_ERROR_REASON_DECISION_REFUSED, pb.ErrorReason_ERROR_REASON_DECISION_TIMEOUT:
 		// The hint is about the certificate, and for its side; what ended this was the decision.
 		return e.Remedy()

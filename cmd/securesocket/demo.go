@@ -66,7 +66,7 @@ func (p *program) demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, err := embeddedConfig([]string{"127.0.0.0/8"}, false)
+	config, err := embeddedConfig([]string{"127.0.0.0/8"}, nil, false)
 	if err != nil {
 		return err
 	}

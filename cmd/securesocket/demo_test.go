@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 // A demo that shows something else than it says is a failure.
 func TestDemoChecksItself(t *testing.T) {
 	t.Parallel()
-	config, err := embeddedConfig([]string{"127.0.0.0/8"}, false)
+	config, err := embeddedConfig([]string{"127.0.0.0/8"}, nil, false)
 	require.NoError(t, err)
 	config.Resolver = demoResolver{}
 	c, end, err := openEmbedded(config)
@@ -47,7 +47,7 @@ func TestDemoChecksItself(t *testing.T) {
 	p := startPeer(t, func(conn *tls.Conn) { _ = conn.Close() })
 	to, err := parseTarget(p.address)
 	require.NoError(t, err)
-	anchors, err := readAnchors([]string{p.cafile})
+	anchors, err := readAnchors("--cafile", []string{p.cafile})
 	require.NoError(t, err)
 	peer := target{demoHost, to.port}.String()
 	trusting := client.Dialer{Client: c, RootCAs: anchors}

@@ -14,6 +14,7 @@ import (
 
 func (p *program) diagnoseCommand() *cobra.Command {
 	var flags tlsFlags
+	var startTLS startTLSFlag
 	var drawing drawingFlags
 	cmd := &cobra.Command{
 		Use:   "diagnose HOST:PORT",
@@ -26,6 +27,7 @@ the trust anchor down to the leaf, and the time that each phase took.
 		Args: onePeer,
 	}
 	flags.register(cmd)
+	startTLS.register(cmd.Flags())
 	drawing.register(cmd)
 	cmd.RunE = p.withService(func(cmd *cobra.Command, args []string, c *client.Client) error {
 		if err := drawing.check(); err != nil {
@@ -35,11 +37,16 @@ the trust anchor down to the leaf, and the time that each phase took.
 		if err != nil {
 			return err
 		}
+		if err := startTLS.check(cmd.Flags()); err != nil {
+			return err
+		}
+		p.startTLS = startTLS.protocol != ""
 		settings, anchors, err := flags.settings(cmd)
 		if err != nil {
 			return err
 		}
-		request := &pb.ProbeRequest{Host: t.host, Port: t.port, Settings: settings, Certificates: trusted(anchors)}
+		request := &pb.ProbeRequest{Host: t.host, Port: t.port, StartTlsProtocol: startTLS.protocol,
+			Settings: settings, Certificates: trusted(anchors)}
 		d, err := probe(cmd.Context(), c, request)
 		if err != nil {
 			return p.showRefusal(&drawing, err)

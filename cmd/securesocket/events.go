@@ -16,7 +16,12 @@ import (
 func tellEvents(w io.Writer, began time.Time) func(client.Event) {
 	return func(e client.Event) {
 		var out terminal.Text
-		out.Line("%s", eventLine(time.Since(began), e))
+		at := time.Since(began)
+		for line := range strings.Lines(string(e.GetSecureConnected().GetGreeting())) {
+			// Said before TLS, and so by the peer or anybody on the way to it.
+			out.Line("%11s  %-18s %s", wording.Milliseconds(at), "greeting", strings.TrimRight(line, "\r\n"))
+		}
+		out.Line("%s", eventLine(at, e))
 		_, _ = w.Write(out.Bytes()) // events are a courtesy
 	}
 }
@@ -55,6 +60,9 @@ func eventDetail(e client.Event) string {
 		}
 		if tls.GetClientCertificateRequested() {
 			detail += ", client certificate " + wording.ClientCertificate(tls)
+		}
+		if kind.SecureConnected.GetPeerCertificate() == nil { // of a client that need not show one
+			return detail + ", no certificate"
 		}
 		return detail + ", certificate " + wording.Status(kind.SecureConnected.GetStatus())
 	case *pb.Event_ModeChanged:

@@ -116,7 +116,7 @@ func TestExitCodeOfEachClass(t *testing.T) {
 func TestNoServiceIsANetworkFailureWithARemedy(t *testing.T) {
 	t.Parallel()
 	nowhere := "unix://" + t.TempDir() + "/none"
-	for _, line := range []string{"connect example.com:443", "status example.com:443", "diagnose example.com:443", "trust list", "sessions", "capabilities"} {
+	for _, line := range []string{"connect example.com:443", "status example.com:443", "diagnose example.com:443", "listen 127.0.0.1:0 --plain", "trust list", "sessions", "capabilities"} {
 		r := runWith(t.Context(), strings.NewReader(""), append(strings.Fields(line), "--server", nowhere)...)
 		require.Equal(t, exitNetwork, r.code, r.stderr)
 		require.Empty(t, r.stdout)
@@ -150,6 +150,14 @@ func TestGarbageIsUsage(t *testing.T) {
 		{"connect", "example.com:443", "--egress-allow", "127.0.0.1"},
 		{"connect", "example.com:443", "--embedded", "--egress-allow", "127.0.0.1/99"},
 		{"status", "example.com:443", "-o", "xml"},
+		{"connect", "example.com:443", "--starttls", ""},
+		{"connect", "example.com:443", "--proxy", "example.com:3128"},
+		{"connect", "example.com:443", "--client-cert", "a", "--client-cert", "b", "--client-key", "a"},
+		{"connect", "example.com:443", "--plain", "--cafile", "a"},
+		{"listen"},
+		{"listen", "127.0.0.1:0"},
+		{"capabilities", "--listen-allow", "10.0.0.1"},
+		{"capabilities", "--embedded", "--listen-allow", "example.com"},
 		{"diagnose"},
 		{"diagnose", "example.com:443", "-o", "xml"},
 		{"diagnose", "example.com:443", "--color", "red"},
@@ -168,7 +176,7 @@ func TestGarbageIsUsage(t *testing.T) {
 
 func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--help", "connect --help", "help status", "--version"} {
+	for _, line := range []string{"--help", "connect --help", "listen --help", "help status", "--version"} {
 		r := runWith(t.Context(), nil, strings.Fields(line)...)
 		require.Equal(t, exitDone, r.code, line)
 		require.NotEmpty(t, r.stdout, line)

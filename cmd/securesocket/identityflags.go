@@ -12,29 +12,42 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 )
 
-// identityFlags say what is shown to a peer that asks for a certificate. A passphrase comes from a file alone: what is on
-// the command line, every process of the machine can read.
+// identityFlags say what is shown to a peer: to one that asks for a certificate, or in the server's role to every one. A
+// passphrase comes from a file alone: what is on the command line, every process of the machine can read.
 type identityFlags struct {
-	cert, key, passphraseFile string
-	refs                      []string
+	prefix         string // of the flags' names: "client-", or nothing in the server's role
+	certs, keys    []string
+	passphraseFile string
+	refs           []string
 }
 
-func (f *identityFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.cert, "client-cert", "", "show the certificate chain in the PEM `FILE`, leaf first, to a peer that asks for one")
-	flags.StringVar(&f.key, "client-key", "", "the private key that belongs to --client-cert, in a PEM `FILE`; it is sent to the service")
-	flags.StringVar(&f.passphraseFile, "client-key-passphrase-file", "", "the passphrase of --client-key, in a `FILE` of one line")
+func (f *identityFlags) register(flags *pflag.FlagSet, prefix string) {
+	f.prefix = prefix
+	whom := "every peer"
+	if prefix != "" {
+		whom = "a peer that asks for one"
+	}
+	cert, key := f.name("cert"), f.name("key")
+	flags.StringArrayVar(&f.certs, cert[2:], nil, "show the certificate chain in the PEM `FILE`, leaf first, to "+whom+"; repeatable: the first that fits")
+	flags.StringArrayVar(&f.keys, key[2:], nil, "the private key that belongs to "+cert+", in a PEM `FILE`; it is sent to the service; as often as "+cert)
+	flags.StringVar(&f.passphraseFile, f.name("key-passphrase-file")[2:], "", "the passphrase of "+key+", in a `FILE` of one line; of every one that is encrypted")
 	flags.StringArrayVar(&f.refs, "identity", nil, "show the identity that the service's operator holds as `REF`; repeatable")
 }
 
+// name is that of a flag, as on the command line.
+func (f *identityFlags) name(flag string) string { return "--" + f.prefix + flag }
+
 // identities reads the flags' files, the caller's own first.
 func (f *identityFlags) identities() (all []*pb.Identity, err error) {
-	switch {
-	case (f.cert == "") != (f.key == ""):
-		return nil, usagef("--client-cert and --client-key belong together; give both")
-	case f.passphraseFile != "" && f.key == "":
-		return nil, usagef("--client-key-passphrase-file needs --client-key")
-	case f.cert != "":
-		pair, err := f.keyPair()
+	if len(f.certs) != len(f.keys) {
+		return nil, usagef("%s and %s belong together; give both, each as often as the other", f.name("cert"), f.name("key"))
+	}
+	passphrase, err := f.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	for i := range f.certs {
+		pair, err := f.keyPair(f.certs[i], f.keys[i], passphrase)
 		if err != nil {
 			return nil, err
 		}
@@ -47,38 +60,49 @@ func (f *identityFlags) identities() (all []*pb.Identity, err error) {
 }
 
 // keyPair reads chain and key. Whether they fit each other is for the service to say. Errors show nothing of a file.
-func (f *identityFlags) keyPair() (*pb.KeyPair, error) {
-	content, err := readBounded(f.cert)
+func (f *identityFlags) keyPair(cert, key, passphrase string) (*pb.KeyPair, error) {
+	content, err := readBounded(cert)
 	if err != nil {
-		return nil, usagef("--client-cert %q cannot be read: %w", f.cert, err)
+		return nil, usagef("%s %q cannot be read: %w", f.name("cert"), cert, err)
 	}
 	pair := &pb.KeyPair{}
 	if pair.CertificateChain, err = chainOf(content); err != nil {
-		return nil, usagef("--client-cert %q %w", f.cert, err)
+		return nil, usagef("%s %q %w", f.name("cert"), cert, err)
 	}
-	if content, err = readBounded(f.key); err != nil {
-		return nil, usagef("--client-key %q cannot be read: %w", f.key, err)
+	if content, err = readBounded(key); err != nil {
+		return nil, usagef("%s %q cannot be read: %w", f.name("key"), key, err)
 	}
 	block, encrypted := privateKey(content)
 	switch {
 	case block == nil:
-		return nil, usagef("--client-key %q has no private key in PEM", f.key)
-	case encrypted && f.passphraseFile == "":
-		return nil, usagef("--client-key %q is encrypted; name a file with its passphrase by --client-key-passphrase-file", f.key)
+		return nil, usagef("%s %q has no private key in PEM", f.name("key"), key)
+	case encrypted && passphrase == "":
+		return nil, usagef("%s %q is encrypted; name a file with its passphrase by %s", f.name("key"), key, f.name("key-passphrase-file"))
+	case encrypted:
+		pair.Passphrase = passphrase
 	}
 	pair.PrivateKey = pem.EncodeToMemory(block)
-	if f.passphraseFile != "" {
-		content, err := readBounded(f.passphraseFile)
-		if err != nil {
-			return nil, usagef("--client-key-passphrase-file %q cannot be read: %w", f.passphraseFile, err)
-		}
-		line := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-		if line == "" || strings.ContainsAny(line, "\r\n") {
-			return nil, usagef("--client-key-passphrase-file %q must have one line, and it must not be empty", f.passphraseFile)
-		}
-		pair.Passphrase = line
-	}
 	return pair, nil
+}
+
+// passphrase is that of the file; "" if none is named.
+func (f *identityFlags) passphrase() (string, error) {
+	flag := f.name("key-passphrase-file")
+	switch {
+	case f.passphraseFile == "":
+		return "", nil
+	case len(f.keys) == 0:
+		return "", usagef("%s needs %s", flag, f.name("key"))
+	}
+	content, err := readBounded(f.passphraseFile)
+	if err != nil {
+		return "", usagef("%s %q cannot be read: %w", flag, f.passphraseFile, err)
+	}
+	line := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	if line == "" || strings.ContainsAny(line, "\r\n") {
+		return "", usagef("%s %q must have one line, and it must not be empty", flag, f.passphraseFile)
+	}
+	return line, nil
 }
 
 // chainOf are the certificates of a PEM file; a key beside them, as some tools write it, stays where it is.

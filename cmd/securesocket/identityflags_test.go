@@ -39,7 +39,7 @@ func TestIdentityFlags(t *testing.T) {
 	ca := tlstest.NewCA(t)
 	leaf := ca.Intermediate().Leaf()
 	cert, key := leaf.WriteFiles(t.TempDir())
-	f := identityFlags{cert: cert, key: key, refs: []string{"a", "b"}}
+	f := identityFlags{certs: []string{cert}, keys: []string{key}, refs: []string{"a", "b"}}
 	all, err := f.identities()
 	require.NoError(t, err)
 	require.Len(t, all, 3)
@@ -47,34 +47,47 @@ func TestIdentityFlags(t *testing.T) {
 	require.Equal(t, leaf.KeyPEM(), all[0].GetKeyPair().GetPrivateKey())
 	require.Equal(t, "b", all[2].GetIdentityRef())
 
+	// Several pairs, in their order.
+	another, anotherKey := ca.Leaf().WriteFiles(t.TempDir())
+	all, err = (&identityFlags{certs: []string{cert, another}, keys: []string{key, anotherKey}}).identities()
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	require.Equal(t, readFile(t, key), all[0].GetKeyPair().GetPrivateKey())
+	require.Equal(t, readFile(t, anotherKey), all[1].GetKeyPair().GetPrivateKey())
+
 	// One file may have both; an old header and a new type say that a passphrase is wanted, from a file.
 	both := writeFile(t, slices.Concat(pemOf("CERTIFICATE", leaf.Chain...), leaf.KeyPEM()))
 	old := writeFile(t, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: []byte("sealed"),
 		Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}}))
 	sealed := writeFile(t, pemOf("ENCRYPTED PRIVATE KEY", []byte("sealed")))
 	for _, key := range []string{both, old, sealed} {
-		f := identityFlags{cert: both, key: key, passphraseFile: writeFile(t, []byte("open sesame\r\n"))}
+		f := identityFlags{certs: []string{both}, keys: []string{key}, passphraseFile: writeFile(t, []byte("open sesame\r\n"))}
 		all, err := f.identities()
 		require.NoError(t, err)
-		require.Equal(t, "open sesame", all[0].GetKeyPair().GetPassphrase())
+		if key == both {
+			require.Empty(t, all[0].GetKeyPair().GetPassphrase(), "it opens nothing here")
+		} else {
+			require.Equal(t, "open sesame", all[0].GetKeyPair().GetPassphrase())
+		}
 		require.Equal(t, key == both, strings.Contains(string(all[0].GetKeyPair().GetPrivateKey()), "BEGIN PRIVATE KEY"))
 	}
 
 	for name, f := range map[string]identityFlags{
-		"no key":                  {cert: cert},
-		"no certificate":          {key: key},
+		"no key":                  {certs: []string{cert}},
+		"a key is missing":        {certs: []string{cert, cert}, keys: []string{key}},
+		"no certificate":          {keys: []string{key}},
 		"passphrase without key":  {passphraseFile: cert},
-		"missing certificate":     {cert: "/nonexistent", key: key},
-		"missing key":             {cert: cert, key: "/nonexistent"},
-		"missing passphrase":      {cert: cert, key: key, passphraseFile: "/nonexistent"},
-		"empty passphrase":        {cert: cert, key: key, passphraseFile: writeFile(t, []byte("\n"))},
-		"two lines":               {cert: cert, key: key, passphraseFile: writeFile(t, []byte("one\ntwo\n"))},
-		"no certificate in it":    {cert: key, key: key},
-		"no key in it":            {cert: cert, key: cert},
-		"broken certificate":      {cert: writeFile(t, pemOf("CERTIFICATE", []byte("x"))), key: key},
-		"encrypted, none given":   {cert: cert, key: sealed},
-		"encrypted the old way":   {cert: cert, key: old},
-		"certificate is too long": {cert: "/dev/zero", key: key},
+		"missing certificate":     {certs: []string{"/nonexistent"}, keys: []string{key}},
+		"missing key":             {certs: []string{cert}, keys: []string{"/nonexistent"}},
+		"missing passphrase":      {certs: []string{cert}, keys: []string{key}, passphraseFile: "/nonexistent"},
+		"empty passphrase":        {certs: []string{cert}, keys: []string{key}, passphraseFile: writeFile(t, []byte("\n"))},
+		"two lines":               {certs: []string{cert}, keys: []string{key}, passphraseFile: writeFile(t, []byte("one\ntwo\n"))},
+		"no certificate in it":    {certs: []string{key}, keys: []string{key}},
+		"no key in it":            {certs: []string{cert}, keys: []string{cert}},
+		"broken certificate":      {certs: []string{writeFile(t, pemOf("CERTIFICATE", []byte("x")))}, keys: []string{key}},
+		"encrypted, none given":   {certs: []string{cert}, keys: []string{sealed}},
+		"encrypted the old way":   {certs: []string{cert}, keys: []string{old}},
+		"certificate is too long": {certs: []string{"/dev/zero"}, keys: []string{key}},
 	} {
 		_, err := f.identities()
 		require.Error(t, err, name)

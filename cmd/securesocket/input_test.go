@@ -63,11 +63,11 @@ func TestReadAnchors(t *testing.T) {
 	one, two := tlstest.NewCA(t), tlstest.NewCA(t)
 	bundle := slices.Concat([]byte("# a comment\n"), one.PEM(), []byte("\nanother\n"), two.PEM())
 	both := slices.Concat(two.DER(), one.DER())
-	anchors, err := readAnchors([]string{writeFile(t, bundle), writeFile(t, one.PEM()), writeFile(t, both)})
+	anchors, err := readAnchors("--cafile", []string{writeFile(t, bundle), writeFile(t, one.PEM()), writeFile(t, both)})
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{one.DER(), two.DER(), one.DER(), two.DER(), one.DER()}, anchors)
 
-	none, err := readAnchors(nil)
+	none, err := readAnchors("--cafile", nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
 }
@@ -106,7 +106,7 @@ func TestReadAnchorsRefuses(t *testing.T) {
 		if _, err := os.Stat("/dev/zero"); err != nil && name == "endless" {
 			continue
 		}
-		_, err := readAnchors([]string{file})
+		_, err := readAnchors("--cafile", []string{file})
 		_, ok := errors.AsType[*usageError](err)
 		require.True(t, ok, "%s: %v", name, err)
 		if name != "too many" {

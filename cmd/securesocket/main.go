@@ -18,8 +18,8 @@ var version = "dev"
 
 func main() {
 	// Otherwise the runtime would end the process at the first write to a stdout that nobody reads, before the session
-	// is closed.
-	signal.Ignore(syscall.SIGPIPE)
+	// is closed. Not ignored: what listen runs would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal finds no handler
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
@@ -38,6 +38,8 @@ type program struct {
 	started bool
 	// halfClose is set when a command tells the peer the end of stdin: a peer's truncation may be its answer to that.
 	halfClose bool
+	// startTLS is set when a command has asked the peer for TLS in its own protocol.
+	startTLS bool
 }
 
 // run is the whole program. It ends when the command has ended or ctx is done, and returns the exit code.
@@ -83,7 +85,7 @@ Exit codes: 0 done, 1 other, 2 usage, 3 refused by policy, 4 network,
 	root.SetErr(p.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	p.service.register(root)
-	root.AddCommand(p.connectCommand(), p.statusCommand(), p.diagnoseCommand(), p.validateCommand(), p.trustCommand(),
+	root.AddCommand(p.connectCommand(), p.listenCommand(), p.statusCommand(), p.diagnoseCommand(), p.validateCommand(), p.trustCommand(),
 		p.sessionsCommand(), p.capabilitiesCommand(), p.demoCommand())
 	root.AddCommand(p.benchCommands()...)
 	return root

@@ -47,7 +47,7 @@ func runLocal(t *testing.T, line string, args ...string) result {
 // startService runs the service on a Unix socket until the test ends.
 func startService(t *testing.T) (address string, c *client.Client) {
 	t.Helper()
-	config, err := embeddedConfig([]string{"127.0.0.0/8"}, false)
+	config, err := embeddedConfig([]string{"127.0.0.0/8"}, nil, false)
 	require.NoError(t, err)
 	dir, err := os.MkdirTemp("", "ss") // t.TempDir's may be too long for a socket
 	require.NoError(t, err)

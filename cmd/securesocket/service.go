@@ -17,6 +17,7 @@ type serviceFlags struct {
 	server      string
 	embedded    bool
 	egressAllow []string
+	listenAllow []string
 	legacyTLS   bool
 }
 
@@ -27,6 +28,7 @@ func (f *serviceFlags) register(root *cobra.Command) {
 	flags.StringVar(&f.server, "server", "", "the service's `ADDR`: unix:///PATH or grpc://HOST:PORT (default $"+addressVariable+", else "+daemonaddr.Default()+")")
 	flags.BoolVar(&f.embedded, "embedded", false, "run the whole service inside this process")
 	flags.StringArrayVar(&f.egressAllow, "egress-allow", nil, "with --embedded: `TARGET`, a CIDR, HOST or HOST:PORT, that may be reached, and then only those; repeatable")
+	flags.StringArrayVar(&f.listenAllow, "listen-allow", nil, "with --embedded: `TARGET`, an ADDRESS, ADDRESS:PORT, ADDRESS:FIRST-LAST or CIDR, at which may be listened beside loopback addresses; repeatable")
 	flags.BoolVar(&f.legacyTLS, "legacy-tls", false, "with --embedded: TLS 1.0, TLS 1.1 and insecure cipher suites may be asked for")
 }
 
@@ -46,8 +48,8 @@ func (f *serviceFlags) open() (*client.Client, func(), error) {
 	switch {
 	case f.embedded && f.server != "":
 		return nil, nil, usagef("--server and --embedded name two services; give one")
-	case !f.embedded && (len(f.egressAllow) > 0 || f.legacyTLS):
-		return nil, nil, usagef("--egress-allow and --legacy-tls need --embedded; a daemon has its own")
+	case !f.embedded && (len(f.egressAllow)+len(f.listenAllow) > 0 || f.legacyTLS):
+		return nil, nil, usagef("--egress-allow, --listen-allow and --legacy-tls need --embedded; a daemon has its own")
 	}
 	if !f.embedded && f.address() == daemonaddr.Default() {
 		if err := daemonaddr.CheckDir(daemonaddr.Dir()); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -55,9 +57,9 @@ func (f *serviceFlags) open() (*client.Client, func(), error) {
 		}
 	}
 	if f.embedded {
-		config, err := embeddedConfig(f.egressAllow, f.legacyTLS)
+		config, err := embeddedConfig(f.egressAllow, f.listenAllow, f.legacyTLS)
 		if err != nil {
-			return nil, nil, usagef("--egress-allow: %w", err)
+			return nil, nil, err
 		}
 		return openEmbedded(config)
 	}

@@ -18,6 +18,7 @@ const hangUpWait = 2 * time.Second
 
 func (p *program) statusCommand() *cobra.Command {
 	var flags tlsFlags
+	var startTLS startTLSFlag
 	var output outputFlag
 	cmd := &cobra.Command{
 		Use:   "status HOST:PORT",
@@ -31,6 +32,7 @@ message of the contract, absent where there is none. It is printed whether the p
 		Args: onePeer,
 	}
 	flags.register(cmd)
+	startTLS.register(cmd.Flags())
 	output.register(cmd)
 	cmd.RunE = p.withService(func(cmd *cobra.Command, args []string, c *client.Client) error {
 		asJSON, err := output.json()
@@ -41,12 +43,16 @@ message of the contract, absent where there is none. It is printed whether the p
 		if err != nil {
 			return err
 		}
+		if err := startTLS.check(cmd.Flags()); err != nil {
+			return err
+		}
+		p.startTLS = startTLS.protocol != ""
 		settings, anchors, err := flags.settings(cmd)
 		if err != nil {
 			return err
 		}
 		settings.Tls.Resumption = new(false) // what the peer shows now, not what it once showed
-		found := inspect(cmd.Context(), c.Service(), t, settings, anchors)
+		found := inspect(cmd.Context(), c.Service(), t, startTLS.protocol, settings, anchors)
 		var content []byte
 		if asJSON {
 			if content, err = found.json(); err != nil {
@@ -73,7 +79,7 @@ type inspection struct {
 
 // inspect connects by the unary calls, which keep session and report when the connect fails, and leaves nothing behind
 // in the service.
-func inspect(ctx context.Context, service pb.SecureSocketServiceClient, t target, settings *pb.SessionSettings, anchors [][]byte) (found inspection) {
+func inspect(ctx context.Context, service pb.SecureSocketServiceClient, t target, startTLS string, settings *pb.SessionSettings, anchors [][]byte) (found inspection) {
 	created, err := service.CreateSession(ctx, &pb.CreateSessionRequest{Settings: settings})
 	if err != nil {
 		return inspection{err: client.FromError(err)}
@@ -87,7 +93,8 @@ func inspect(ctx context.Context, service pb.SecureSocketServiceClient, t target
 			return found
 		}
 	}
-	if _, err := service.Connect(ctx, &pb.ConnectRequest{SessionId: id, Host: t.host, Port: t.port}); err != nil {
+	connect := &pb.ConnectRequest{SessionId: id, Host: t.host, Port: t.port, StartTlsProtocol: startTLS}
+	if _, err := service.Connect(ctx, connect); err != nil {
 		found.err = client.FromError(err)
 	}
 	if now, err := service.GetSession(ctx, &pb.GetSessionRequest{SessionId: id}); err == nil {

@@ -73,6 +73,9 @@ func writeConnection(out *terminal.Text, session *pb.Session) {
 	out.Line("  suite               %s", tls.GetCipherSuite())
 	out.Line("  group               %s", cmp.Or(tls.GetGroup(), "none"))
 	out.Line("  alpn                %s", cmp.Or(tls.GetAlpnProtocol(), "none"))
+	if greeting := session.GetGreeting(); len(greeting) > 0 {
+		out.Line("  greeting            %s", wording.Greeting(greeting))
+	}
 	out.Line("  client certificate  %s", wording.ClientCertificate(tls))
 	if hint := wording.ClientCertificateHint(tls); hint != "" {
 		out.Line("    hint: %s", hint)

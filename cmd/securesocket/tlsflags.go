@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "securesocket/gen/securesocket/v1"
@@ -25,10 +26,14 @@ type tlsFlags struct {
 	groups        []string
 	noResumption  bool
 	identity      identityFlags
+	proxy         proxyFlag
+
+	all *pflag.FlagSet // those that are about TLS
 }
 
 func (f *tlsFlags) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.all = flags
 	registerCafile(flags, &f.cafiles)
 	flags.BoolVar(&f.noSystemRoots, "no-system-roots", false, "trust those of --cafile and nothing else")
 	flags.StringArrayVar(&f.alpn, "alpn", nil, "offer the application `PROTOCOL`, most wanted first; repeatable")
@@ -40,8 +45,10 @@ func (f *tlsFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.pins, "pin", nil, "`SHA256` of a public key (SubjectPublicKeyInfo), in hex or base64, that the chain must have; of several, one; repeatable")
 	flags.StringArrayVar(&f.groups, "group", nil, "offer the key exchange group `NAME`, and only those named; repeatable")
 	flags.BoolVar(&f.noResumption, "no-resumption", false, "resume no TLS session")
-	f.identity.register(flags)
-	flags.DurationVar(&f.timeout, "timeout", 0, "how long connecting may take (default the service's, 20s)")
+	f.identity.register(flags, "client-")
+	cmd.Flags().AddFlagSet(flags)
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "how long connecting may take (default the service's, 20s)")
+	f.proxy.register(cmd.Flags())
 }
 
 // settings reads the flags of cmd and the files they name.
@@ -67,7 +74,7 @@ func (f *tlsFlags) settings(cmd *cobra.Command) (*pb.SessionSettings, [][]byte, 
 	if err != nil {
 		return nil, nil, err
 	}
-	anchors, err := readAnchors(f.cafiles)
+	anchors, err := readAnchors("--cafile", f.cafiles)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,7 +82,11 @@ func (f *tlsFlags) settings(cmd *cobra.Command) (*pb.SessionSettings, [][]byte, 
 	if err != nil {
 		return nil, nil, err
 	}
-	settings := &pb.SessionSettings{Tls: &pb.TlsSettings{
+	proxy, err := f.proxy.settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	settings := &pb.SessionSettings{Proxy: proxy, Tls: &pb.TlsSettings{
 		AlpnProtocols: f.alpn,
 		MinVersion:    version,
 		VerifyNames:   f.verifyNames,

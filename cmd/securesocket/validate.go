@@ -107,7 +107,7 @@ func (f *validateFlags) request(file string) (*pb.ValidateChainRequest, [][]byte
 	if request.Chain, err = readChain(file); err != nil {
 		return nil, nil, err
 	}
-	anchors, err := readAnchors(f.cafiles)
+	anchors, err := readAnchors("--cafile", f.cafiles)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"securesocket/cmd/internal/daemonaddr"
 	"securesocket/server"
 	"securesocket/server/egress"
+	"securesocket/server/listening"
 )
 
 // flags is what the operator chose.
@@ -20,6 +21,7 @@ type flags struct {
 	listen       []string
 	insecure     bool
 	egressAllow  []string
+	listenAllow  []string
 	legacyTLS    bool
 	drainTimeout time.Duration
 	logFormat    string
@@ -41,6 +43,7 @@ func (f *flags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.listen, "listen", nil, "serve on `ADDRESS`, unix:///PATH or grpc://HOST:PORT; repeatable (default "+daemonaddr.Default()+")")
 	fs.BoolVar(&f.insecure, "insecure", false, "allow grpc:// addresses: no encryption, and every caller is \"anonymous\"")
 	fs.StringArrayVar(&f.egressAllow, "egress-allow", nil, "allow callers to reach `TARGET`, a CIDR, HOST or HOST:PORT, and only what is allowed so; repeatable")
+	fs.StringArrayVar(&f.listenAllow, "listen-allow", nil, "let callers listen at `TARGET` too, an ADDRESS, ADDRESS:PORT, ADDRESS:FIRST-LAST or CIDR of this machine; without it they may at loopback addresses alone, and with the word none nowhere; repeatable")
 	fs.BoolVar(&f.legacyTLS, "legacy-tls", false, "let callers ask for TLS 1.0, TLS 1.1 and insecure cipher suites")
 	fs.DurationVar(&f.drainTimeout, "drain-timeout", defaultDrainTimeout, "how long live connections may go on after SIGTERM")
 	fs.StringVar(&f.dataDir, "data-dir", os.Getenv("STATE_DIRECTORY"), "keep callers' defaults and trust over restarts in `DIR`; without it they are kept in memory")
@@ -88,6 +91,15 @@ func (f *flags) policy(own ownAddresses) (*egress.Policy, error) {
 	p, err := egress.New(egress.Config{Allow: f.egressAllow, HasAllowList: len(f.egressAllow) > 0, Own: own})
 	if err != nil {
 		return nil, usagef("--egress-allow: %w", err)
+	}
+	return p, nil
+}
+
+// listening is where callers may listen.
+func (f *flags) listening() (*listening.Policy, error) {
+	p, err := listening.New(listening.Config{Allow: f.listenAllow})
+	if err != nil {
+		return nil, usagef("--listen-allow: %w", err)
 	}
 	return p, nil
 }

@@ -27,6 +27,10 @@ func serve(f flags, stdout, stderr io.Writer, signals <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
+	sockets, err := f.listening()
+	if err != nil {
+		return err
+	}
 	held, err := f.held()
 	if err != nil {
 		return err
@@ -53,7 +57,7 @@ func serve(f flags, stdout, stderr io.Writer, signals <-chan os.Signal) error {
 	}
 	s := server.New(server.Config{
 		Registry: session.NewRegistry(session.Config{
-			Egress: server.Egress(policy), Logger: log, LegacyTLS: f.legacyTLS, ForbidOverride: f.forbidOverride,
+			Egress: server.Egress(policy), Listening: server.Listening(sockets), Logger: log, LegacyTLS: f.legacyTLS, ForbidOverride: f.forbidOverride,
 			Store: store, Identities: held.identities, Bundles: held.bundles, LeafCRLAge: f.crlMaxAge,
 			System: sync.OnceValues(func() (*truststore.Set, error) {
 				return truststore.LoadSystem(truststore.SystemConfig{CertFile: os.Getenv("SSL_CERT_FILE"), CertDirs: os.Getenv("SSL_CERT_DIR")})

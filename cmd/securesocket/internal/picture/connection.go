@@ -25,7 +25,7 @@ func (d *Diagnosis) connection() []fact {
 	if tls.GetResumed() {
 		resumed = "yes"
 	}
-	return []fact{
+	facts := []fact{
 		{"version", wording.Version(tls.GetVersion())},
 		{"suite", suite},
 		{"group", cmp.Or(tls.GetGroup(), "none")},
@@ -34,6 +34,10 @@ func (d *Diagnosis) connection() []fact {
 		{"resumed", resumed},
 		{"client certificate", wording.ClientCertificate(tls)},
 	}
+	if greeting := d.Reply.GetGreeting(); len(greeting) > 0 {
+		facts = append(facts, fact{"greeting", wording.Greeting(greeting)})
+	}
+	return facts
 }
 
 // judgedBy says by what and when a chain was judged.
