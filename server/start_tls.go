@@ -8,7 +8,7 @@ import (
 )
 
 // StartTls enters TLS on a plain connection.
-func (s *service) StartTls(ctx context.Context, req *pb.StartTlsRequest) (*pb.StartTlsResponse, error) { //nolint:revive // generated
+func (s *service) StartTls(ctx context.Context, req *pb.StartTlsRequest) (*pb.StartTlsResponse, error) {
 	if req.GetStartTls() == nil {
 		return nil, &session.FieldError{Field: "start_tls", Why: "is required"}
 	}
