@@ -21,9 +21,9 @@ import (
 // net.ErrClosed. It must not be called from Dialer.OnEvent.
 //
 // The error is an *Error, and then the connection has ended, but for what the service refuses before it has begun:
-// SESSION_STATE where the connection is secure already or another call is under way, INVALID_FIELD, and OFFSET_MISMATCH
-// where more has come and was not read than the service keeps (Settings.ReceiveBufferBytes). Then it is plain as before,
-// and usable, unless something was written meanwhile: that does not leave in clear, and later Writes have the error.
+// SESSION_STATE where the connection is secure already, the peer has closed it or another call is under way,
+// INVALID_FIELD, and OFFSET_MISMATCH where more has come and was not read than the service keeps
+// (Settings.ReceiveBufferBytes). Then it can be read on in clear, and no more be written: what would be was meant for TLS.
 func (c *Conn) StartTLS(ctx context.Context) error {
 	return c.startTLS(ctx, pb.TlsRole_TLS_ROLE_CLIENT)
 }
@@ -134,8 +134,8 @@ func (w *sendBuffer) isStart(l *link, number int64) bool {
 	return w.entering != nil && w.entering.link == l && w.entering.number == number
 }
 
-// settle ends the StartTLS, if one is under way. plain: with an error the connection goes on as it was; otherwise it has
-// ended with it.
+// settle ends the StartTLS, if one is under way. plain: with an error the connection can be read on in clear; otherwise it
+// has ended with it.
 func (c *Conn) settle(err error, plain bool) {
 	w := &c.write
 	w.mu.Lock()
@@ -145,7 +145,7 @@ func (c *Conn) settle(err error, plain bool) {
 		return
 	}
 	w.entering = nil
-	if err != nil && w.err == nil && w.ring.end > s.send { // it was meant for TLS, and must not leave in clear
+	if err != nil && w.err == nil { // what is written from here on was meant for TLS, and must not leave in clear
 		w.err = err
 		w.dropLocked()
 	}

@@ -200,7 +200,7 @@ func TestStartTLSAtTheRightBytes(t *testing.T) {
 	requireError(t, conn.StartTLS(t.Context()), pb.ErrorReason_ERROR_REASON_SESSION_STATE)
 }
 
-// TestStartTLSRefused: the service has not begun, so everything is as it was, and a second try may succeed.
+// TestStartTLSRefused: what has come in clear can be read, and nothing more be written.
 func TestStartTLSRefused(t *testing.T) {
 	t.Parallel()
 	conn := dialPlainScript(t, func(c *caller) {
@@ -209,20 +209,16 @@ func TestStartTLSRefused(t *testing.T) {
 			return
 		}
 		c.refuse(codes.InvalidArgument, pb.ErrorReason_ERROR_REASON_INVALID_FIELD)
-		c.data(c.next().GetData().GetPayload())
-		if c.next().GetStartTls().GetReceiveOffset() == 9 {
-			c.enters(pb.Mode_MODE_TLS_CLIENT)
-		}
+		c.data([]byte(", and more"))
 		c.next()
 	})
 	e := requireError(t, conn.StartTLSServer(t.Context()), pb.ErrorReason_ERROR_REASON_INVALID_FIELD)
 	require.Equal(t, pb.Phase_PHASE_HANDSHAKE, e.Phase)
 	require.False(t, conn.Encrypted())
 	_, err := io.WriteString(conn, "abc")
-	require.NoError(t, err)
-	readExactly(t, conn, "unreadabc")
-	require.NoError(t, conn.StartTLS(t.Context()))
-	require.True(t, conn.Encrypted())
+	requireError(t, err, pb.ErrorReason_ERROR_REASON_INVALID_FIELD)
+	readExactly(t, conn, "unread, and more")
+	requireError(t, conn.StartTLS(t.Context()), pb.ErrorReason_ERROR_REASON_INVALID_FIELD)
 }
 
 // TestStartTLSRefusedKeepsSecrets: what was written for TLS does not leave in clear when there is none.

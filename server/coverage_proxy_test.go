@@ -44,7 +44,7 @@ func TestConnectThroughAProxy(t *testing.T) {
 			_, err := tryConnect(t.Context(), t, c, newIdle(t.Context(), t, c, ca, proxied(t, tc.kind, p.Addr(), "wrong")), addr)
 			require.Equal(t, "PROXY_REFUSED", reasonOf(t, err))
 			_, err = tryConnect(t.Context(), t, c, newIdle(t.Context(), t, c, ca, proxied(t, tc.kind, closedPort(t), "open sesame")), addr)
-			require.Equal(t, "CONNECTION_REFUSED", reasonOf(t, err))
+			require.Equal(t, "PROXY_REFUSED", reasonOf(t, err))
 			require.Len(t, p.Targets(), 2)
 
 			// Neither is reached that the policy denies.

@@ -104,6 +104,8 @@ func describeRequest(err error) (description, bool) {
 		return of(pb.ErrorReason_ERROR_REASON_UNAUTHENTICATED, e.Error()), true
 	}
 	switch {
+	case errors.Is(err, session.ErrAcceptSuperseded):
+		return of(pb.ErrorReason_ERROR_REASON_SUPERSEDED, session.ErrAcceptSuperseded.Error()), true
 	case errors.Is(err, session.ErrListenerNotFound):
 		return of(pb.ErrorReason_ERROR_REASON_LISTENER_NOT_FOUND, "no such listener"), true
 	case errors.Is(err, session.ErrNotFound):

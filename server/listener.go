@@ -71,7 +71,7 @@ func (s *listenerService) Listen(ctx context.Context, req *pb.ListenRequest) (*p
 // listenAddr reads an address of this machine; port 0 is one that is free.
 func listenAddr(host string, port int32) (netip.AddrPort, error) {
 	if port < 0 || port > 65535 {
-		return netip.AddrPort{}, &portError{port}
+		return netip.AddrPort{}, &portError{port: port}
 	}
 	t, err := egress.ParseHost(host)
 	if err != nil {

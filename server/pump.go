@@ -166,6 +166,7 @@ func (p *pump) obey(ctx context.Context, frame int64, m *pb.AttachRequest) error
 	case *pb.AttachRequest_StartTls:
 		args, req, err := startTLSOf(f.StartTls, p.id)
 		if err != nil {
+			p.att.Mistrust()
 			return err
 		}
 		return inSettings("settings.", p.att.StartTLS(args, req))

@@ -3,8 +3,6 @@ package session
 import (
 	"context"
 	"net"
-	"slices"
-	"strings"
 )
 
 // serve makes a connection that l has accepted the session's first, and goes on with
@@ -27,6 +25,10 @@ func (s *Session) serve(conn net.Conn, l *Listener) error {
 	keepOptions(conn, &eff)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over != nil { // its owner has found and deleted it already
+		s.reg.connectionEnded()
+		return s.over
+	}
 	c := s.newConnection(ConnectArgs{Target: Target{Addr: remote.Addr(), Port: int(remote.Port())}, Plain: !l.args.StartTLS}, eff)
 	c.attempt = &Attempt{s: s, decided: make(chan struct{})}
 	c.attempt.join(true)
@@ -51,13 +53,13 @@ func (c *connection) acceptPhases(ctx context.Context, raw net.Conn) (Phase, err
 func (c *connection) offerLocked() {
 	if l := c.s.listener; l != nil {
 		l.offer(c.s)
-		c.s.offered = true
 	}
 }
 
-// claimLocked notes that the owner of an accepted session has called about it.
+// claimLocked notes that the owner of an accepted session has called about it; he may
+// have found it in a list, before it was offered.
 func (s *Session) claimLocked() {
-	if s.listener != nil && s.offered {
+	if s.listener != nil {
 		s.listener.leave(s)
 	}
 }
@@ -73,9 +75,4 @@ func (s *Session) unclaimed(cause CloseCause) {
 		c.stopLocked(cause, nil, true)
 	}
 	s.endLocked(ErrNotFound)
-}
-
-// sortByCreation sorts sessions, the oldest first.
-func sortByCreation(all []*Session) {
-	slices.SortFunc(all, func(a, b *Session) int { return strings.Compare(a.listKey, b.listKey) })
 }

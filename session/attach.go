@@ -20,6 +20,7 @@ type Attachment struct {
 	sender     worker
 	send       func() bool // its work; nil before Start
 	superseded bool
+	mistrusted bool        // a start_tls was refused: see Mistrust
 	detached   bool        // by Detach: there is nobody left to tell
 	closing    bool        // the caller will send no more: the stream ends with the socket
 	due        *time.Timer // to the sender, when there is progress to tell; made when it is needed
@@ -149,6 +150,10 @@ func (a *Attachment) Write(ctx context.Context, generation, offset int64, pieces
 	s := a.s
 	for {
 		s.mu.Lock()
+		if err := a.mistrustedLocked(); err != nil {
+			s.mu.Unlock()
+			return err
+		}
 		full, err := s.core.Data(time.Now(), a.seq, generation, offset, pieces...)
 		err = s.obeyedLocked("data", err)
 		c := s.conn

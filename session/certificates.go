@@ -97,6 +97,7 @@ func (s *Session) changeCertificates(change CertificateChange) error {
 	if s.over != nil {
 		return s.over
 	}
+	s.claimLocked()
 	next, err := change(s.certificates)
 	if err != nil {
 		return err

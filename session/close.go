@@ -60,6 +60,7 @@ func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64)
 		return nil, &StateError{Op: "close", Have: s.state.String(), Want: "connecting or connected"}
 	}
 	accepted, written, _ := s.core.Counts()
+	c.dismissed = c.dismissed || how != CloseWriteHalf
 	switch how {
 	case CloseAbort:
 		c.stopLocked(CauseLocal, ErrCancelled, true)
@@ -70,7 +71,7 @@ func (s *Session) beginCloseLocked(how How, sendOffset *int64, generation int64)
 	switch {
 	case c.socket != nil && c.start == nil:
 		return c, c.closeGracefullyLocked(sendOffset)
-	case c.question != nil, accepted == written && sendOffset == nil:
+	case c.question != nil, accepted == written && sendOffset == nil, sendOffset == nil && accepted < c.start.sendOffset():
 		// Closing while a question is open is a no.
 		c.stopLocked(CauseLocal, ErrCancelled, false)
 		return c, nil

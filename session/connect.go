@@ -123,6 +123,7 @@ func (s *Session) joinOrClear(req Request, pinned bool, defaults *Settings) (*At
 	if s.over != nil {
 		return nil, Settings{}, s.over
 	}
+	s.claimLocked()
 	a, found, err := s.requests.find(req, time.Now())
 	if err != nil {
 		return nil, Settings{}, err

@@ -53,6 +53,8 @@ type connection struct {
 	firstEnd CloseCause // the side that ended first
 	ioError  bool       // io_error was emitted, or must not be
 	closing  bool       // the caller closed it gracefully: state CLOSING
+	// The caller closed it: he wants nothing more of it.
+	dismissed bool
 	// The caller closed it gracefully while it was connecting.
 	closeWhenUp bool
 	stopped     bool // it has to end: stopLocked, failLocked or connectFailed
@@ -222,6 +224,7 @@ func (c *connection) announceEnd() []any {
 	if c.failure != nil {
 		s.lastErr = c.failure
 	}
+	s.core.Keep(false) // no StartTLS will come
 	s.setStateLocked(StateUnconnected)
 	s.mode = 0
 	c.ended = true

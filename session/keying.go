@@ -15,6 +15,7 @@ func (s *Session) ExportKeyingMaterial(generation int64, what string, export fun
 		s.mu.Unlock()
 		return nil, err
 	}
+	s.claimLocked()
 	c := s.conn
 	if c == nil || c.ended || c.tls == nil {
 		defer s.mu.Unlock()

@@ -1,10 +1,12 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,15 +54,18 @@ type Listener struct {
 	waiting  map[*Session]*arrival
 	ready    []*Session // in the order in which they became so
 	given    int        // of waiting
+	turns    int64      // sessions that were given out, each counted once
 	acceptor *acceptor  // nil: nobody accepts
 	alone    *time.Timer
-	over     error // nil: it lives; ErrListenerNotFound or a DrainingError
+	over     error // why it listens no more, the first; nil: it does. ErrListenerNotFound or a DrainingError
+	gone     bool  // its owner cannot find it any more
 }
 
 // arrival is an accepted session that nobody has claimed.
 type arrival struct {
 	place placeOfArrival
 	clock *time.Timer // of given
+	turn  int64       // of given: the order
 }
 
 type placeOfArrival uint8
@@ -221,6 +226,14 @@ func (l *Listener) leave(s *Session) bool {
 	return true
 }
 
+// untold: nobody was given it, and nobody has claimed it.
+func (l *Listener) untold(s *Session) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.waiting[s]
+	return a != nil && a.place != given
+}
+
 func (l *Listener) unreadyLocked(s *Session) {
 	for i, r := range l.ready {
 		if r == s {
@@ -238,7 +251,7 @@ func (l *Listener) wakeLocked() {
 
 // Accept calls send with every session that is to be given out, while no more than
 // credit wait to be claimed. Another Accept is superseded, and what still waits is
-// given out again. The error is send's, ErrCancelled, a SupersededError or a
+// given out again. The error is send's, ErrCancelled, ErrAcceptSuperseded or a
 // DrainingError; nil: the listener was closed.
 func (l *Listener) Accept(ctx context.Context, credit int, send func(*Session) error) error {
 	a, err := l.beginAccept()
@@ -285,15 +298,17 @@ func (l *Listener) beginAccept() (*acceptor, error) {
 }
 
 // giveAgainLocked puts what was given out to another Accept, and not claimed, before
-// what is ready. Their clocks go on, and they hold no slot.
+// what is ready. Their clocks go on, and they hold no slot. Some may be there
+// already, since that Accept was to be given them again itself.
 func (l *Listener) giveAgainLocked() {
+	l.ready = slices.DeleteFunc(l.ready, func(s *Session) bool { return l.waiting[s].place == given })
 	var again []*Session
 	for s, a := range l.waiting {
 		if a.place == given {
 			again = append(again, s)
 		}
 	}
-	sortByCreation(again)
+	slices.SortFunc(again, func(a, b *Session) int { return cmp.Compare(l.waiting[a].turn, l.waiting[b].turn) })
 	l.ready = append(again, l.ready...)
 }
 
@@ -314,7 +329,7 @@ func (l *Listener) next(a *acceptor, credit int) (*Session, error) {
 	defer l.mu.Unlock()
 	switch {
 	case a.superseded:
-		return nil, &SupersededError{}
+		return nil, ErrAcceptSuperseded
 	case l.over != nil:
 		return nil, l.over
 	case len(l.ready) == 0:
@@ -327,6 +342,8 @@ func (l *Listener) next(a *acceptor, credit int) (*Session, error) {
 			return nil, nil //nolint:nilnil // as above
 		}
 		arr.place = given
+		l.turns++
+		arr.turn = l.turns
 		arr.clock = time.AfterFunc(l.reg.cfg.ClaimTimeout, func() { s.unclaimed(CauseDetachExpired) })
 		l.given++
 		<-l.slots
@@ -337,7 +354,8 @@ func (l *Listener) next(a *acceptor, credit int) (*Session, error) {
 
 // grace is how long the listener lives without an Accept.
 func (l *Listener) grace() time.Duration {
-	return *l.reg.cfg.effective(l.args.Settings).DetachGrace
+	defaults, _ := l.reg.defaultsOf(l.owner) // in memory since Listen
+	return *l.reg.cfg.effective(l.args.Settings.Over(defaults)).DetachGrace
 }
 
 // closeAlone closes a listener whose owner has gone.
@@ -354,20 +372,28 @@ func (l *Listener) closeAlone() {
 // false: it was closed before.
 func (l *Listener) Close() bool { return l.end(ErrListenerNotFound) }
 
-// end ends the listener with what its owner is told from now on.
+// end ends the listener with what its owner is told from now on, and what he was
+// never told of with it.
 func (l *Listener) end(over error) bool {
 	l.mu.Lock()
-	if errors.Is(l.over, ErrListenerNotFound) {
+	if l.gone {
 		l.mu.Unlock()
 		return false
 	}
 	first := l.over == nil
-	l.over = over
+	if first {
+		l.over = over
+	}
+	l.gone = errors.Is(over, ErrListenerNotFound)
 	l.alone.Stop()
 	l.wakeLocked()
-	var waiting []*Session
-	for s := range l.waiting {
-		waiting = append(waiting, s)
+	var untold, told []*Session
+	for s, a := range l.waiting {
+		if a.place == given {
+			told = append(told, s)
+		} else {
+			untold = append(untold, s)
+		}
 	}
 	l.mu.Unlock()
 	if first {
@@ -375,11 +401,13 @@ func (l *Listener) end(over error) bool {
 		_ = l.socket.Close()
 		<-l.stopped
 	}
+	cause := CauseDrain // and those that were given out may still be claimed
 	if errors.Is(over, ErrListenerNotFound) {
 		l.reg.removeListener(l)
-		for _, s := range waiting {
-			s.unclaimed(CauseLocal)
-		}
+		cause, untold = CauseLocal, append(untold, told...)
+	}
+	for _, s := range untold {
+		s.unclaimed(cause)
 	}
 	return true
 }

@@ -17,7 +17,7 @@ import (
 // Listening decides where callers may listen. Its methods run beside each other.
 // Their errors reach the caller as a ListenPolicyError.
 type Listening interface {
-	// CheckListen judges an address with a port that is not 0.
+	// CheckListen judges an address; port 0 asks whether any port is allowed there.
 	CheckListen(addr netip.AddrPort) error
 	// ListenPorts are the ports that are allowed at an address, none of them 0.
 	ListenPorts(addr netip.Addr) []PortRange
@@ -37,13 +37,16 @@ func (noListening) ListenPorts(netip.Addr) []PortRange { return nil }
 // ErrListenerNotFound says that no listener of this owner has the ID.
 var ErrListenerNotFound = errors.New("no such listener")
 
+// ErrAcceptSuperseded says that another Accept has taken the listener.
+var ErrAcceptSuperseded = errors.New("another Accept has taken the listener")
+
 // ListenPolicyError reports an address that the operator lets nobody listen at.
 type ListenPolicyError struct {
 	Addr netip.AddrPort
 	Err  error
 }
 
-func (e *ListenPolicyError) Error() string { return fmt.Sprintf("listening at %s: %v", e.Addr, e.Err) }
+func (e *ListenPolicyError) Error() string { return e.Err.Error() }
 
 func (e *ListenPolicyError) Unwrap() error { return e.Err }
 
@@ -124,6 +127,10 @@ func (a *ListenArgs) check(cfg *Config, defaults *Settings) ([]string, error) {
 	case len(a.Certificates) > maxCertificates:
 		return nil, &LimitError{What: "certificates of a listener", Limit: maxCertificates}
 	}
+	// With the defaults too: what cannot work would refuse every connection.
+	if _, err := a.Settings.Over(defaults).check(cfg); err != nil {
+		return nil, err
+	}
 	return a.Settings.check(cfg)
 }
 
@@ -156,20 +163,16 @@ func (r *Registry) listenedBefore(owner string, req Request) (*Listener, error) 
 // openListener listens where the policy lets it.
 func (r *Registry) openListener(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
 	policy := r.cfg.Listening
-	if addr.Port() != 0 {
-		if err := policy.CheckListen(addr); err != nil {
-			return nil, &ListenPolicyError{addr, err}
-		}
-		return listenAt(ctx, addr)
+	if err := policy.CheckListen(addr); err != nil {
+		return nil, &ListenPolicyError{addr, err}
 	}
 	ranges := policy.ListenPorts(addr.Addr())
-	if len(ranges) == 1 && ranges[0] == (PortRange{1, 65535}) {
+	if addr.Port() != 0 || len(ranges) == 1 && ranges[0] == (PortRange{1, 65535}) {
 		return listenAt(ctx, addr)
 	}
-	ports := candidates(ranges)
-	err := error(&ListenPolicyError{addr, errors.New("no port is allowed at that address")})
-	for _, port := range ports {
-		var l net.Listener
+	var l net.Listener
+	err := error(&ListenPolicyError{addr, errNoListening})
+	for _, port := range candidates(ranges) {
 		if l, err = listenAt(ctx, netip.AddrPortFrom(addr.Addr(), port)); err == nil {
 			return l, nil
 		}

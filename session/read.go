@@ -137,7 +137,7 @@ func (c *connection) receive(b *resume.Buffer, err error) bool {
 		if lost := s.core.Received(c.gen, b); lost != nil {
 			err = Internal(s.reg.cfg.Logger, "received bytes do not fit", "error", lost)
 		} else if c.start != nil { // it came while this was being read
-			if lost := c.start.takeHelloLocked(s.core); lost != nil {
+			if lost := s.takeHelloLocked(c.start); lost != nil {
 				err = Internal(s.reg.cfg.Logger, "the hello cannot be taken back", "error", lost)
 			}
 		}

@@ -56,7 +56,8 @@ type Session struct {
 	attachment   *Attachment
 	// The last question and sign request that were asked.
 	lastQuestion, lastSignRequest int64
-	offered                       bool  // to be given out by the listener
+	backs                         int   // how often received bytes were taken back
+	backTo                        int64 // to where, the last time
 	over                          error // nil: it lives; ErrNotFound: deleted; an ExpiredError; or why it was abandoned
 	lastUse                       time.Time
 	expiry                        *time.Timer   // nil: the session is not at rest
@@ -143,7 +144,7 @@ func (s *Session) snapshotLocked() Snapshot {
 		Attached: s.attachment != nil, AttachSeq: s.core.LastSeq(),
 		LastErr: s.lastErr, EventSeq: s.core.LastEvent(),
 	}
-	if s.listener != nil {
+	if s.listener != nil && v.Generation == 1 {
 		v.Listener = s.listener.id
 	}
 	if s.restingLocked() {
@@ -193,6 +194,7 @@ func (s *Session) Update(change func(Settings) (Settings, error)) (effective int
 	if s.over != nil {
 		return 0, nil, s.over
 	}
+	s.claimLocked()
 	before := s.settings
 	s.settings = next
 	noDelay := *s.effectiveLocked().NoDelay

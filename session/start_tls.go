@@ -41,6 +41,14 @@ type startTLS struct {
 	begun bool
 }
 
+// sendOffset is where TLS begins; 0: nowhere yet.
+func (st *startTLS) sendOffset() int64 {
+	if st == nil {
+		return 0
+	}
+	return st.SendOffset
+}
+
 // InjectionError reports that the peer's bytes go on in clear beyond where TLS was
 // to begin.
 type InjectionError = starttls.InjectionError
@@ -53,6 +61,7 @@ func (s *Session) StartTLS(args StartTLSArgs, req Request, pinned bool) (*Attemp
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.claimLocked()
+	s.renewLocked()
 	return s.startTLSLocked(args, req, pinned)
 }
 
@@ -65,12 +74,30 @@ func (a *Attachment) StartTLS(args StartTLSArgs, req Request) error {
 		return a.supersededLocked()
 	}
 	_, err := a.s.startTLSLocked(args, req, true)
+	a.mistrusted = err != nil
 	return err
 }
 
+// Mistrust notes that a start_tls of this stream was refused. What its caller sends
+// behind it, not knowing that, he means to leave under TLS: it is refused too while
+// the connection is plain.
+func (a *Attachment) Mistrust() {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.mistrusted = true
+}
+
+func (a *Attachment) mistrustedLocked() error {
+	c := a.s.conn
+	if !a.mistrusted || c == nil || !c.args.Plain || c.tls != nil || c.start != nil {
+		return nil
+	}
+	return &StateError{Op: "data", Have: "plain, behind a start_tls that was refused", Want: "entering TLS by another one, or attached anew"}
+}
+
 func (s *Session) startTLSLocked(args StartTLSArgs, req Request, pinned bool) (*Attempt, error) {
-	if err := s.checkGenerationLocked("start_tls", args.Generation); err != nil {
-		return nil, err
+	if s.over != nil {
+		return nil, s.over
 	}
 	now := time.Now()
 	a, found, err := s.requests.find(req, now)
@@ -80,6 +107,9 @@ func (s *Session) startTLSLocked(args StartTLSArgs, req Request, pinned bool) (*
 	case found:
 		a.join(pinned)
 		return a, nil
+	}
+	if err := s.checkGenerationLocked("start_tls", args.Generation); err != nil {
+		return nil, err
 	}
 	c := s.conn
 	if have := s.plainLocked(); have != "" {
@@ -103,6 +133,7 @@ func (s *Session) startTLSLocked(args StartTLSArgs, req Request, pinned bool) (*
 	c.attempt.join(pinned)
 	s.requests.remember(req, c.attempt, now, maxSessionRequests)
 	c.start = st
+	c.touchLocked()
 	context.AfterFunc(st.ctx, c.wakeReader)
 	c.wakeReaderLocked()
 	s.effectsLocked()
@@ -116,10 +147,12 @@ var errNoIdentity = &FieldError{"tls.identities", "is empty, and the server's ro
 func (s *Session) plainLocked() string {
 	c := s.conn
 	switch {
-	case c != nil && c.start != nil:
-		return "entering TLS already"
-	case s.state != StateConnected, c.stopped:
+	case s.state != StateConnected:
 		return s.state.String()
+	case c.stopped:
+		return "about to end"
+	case c.start != nil:
+		return "entering TLS already"
 	case c.socket == nil:
 		return "asking the peer for TLS already"
 	case c.readCause != 0:
@@ -139,7 +172,7 @@ func (s *Session) cutLocked(st *startTLS) error {
 	if err := s.core.Hold(st.SendOffset); err != nil {
 		return err
 	}
-	if err := st.takeHelloLocked(s.core); err != nil {
+	if err := s.takeHelloLocked(st); err != nil {
 		s.core.LetGo()
 		return err
 	}
@@ -147,14 +180,19 @@ func (s *Session) cutLocked(st *startTLS) error {
 }
 
 // takeHelloLocked takes back what was received beyond the offset: in the server's
-// role it is the peer's hello.
-func (st *startTLS) takeHelloLocked(core *resume.Core) error {
-	if _, _, received := core.Counts(); st.Role != RoleServer || received <= st.ReceiveOffset {
+// role it is the peer's hello. A Read under way goes back too.
+func (s *Session) takeHelloLocked(st *startTLS) error {
+	if _, _, received := s.core.Counts(); st.Role != RoleServer || received <= st.ReceiveOffset {
 		return nil
 	}
-	more, err := core.Rewind(st.ReceiveOffset)
+	more, err := s.core.Rewind(st.ReceiveOffset)
+	if err != nil {
+		return err
+	}
 	st.hello = append(st.hello, more...)
-	return err
+	s.backs++
+	s.backTo = st.ReceiveOffset
+	return nil
 }
 
 // limitLocked lowers room to the plain bytes that are missing. true: none is, or

@@ -140,9 +140,10 @@ func (s *Session) settledLocked() {
 	if !s.ephemeral || s.over != nil || c == nil || !c.ended || c.cause == CauseReconnect {
 		return
 	}
-	untold := s.listener != nil && !s.offered // nobody can ask for what is owed
-	// An accepted connection may have come to its end before its owner came.
-	owed := s.core.Resumable() || s.listener != nil && s.core.LastSeq() == 0
+	// A handshake that failed before its owner was told of it is never told of.
+	untold := s.listener != nil && c.socket == nil && s.listener.untold(s)
+	// Who has no stream, or has not come yet, reads what an accepted connection brought after its end.
+	owed := s.core.Resumable() || s.listener != nil && s.core.LastSeq() == 0 && c.socket != nil && !c.dismissed
 	if !owed || s.core.Settled() || untold {
 		s.endLocked(ErrNotFound)
 	}

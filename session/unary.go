@@ -101,12 +101,12 @@ type ReadArgs struct {
 // ErrNotFound, an ExpiredError or a DrainingError.
 func (s *Session) Read(ctx context.Context, args ReadArgs, send func(Outgoing) error) error {
 	s.mu.Lock()
+	r := reading{s: s, ReadArgs: args, backs: s.backs}
 	if err := s.beginReadLocked(args); err != nil {
 		s.mu.Unlock()
 		return err
 	}
 	s.mu.Unlock()
-	r := reading{s: s, ReadArgs: args}
 	for {
 		out, changed, renew, err := r.next()
 		switch {
@@ -143,6 +143,7 @@ type reading struct {
 	s *Session
 	ReadArgs
 	asked int64 // the last question
+	backs int   // the session's, as far as they are heeded
 }
 
 // next returns what comes next, or a channel that is closed when there may be
@@ -152,6 +153,10 @@ func (r *reading) next() (out Outgoing, changed <-chan struct{}, renew time.Dura
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.renewLocked()
+	if r.backs != s.backs {
+		r.backs = s.backs
+		r.Offset = min(r.Offset, s.backTo)
+	}
 	f, err := s.core.Read(time.Now(), r.Generation, r.Offset, r.EventSeq, MaxPayload)
 	if err = s.obeyedLocked("read", err); err != nil {
 		return out, nil, 0, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 
 	"securesocket/session/proxy"
 )
@@ -14,6 +15,18 @@ import (
 type Proxy struct {
 	Target Target // judged by the Egress as any
 	proxy.Config
+}
+
+func (p *Proxy) address() string {
+	return net.JoinHostPort(p.Target.Host(), strconv.Itoa(p.Target.Port))
+}
+
+// blame says that trouble on the way is on the way to the proxy.
+func (p *Proxy) blame(err error) error {
+	if _, ok := errors.AsType[*NetworkError](err); ok {
+		return &ProxyError{p.address(), err}
+	}
+	return err
 }
 
 func (p *Proxy) check() error {
@@ -45,13 +58,13 @@ func (c *connection) dialThrough(ctx context.Context, p *Proxy, addrs []netip.Ad
 	}
 	via, err := c.s.reg.resolve(ctx, p.Target, 0)
 	if err != nil {
-		return nil, err
+		return nil, p.blame(err)
 	}
 	var first error
 	for _, addr := range addrs {
 		conn, err := c.dialAny(ctx, p.Target, via, eff)
 		if err != nil {
-			return nil, err
+			return nil, p.blame(err)
 		}
 		if err = proxy.Ask(ctx, conn, p.Config, addr); err == nil {
 			return conn, nil
@@ -61,7 +74,7 @@ func (c *connection) dialThrough(ctx context.Context, p *Proxy, addrs []netip.Ad
 			return nil, context.Cause(ctx)
 		}
 		if first == nil {
-			first = &ProxyError{fmt.Sprintf("%s:%d", p.Target.Host(), p.Target.Port), err}
+			first = &ProxyError{p.address(), err}
 		}
 		if refused, ok := errors.AsType[*proxy.RefusedError](err); !ok || refused.Auth {
 			break // another address would fare no better

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -42,6 +43,7 @@ func (s *Session) Wait(ctx context.Context, cond Condition, generation, offset i
 		if generation == 0 {
 			generation = s.core.Generation()
 		}
+		s.claimLocked()
 		reached, cause := s.holdsLocked(cond, offset)
 		if reached {
 			cause = nil
@@ -80,7 +82,7 @@ func (s *Session) holdsLocked(cond Condition, offset int64) (bool, error) {
 	case WaitConnected:
 		return !c.ended && c.raw != nil, c.endLocked(0)
 	case WaitEncrypted:
-		return !c.ended && c.tls != nil, c.endLocked(0)
+		return !c.ended && c.tls != nil, c.endLocked(c.barsTLS())
 	case WaitReadyRead:
 		return received > offset, c.endLocked(c.readCause)
 	case WaitBytesWritten:
@@ -89,6 +91,15 @@ func (s *Session) holdsLocked(cond Condition, offset int64) (bool, error) {
 		return c.ended, nil
 	}
 	return false, nil
+}
+
+// barsTLS is how a half of a plain connection ended, after which no StartTLS comes; 0:
+// one may, or has.
+func (c *connection) barsTLS() CloseCause {
+	if c.tls != nil || c.start != nil {
+		return 0
+	}
+	return cmp.Or(c.readCause, c.writeCause)
 }
 
 // endLocked says why nothing more is to be expected of a connection, or of the

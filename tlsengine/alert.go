@@ -9,6 +9,7 @@ import (
 
 // Alert numbers that classify a handshake (RFC 8446, section 6.2).
 const (
+	alertUnexpectedMessage     = 10
 	alertHandshakeFailure      = 40
 	alertProtocolVersion       = 70
 	alertInsufficientSecurity  = 71

@@ -58,7 +58,13 @@ func (c *Conn) mapReadError(err error) error {
 	if errors.Is(err, io.EOF) && c.tap.readErr == nil {
 		return io.EOF // crypto/tls stopped before the raw connection did: close_notify
 	}
-	return newTransportError("read", err, c.closed.Load())
+	end := newTransportError("read", err, c.closed.Load())
+	if end.End == EndOther && c.tap.readErr == nil {
+		// The transport is well: the peer broke the protocol, and crypto/tls has the alert only on the wire. It answers so to
+		// a handshake message out of turn, such as a client's that renegotiates, and to records that lead nowhere.
+		return &AlertError{Alert: alertUnexpectedMessage}
+	}
+	return end
 }
 
 // Write writes plaintext and returns when the kernel has it; after an error n counts the bytes whose records the kernel

@@ -7,10 +7,15 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"securesocket/client"
 	"securesocket/cmd/securesocket/internal/terminal"
+	pb "securesocket/gen/securesocket/v1"
 )
+
+// listenGrace is how long the service listens on when this program was killed.
+const listenGrace = 5 * time.Second
 
 // defaultMaxSessions is how many sessions are carried at once.
 const defaultMaxSessions = 256
@@ -85,6 +90,12 @@ and SIGKILL 2 s later, and so does all that it has left running.
 			return err
 		}
 		config.Resumable = resumable
+		if !resumable { // who starts this program again does not have to wait for the port
+			if config.Settings == nil {
+				config.Settings = &pb.SessionSettings{}
+			}
+			config.Settings.DetachGrace = durationpb.New(listenGrace)
+		}
 		if verbose {
 			config.OnEvent = tellEvents(p.stderr, time.Now())
 		}

@@ -65,6 +65,7 @@ func (c *Core) Attach(now time.Time, args AttachArgs) (Attached, error) {
 	g := &c.gen
 	switch {
 	case c.mutant == mutantNotRewound:
+	case c.keepsSent(): // it goes on where it was: nobody relies on what was sent
 	case g.recv.kept && args.Generation == g.number && c.mutant != mutantFreedOnSend:
 		g.recv.cursor = args.Offset
 	default: // what was sent is gone, or the offset is of another generation
@@ -115,7 +116,7 @@ func (c *Core) judge(args *AttachArgs) error {
 		return nil // of a generation that is over: its offset has no meaning now
 	case args.Offset < 0 || args.Offset > g.recv.end:
 		return &OffsetError{"received_offset", g.recv.end, args.Offset}
-	case g.recv.kept && args.Offset < g.recv.base && c.mutant != mutantFreedOnSend:
+	case g.recv.kept && !c.keepsSent() && args.Offset < g.recv.base && c.mutant != mutantFreedOnSend:
 		return &OffsetError{"received_offset", g.recv.base, args.Offset}
 	}
 	return nil

@@ -125,6 +125,8 @@ func (c *Core) CloseAt(offset int64) error {
 		return &OffsetError{"finish", s.end, offset}
 	case s.finish >= 0 && s.finish != offset:
 		return &OffsetError{"finish", s.finish, offset}
+	case offset < s.hold: // the bytes up to there are waited for
+		return &OffsetError{"finish", s.hold, offset}
 	}
 	s.finish = offset
 	c.effects |= WakeWriter

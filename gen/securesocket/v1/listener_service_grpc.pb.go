@@ -50,8 +50,9 @@ type ListenerServiceClient interface {
 	// Gives out the accepted sessions: plain ones, or with start_tls_on_accept those
 	// that are secure, or whose handshake asks the owner for a decision or a
 	// signature; a handshake that fails is never told of. A session is claimed by its
-	// first Attach, Write, Read, StartTls, Close, Decide or DeleteSession. No more
-	// than `credit` wait for that, and what waits longer than 10 s is closed. A second
+	// owner's first call about it, but for GetSession, GetCertificateStatus and the
+	// lists. No more than `credit` wait for that, and what waits longer than 10 s is
+	// closed. It may have ended by then: what it brought, and its events, are there. A second
 	// Accept supersedes the first (SUPERSEDED) and is given again what still waits.
 	//
 	// Caller: the owner. Ends with OK after CloseListener. Reasons: INVALID_FIELD,
@@ -163,8 +164,9 @@ type ListenerServiceServer interface {
 	// Gives out the accepted sessions: plain ones, or with start_tls_on_accept those
 	// that are secure, or whose handshake asks the owner for a decision or a
 	// signature; a handshake that fails is never told of. A session is claimed by its
-	// first Attach, Write, Read, StartTls, Close, Decide or DeleteSession. No more
-	// than `credit` wait for that, and what waits longer than 10 s is closed. A second
+	// owner's first call about it, but for GetSession, GetCertificateStatus and the
+	// lists. No more than `credit` wait for that, and what waits longer than 10 s is
+	// closed. It may have ended by then: what it brought, and its events, are there. A second
 	// Accept supersedes the first (SUPERSEDED) and is given again what still waits.
 	//
 	// Caller: the owner. Ends with OK after CloseListener. Reasons: INVALID_FIELD,

@@ -917,7 +917,12 @@ func (x *Finish) GetGeneration() int64 {
 // What the peer has sent beyond receive_offset is START_TLS_INJECTION in the
 // client's role, and ends the connection: nobody can tell who wrote it. In the
 // server's role it is the peer's hello, and socket_data that had it before goes
-// back to receive_offset.
+// back to receive_offset. Nothing is secure before secure_connected: socket_data that
+// comes until mode_changed came in clear.
+//
+// A frame that is refused leaves the connection plain. `data` behind it was meant to
+// leave under TLS, so it is refused as well (SESSION_STATE), until another start_tls
+// is obeyed or a stream attaches anew.
 type StartTls struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
