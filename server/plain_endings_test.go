@@ -337,9 +337,11 @@ func TestEndsWhileEnteringTLS(t *testing.T) {
 			settings: &pb.SessionSettings{Tls: &pb.TlsSettings{HandshakeTimeout: durationpb.New(300 * time.Millisecond)}},
 			act:      func(world) {}, cause: pb.CloseCause_CLOSE_CAUSE_ERROR, failure: "HANDSHAKE_TIMEOUT", outcome: "HANDSHAKE_TIMEOUT",
 		},
-		"idle_timeout": {
-			settings: &pb.SessionSettings{IdleTimeout: durationpb.New(300 * time.Millisecond)},
-			act:      func(world) {}, cause: pb.CloseCause_CLOSE_CAUSE_IDLE_TIMEOUT, outcome: "CANCELLED",
+		"a silent peer, for longer than idle_timeout": {
+			settings: &pb.SessionSettings{
+				IdleTimeout: durationpb.New(100 * time.Millisecond), Tls: &pb.TlsSettings{HandshakeTimeout: durationpb.New(500 * time.Millisecond)},
+			},
+			act: func(world) {}, cause: pb.CloseCause_CLOSE_CAUSE_ERROR, failure: "HANDSHAKE_TIMEOUT", outcome: "HANDSHAKE_TIMEOUT",
 		},
 		"reconnect": {act: func(w world) {
 			host, port := hostPort(w, plainEcho(w))

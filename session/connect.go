@@ -148,10 +148,7 @@ func (s *Session) joinOrClear(req Request, pinned bool, defaults *Settings) (*At
 // Wait returns when the connection is secure, or plain as asked for (nil), or has failed. When ctx ends
 // first the attempt is given up, if nobody else waits for it.
 func (a *Attempt) Wait(ctx context.Context) error {
-	select {
-	case <-a.decided:
-	case <-ctx.Done():
-	}
+	a.await(ctx)
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
 	a.waiting--
@@ -167,6 +164,27 @@ func (a *Attempt) Wait(ctx context.Context) error {
 	return ErrCancelled
 }
 
+// await waits for the outcome or ctx. Who waits for a StartTLS without a stream is
+// there, and renews the grace.
+func (a *Attempt) await(ctx context.Context) {
+	for {
+		a.s.mu.Lock()
+		a.s.core.Renew(time.Now())
+		a.s.renewLocked()
+		a.s.effectsLocked()
+		timer := time.NewTimer(a.s.renewInLocked())
+		a.s.mu.Unlock()
+		select {
+		case <-a.decided:
+		case <-ctx.Done():
+		case <-timer.C:
+			continue
+		}
+		timer.Stop()
+		return
+	}
+}
+
 // decide sets the outcome, once. An attempt that was given up is forgotten: the
 // same request may begin it again.
 func (a *Attempt) decide(err error, c *connection) {
@@ -177,6 +195,9 @@ func (a *Attempt) decide(err error, c *connection) {
 	}
 	if err == nil && c.ended {
 		err = ErrCancelled // by Close, DeleteSession or another Connect
+		if cause := c.overallCause(); cause == CauseIdleTimeout || cause == CauseDetachExpired {
+			err = &ClosedError{Cause: cause}
+		}
 	}
 	a.err = err
 	if errors.Is(err, ErrCancelled) {
@@ -318,6 +339,11 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 		return PhasePolicy, &PolicyError{err}
 	}
 
+	if p := c.settings.Proxy; p != nil {
+		if err := s.reg.cfg.Egress.CheckName(p.Target); err != nil {
+			return PhasePolicy, &PolicyError{err}
+		}
+	}
 	c.setState(StateHostLookup)
 	addrs, err := c.lookup(ctx, c.settings.Family)
 	if err != nil {

@@ -63,7 +63,7 @@ type connection struct {
 	lastActivity time.Time
 	idleTimeout  time.Duration // 0: never
 	detachGrace  time.Duration
-	settings     *Settings // effective; nil once bytes move: the rest is for connecting
+	settings     *Settings // effective; nil while bytes move: the rest is for connecting, and for entering TLS
 
 	// Stopped at the end; each nil until it is needed.
 	idle     *time.Timer
@@ -218,6 +218,9 @@ func (c *connection) announceEnd() []any {
 			t.Stop()
 		}
 	}
+	if c.start != nil {
+		c.start.stop()
+	}
 	if c.failure != nil && !c.ioError {
 		c.emitFailureLocked(PhaseData)
 	}
@@ -297,7 +300,11 @@ func (c *connection) watchIdleLocked() {
 func (c *connection) idleOver() {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	if c.ended {
+	switch {
+	case c.ended:
+		return
+	case c.start != nil: // the handshake's clock counts
+		c.idle.Reset(c.idleTimeout)
 		return
 	}
 	if left := c.idleTimeout - time.Since(c.lastActivity); left > 0 {

@@ -48,6 +48,7 @@ type Listener struct {
 	slots     chan struct{} // of the backlog: full where all are taken
 	stop      chan struct{} // closed when it listens no more
 	stopped   chan struct{} // closed when the goroutine that accepts has ended
+	refusing  bool          // that goroutine's: the last connection was closed at once
 
 	mu       sync.Mutex
 	accepted int64
@@ -181,9 +182,12 @@ func (l *Listener) arrive(conn net.Conn) {
 		<-l.slots
 	}
 	if err != nil {
-		l.reg.cfg.Logger.Warn("an accepted connection is closed", "listener", l.id, "remote", conn.RemoteAddr().String(), "error", err.Error())
+		if !l.refusing { // once: strangers choose how many there are
+			l.reg.cfg.Logger.Warn("accepted connections are closed", "listener", l.id, "error", err.Error())
+		}
 		abort(conn)
 	}
+	l.refusing = err != nil
 }
 
 // abort closes a socket with a reset: nothing that was asked of it was done.

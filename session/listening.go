@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"securesocket/tlsengine/truststore"
 )
 
 // Listening decides where callers may listen. Its methods run beside each other.
@@ -124,11 +126,16 @@ func (a *ListenArgs) check(cfg *Config, defaults *Settings) ([]string, error) {
 		return nil, &FieldError{"backlog", fmt.Sprintf("has to be between 1 and %d", MaxBacklog)}
 	case a.StartTLS && len(a.Settings.Over(defaults).Identities) == 0:
 		return nil, &FieldError{"tls.identities", "is empty, and start_tls_on_accept needs one"}
-	case len(a.Certificates) > maxCertificates:
-		return nil, &LimitError{What: "certificates of a listener", Limit: maxCertificates}
 	}
 	// With the defaults too: what cannot work would refuse every connection.
 	if _, err := a.Settings.Over(defaults).check(cfg); err != nil {
+		return nil, err
+	}
+	if len(a.Certificates) > maxCertificates {
+		return nil, &LimitError{What: "certificates of a listener", Limit: maxCertificates}
+	}
+	level, _ := truststore.Level{}.Add(a.Certificates...)
+	if err := checkLevel(level, "a listener", maxCertificates, maxCertificateTotalBytes); err != nil {
 		return nil, err
 	}
 	return a.Settings.check(cfg)
@@ -176,7 +183,7 @@ func (r *Registry) openListener(ctx context.Context, addr netip.AddrPort) (net.L
 		if l, err = listenAt(ctx, netip.AddrPortFrom(addr.Addr(), port)); err == nil {
 			return l, nil
 		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
+		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {
 			break
 		}
 	}

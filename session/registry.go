@@ -379,6 +379,11 @@ func (r *Registry) all() []*Session {
 
 // Close ends every listener and every session at once and waits until every socket is closed.
 func (r *Registry) Close() {
+	r.mu.Lock()
+	if r.draining.IsZero() {
+		r.draining = time.Now()
+	}
+	r.mu.Unlock()
 	r.endListeners(ErrListenerNotFound)
 	idle := r.whenIdle(true)
 	for _, s := range r.all() {

@@ -56,8 +56,6 @@ type Session struct {
 	attachment   *Attachment
 	// The last question and sign request that were asked.
 	lastQuestion, lastSignRequest int64
-	backs                         int   // how often received bytes were taken back
-	backTo                        int64 // to where, the last time
 	over                          error // nil: it lives; ErrNotFound: deleted; an ExpiredError; or why it was abandoned
 	lastUse                       time.Time
 	expiry                        *time.Timer   // nil: the session is not at rest

@@ -190,8 +190,6 @@ func (s *Session) takeHelloLocked(st *startTLS) error {
 		return err
 	}
 	st.hello = append(st.hello, more...)
-	s.backs++
-	s.backTo = st.ReceiveOffset
 	return nil
 }
 
@@ -250,7 +248,9 @@ func (c *connection) secure() (phase Phase, err error) {
 			return err
 		}
 		c.tlsBegins(modes[st.Role])
-		conn, err := c.handshake(st.ctx, st.clock, st.Role, st.hello)
+		hello := st.hello
+		st.hello = nil // the engine has it
+		conn, err := c.handshake(st.ctx, st.clock, st.Role, hello)
 		if err == nil && !c.encrypted(conn) {
 			err = context.Cause(c.ctx)
 		}

@@ -101,7 +101,7 @@ type ReadArgs struct {
 // ErrNotFound, an ExpiredError or a DrainingError.
 func (s *Session) Read(ctx context.Context, args ReadArgs, send func(Outgoing) error) error {
 	s.mu.Lock()
-	r := reading{s: s, ReadArgs: args, backs: s.backs}
+	r := reading{s: s, ReadArgs: args}
 	if err := s.beginReadLocked(args); err != nil {
 		s.mu.Unlock()
 		return err
@@ -143,7 +143,6 @@ type reading struct {
 	s *Session
 	ReadArgs
 	asked int64 // the last question
-	backs int   // the session's, as far as they are heeded
 }
 
 // next returns what comes next, or a channel that is closed when there may be
@@ -153,9 +152,8 @@ func (r *reading) next() (out Outgoing, changed <-chan struct{}, renew time.Dura
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.renewLocked()
-	if r.backs != s.backs {
-		r.backs = s.backs
-		r.Offset = min(r.Offset, s.backTo)
+	if r.Generation == 0 || r.Generation == s.core.Generation() {
+		r.Offset = s.core.Heard(r.Offset, r.EventSeq)
 	}
 	f, err := s.core.Read(time.Now(), r.Generation, r.Offset, r.EventSeq, MaxPayload)
 	if err = s.obeyedLocked("read", err); err != nil {

@@ -50,12 +50,9 @@ func (e *ProxyError) Error() string { return fmt.Sprintf("proxy %s: %v", e.Proxy
 
 func (e *ProxyError) Unwrap() error { return e.Err }
 
-// dialThrough asks the proxy for the first of the addresses, all of them judged,
-// that it connects to.
+// dialThrough asks the proxy, whose name was judged, for the first of the
+// addresses, all of them judged, that it connects to.
 func (c *connection) dialThrough(ctx context.Context, p *Proxy, addrs []netip.AddrPort, eff *Settings) (net.Conn, error) {
-	if err := c.s.reg.cfg.Egress.CheckName(p.Target); err != nil {
-		return nil, &PolicyError{err}
-	}
 	via, err := c.s.reg.resolve(ctx, p.Target, 0)
 	if err != nil {
 		return nil, p.blame(err)

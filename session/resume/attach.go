@@ -111,6 +111,9 @@ func (c *Core) judge(args *AttachArgs) error {
 	case args.Generation == 0:
 		args.Generation = g.number
 	}
+	if args.Generation == g.number {
+		args.Offset = c.Heard(args.Offset, args.EventSeq)
+	}
 	switch {
 	case args.Generation != g.number && c.mutant != mutantGenerationUnchecked:
 		return nil // of a generation that is over: its offset has no meaning now
@@ -155,6 +158,7 @@ func (c *Core) Ack(now time.Time, epoch, generation, offset, eventSeq int64) err
 	sent, end := c.at.events, r.cursor
 	if epoch == 0 { // what a caller without a stream was sent is not known
 		sent, end = c.events.lastSeq, r.end
+		offset = c.Heard(offset, eventSeq)
 	}
 	switch {
 	case eventSeq < 0 || eventSeq > sent:

@@ -63,6 +63,8 @@ type generation struct {
 	recv     receiving
 	send     sending
 	terminal int64 // seq of the event that ended it; 0: it goes on
+	back     int64 // Rewind went back to here; -1: nowhere
+	backSeq  int64 // the last event before that
 }
 
 type phase uint8
@@ -111,7 +113,7 @@ func (c *Core) Begin(now time.Time, opts Options) int64 {
 	g.send.drop()
 	*g = generation{number: g.number + 1, opts: opts.withDefaults()}
 	g.send.finish, g.send.hold, g.send.limit = -1, -1, g.room()
-	g.recv.kept = g.opts.Resumable
+	g.recv.kept, g.back = g.opts.Resumable, -1
 	c.effects |= WakeReader | WakeWriter | WakeReceiver
 	c.Renew(now)
 	c.hasten(now) // there is a new send_limit

@@ -79,6 +79,9 @@ func (c *Core) Read(now time.Time, generation, offset, eventSeq int64, limit int
 		return Frame{}, err
 	}
 	g := &c.gen
+	if !drop {
+		offset = c.Heard(offset, eventSeq)
+	}
 	if !drop && (offset < g.recv.base || offset > g.recv.end) {
 		return Frame{}, &OffsetError{"offset", g.recv.end, offset}
 	}

@@ -72,8 +72,18 @@ func (c *Core) Rewind(offset int64) ([]byte, error) {
 			e.Offset = min(e.Offset, offset)
 		}
 	}
+	c.gen.back, c.gen.backSeq = offset, c.events.lastSeq
 	c.effects |= WakeReader
 	return back, nil
+}
+
+// Heard is where a caller is who has the bytes before offset and the events up to
+// eventSeq: who has not heard of a Rewind has bytes that it took back.
+func (c *Core) Heard(offset, eventSeq int64) int64 {
+	if g := &c.gen; g.back >= g.recv.base && eventSeq <= g.backSeq {
+		return min(offset, g.back)
+	}
+	return offset
 }
 
 // cut takes the bytes from offset on out of the ring. What is left of a buffer that
