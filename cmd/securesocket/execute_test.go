@@ -72,7 +72,7 @@ func TestExecVariables(t *testing.T) {
 	t.Parallel()
 	clients := tlstest.NewCA(t)
 	shown := clients.Leaf(tlstest.ExtKeyUsage(x509.ExtKeyUsageClientAuth)).Certificate()
-	l := startListen(t, strings.NewReader(""), "--alpn", "demo/1", "--client-ca", writeFile(t, clients.PEM()), "--exec", "env | grep ^SECURESOCKET_ | sort")
+	l := startListen(t, strings.NewReader(""), "--alpn", "demo/1", "--client-ca", writeFile(t, clients.PEM()), "--exec", "env | grep -E '^SECURESOCKET_(ALPN|CLIENT|LOCAL|REMOTE|SERVER|TLS)' | sort")
 	conn, err := l.dial(t, &tls.Config{ServerName: "localhost", NextProtos: []string{"demo/1"}, Certificates: []tls.Certificate{shown}})
 	require.NoError(t, err)
 	got, err := io.ReadAll(conn)

@@ -63,7 +63,8 @@ type generation struct {
 	recv     receiving
 	send     sending
 	terminal int64 // seq of the event that ended it; 0: it goes on
-	back     int64 // Rewind went back to here; -1: nowhere
+	rewound  bool
+	back     int64 // Rewind went back to here
 	backSeq  int64 // the last event before that
 }
 
@@ -113,7 +114,7 @@ func (c *Core) Begin(now time.Time, opts Options) int64 {
 	g.send.drop()
 	*g = generation{number: g.number + 1, opts: opts.withDefaults()}
 	g.send.finish, g.send.hold, g.send.limit = -1, -1, g.room()
-	g.recv.kept, g.back = g.opts.Resumable, -1
+	g.recv.kept = g.opts.Resumable
 	c.effects |= WakeReader | WakeWriter | WakeReceiver
 	c.Renew(now)
 	c.hasten(now) // there is a new send_limit

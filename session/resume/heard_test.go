@@ -56,3 +56,13 @@ func TestAttachBeyondWhatWasTakenBack(t *testing.T) {
 	_, err := c.Attach(time.Now(), AttachArgs{Seq: 2, Trusted: true, Offset: 200, EventSeq: 1})
 	require.NoError(t, err)
 }
+
+// Where nothing was taken back, offsets are what they are.
+func TestNothingWasTakenBack(t *testing.T) {
+	t.Parallel()
+	c := New(Config{})
+	require.EqualValues(t, 7, c.Heard(7, 0), "before the first generation")
+	c.Begin(time.Now(), Options{Resumable: true})
+	require.NoError(t, c.Received(1, NewBuffer(make([]byte, 10))))
+	require.EqualValues(t, 7, c.Heard(7, 0))
+}

@@ -72,7 +72,7 @@ func (c *Core) Rewind(offset int64) ([]byte, error) {
 			e.Offset = min(e.Offset, offset)
 		}
 	}
-	c.gen.back, c.gen.backSeq = offset, c.events.lastSeq
+	c.gen.rewound, c.gen.back, c.gen.backSeq = true, offset, c.events.lastSeq
 	c.effects |= WakeReader
 	return back, nil
 }
@@ -80,7 +80,7 @@ func (c *Core) Rewind(offset int64) ([]byte, error) {
 // Heard is where a caller is who has the bytes before offset and the events up to
 // eventSeq: who has not heard of a Rewind has bytes that it took back.
 func (c *Core) Heard(offset, eventSeq int64) int64 {
-	if g := &c.gen; g.back >= g.recv.base && eventSeq <= g.backSeq {
+	if g := &c.gen; g.rewound && g.back >= g.recv.base && eventSeq <= g.backSeq {
 		return min(offset, g.back)
 	}
 	return offset
