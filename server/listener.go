@@ -2,12 +2,10 @@ package server
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"net/netip"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "securesocket/gen/securesocket/v1"
@@ -120,29 +118,10 @@ func (s *listenerService) GetListener(ctx context.Context, req *pb.GetListenerRe
 }
 
 func (s *listenerService) ListListeners(ctx context.Context, req *pb.ListListenersRequest) (*pb.ListListenersResponse, error) {
-	size, err := pageSize(req.GetPageSize())
-	if err != nil {
-		return nil, err
-	}
-	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
-	if err != nil {
-		return nil, &session.FieldError{Field: "page_token", Why: "is not one that ListListeners gave"}
-	}
-	page, more := s.registry.Listeners(principalOf(ctx), string(after), size)
-	resp := &pb.ListListenersResponse{}
-	size = 0
-	for i, l := range page {
-		m := toListener(l.Snapshot())
-		resp.Listeners = append(resp.Listeners, m)
-		if size += proto.Size(m); size > maxPageBytes && i+1 < len(page) {
-			page, more = page[:i+1], true
-			break
-		}
-	}
-	if more {
-		resp.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(page[len(page)-1].ListKey()))
-	}
-	return resp, nil
+	listeners, next, err := listPage(req, func(after string, limit int) ([]*session.Listener, bool) {
+		return s.registry.Listeners(principalOf(ctx), after, limit)
+	}, func(l *session.Listener) *pb.Listener { return toListener(l.Snapshot()) })
+	return &pb.ListListenersResponse{Listeners: listeners, NextPageToken: next}, err
 }
 
 func (s *listenerService) CloseListener(ctx context.Context, req *pb.CloseListenerRequest) (*pb.CloseListenerResponse, error) {

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"time"
 
@@ -99,29 +98,10 @@ func (s *service) GetSession(ctx context.Context, req *pb.GetSessionRequest) (*p
 }
 
 func (s *service) ListSessions(ctx context.Context, req *pb.ListSessionsRequest) (*pb.ListSessionsResponse, error) {
-	size, err := pageSize(req.GetPageSize())
-	if err != nil {
-		return nil, err
-	}
-	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
-	if err != nil {
-		return nil, &session.FieldError{Field: "page_token", Why: "is not one that ListSessions gave"}
-	}
-	page, more := s.registry.List(principalOf(ctx), string(after), size)
-	resp := &pb.ListSessionsResponse{}
-	size = 0
-	for i, sess := range page {
-		m := toSession(sess.Snapshot())
-		resp.Sessions = append(resp.Sessions, m)
-		if size += proto.Size(m); size > maxPageBytes && i+1 < len(page) {
-			page, more = page[:i+1], true
-			break
-		}
-	}
-	if more {
-		resp.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(page[len(page)-1].ListKey()))
-	}
-	return resp, nil
+	sessions, next, err := listPage(req, func(after string, limit int) ([]*session.Session, bool) {
+		return s.registry.List(principalOf(ctx), after, limit)
+	}, func(sess *session.Session) *pb.Session { return toSession(sess.Snapshot()) })
+	return &pb.ListSessionsResponse{Sessions: sessions, NextPageToken: next}, err
 }
 
 func (s *service) UpdateSession(ctx context.Context, req *pb.UpdateSessionRequest) (*pb.UpdateSessionResponse, error) {

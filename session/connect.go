@@ -4,39 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"securesocket/session/starttls"
 	"securesocket/tlsengine"
 )
-
-// Attempt is a connect that was begun. Several callers may wait for it.
-type Attempt struct {
-	s       *Session
-	req     Request
-	decided chan struct{} // closed once err is set
-
-	// Guarded by the session's mu.
-	err     error
-	waiting int  // calls of Begin that have not ended their Wait
-	pinned  bool // goes on although nobody waits
-}
-
-// join counts who is interested, under the lock that found the attempt, so that
-// it is not given up between Begin and Wait.
-func (a *Attempt) join(pinned bool) {
-	if pinned {
-		a.pinned = true
-	} else {
-		a.waiting++
-	}
-}
 
 // ConnectArgs say whom to connect to, and what to speak first.
 type ConnectArgs struct {
@@ -145,150 +120,9 @@ func (s *Session) joinOrClear(req Request, pinned bool, defaults *Settings) (*At
 	return nil, settings, nil
 }
 
-// Wait returns when the connection is secure, or plain as asked for (nil), or has failed. When ctx ends
-// first the attempt is given up, if nobody else waits for it.
-func (a *Attempt) Wait(ctx context.Context) error {
-	a.await(ctx)
-	a.s.mu.Lock()
-	defer a.s.mu.Unlock()
-	a.waiting--
-	select {
-	case <-a.decided:
-		return a.err
-	default:
-	}
-	if c := a.s.conn; a.waiting == 0 && !a.pinned && c != nil && c.attempt == a {
-		c.stopLocked(CauseLocal, ErrCancelled, true)
-		a.forgetLocked()
-	}
-	return ErrCancelled
-}
-
-// await waits for the outcome or ctx. Who waits for a StartTLS without a stream is
-// there, and renews the grace.
-func (a *Attempt) await(ctx context.Context) {
-	for {
-		a.s.mu.Lock()
-		a.s.core.Renew(time.Now())
-		a.s.renewLocked()
-		a.s.effectsLocked()
-		timer := time.NewTimer(a.s.renewInLocked())
-		a.s.mu.Unlock()
-		select {
-		case <-a.decided:
-		case <-ctx.Done():
-		case <-timer.C:
-			continue
-		}
-		timer.Stop()
-		return
-	}
-}
-
-// decide sets the outcome, once. An attempt that was given up is forgotten: the
-// same request may begin it again.
-func (a *Attempt) decide(err error, c *connection) {
-	select {
-	case <-a.decided:
-		return
-	default:
-	}
-	if err == nil && c.ended {
-		err = ErrCancelled // by Close, DeleteSession or another Connect
-		if cause := c.overallCause(); cause == CauseIdleTimeout || cause == CauseDetachExpired {
-			err = &ClosedError{Cause: cause}
-		}
-	}
-	a.err = err
-	if errors.Is(err, ErrCancelled) {
-		a.forgetLocked()
-	}
-	close(a.decided)
-}
-
-// forgetLocked lets the same request begin anew, unless it has.
-func (a *Attempt) forgetLocked() {
-	if e, ok := a.s.requests.entries[a.req.ID]; ok && e.value == a {
-		a.s.requests.forget(a.req.ID)
-	}
-}
-
-// slimLocked drops what a retry of an attempt that is over does not need: the
-// chains of a report.
-func (a *Attempt) slimLocked() {
-	slim := func(r *tlsengine.Report) *tlsengine.Report {
-		out := &tlsengine.Report{Status: r.Status, Basis: r.Basis}
-		for _, p := range r.Problems {
-			p.Certificate = nil
-			out.Problems = append(out.Problems, p)
-		}
-		return out
-	}
-	if ce, ok := errors.AsType[*tlsengine.CertificateError](a.err); ok {
-		a.err = &tlsengine.CertificateError{Report: slim(ce.Report)}
-	} else if de, ok := errors.AsType[*DecisionError](a.err); ok {
-		a.err = &DecisionError{Report: slim(de.Report), Timeout: de.Timeout, Limit: de.Limit}
-	}
-}
-
 // phases take a connection to where bytes move. On failure they say in which one,
 // and the socket is closed.
 type phases func(ctx context.Context) (Phase, error)
-
-// run is the goroutine that connects. It ends with that, because the handshake
-// has made its stack large.
-func (c *connection) run(through phases) {
-	growStack()
-	if phase, err := c.connect(through); err != nil {
-		defer c.finish()
-		c.connectFailed(phase, err)
-		return
-	}
-	go c.live()
-}
-
-// handshakeStack is what a handshake and its judgement need of a stack.
-const handshakeStack = 10 << 10
-
-// growStack makes the stack large enough for a handshake while there is nothing
-// on it yet: to grow it step by step copies every frame each time.
-//
-//go:noinline
-func growStack() {
-	var room [handshakeStack]byte
-	runtime.KeepAlive(&room)
-}
-
-// live is the goroutine of a connection whose bytes move: it reads until the end,
-// enters TLS where a StartTLS came, and cleans up.
-func (c *connection) live() {
-	defer c.finish()
-	for c.use() {
-		if phase, err := c.secure(); err != nil {
-			c.connectFailed(phase, err)
-			c.closeFailed(err)
-			return
-		}
-	}
-}
-
-// use reads until the connection has ended, or TLS is to begin (true).
-func (c *connection) use() (secure bool) {
-	tornDown := make(chan struct{})
-	stop := context.AfterFunc(c.ctx, func() { defer close(tornDown); c.teardown() })
-	c.guard(c.readLoop)
-	if c.secureDue() && stop() {
-		return true
-	}
-	select {
-	case <-c.writerDone:
-	case <-c.ctx.Done():
-	}
-	c.cancel(nil)
-	<-tornDown
-	c.endWriter()
-	return false
-}
 
 // connect takes the connection through its phases.
 func (c *connection) connect(through phases) (Phase, error) {
@@ -304,28 +138,6 @@ func (c *connection) connect(through phases) (Phase, error) {
 		err = &TimeoutError{phase, timeout, "connect_timeout"}
 	}
 	return phase, err
-}
-
-// guard runs a half of the connection; a panic ends the connection.
-func (c *connection) guard(half func()) {
-	err := Guard(c.s.reg.cfg.Logger, func() error { half(); return nil })
-	if err == nil {
-		return
-	}
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	c.failLocked(CauseError, err)
-}
-
-// Guard runs f and turns a panic into an InternalError: what a peer sends must
-// not end the service for everybody.
-func Guard(log *slog.Logger, f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = Internal(log, "panic", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	return f()
 }
 
 var errConnectTimeout = errors.New("connect_timeout")

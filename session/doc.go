@@ -43,11 +43,14 @@
 //	                            stream is over                 sent
 //	dial      run, per address  TCP is up, failed or given up  one dialled       run
 //	          of several                                       socket
-//	teardown  context.AfterFunc the socket is closed (100 ms)  closing the       run
+//	teardown  context.AfterFunc the socket is closed (100 ms)  closing the       live
 //	                                                           socket
+//	waker     a StartTLS that   the reader is woken            nothing           nobody
+//	          is over
 //
-// Timers (the handshake's clock, idle, claim, detach, grace, graceful close, progress, expiry) run a function that takes the
-// session's lock and ends; each is stopped when its connection or session ends.
+// Timers (the handshake's clock, idle, claim, detach, grace, graceful close,
+// progress, expiry) run a function that takes the session's lock and ends; each is
+// stopped when its connection, session or listener ends.
 //
 // # Errors
 //

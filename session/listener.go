@@ -264,13 +264,13 @@ func (l *Listener) Accept(ctx context.Context, credit int, send func(*Session) e
 	}
 	defer l.endAccept(a)
 	for {
-		s, err := l.next(a, credit)
+		s, ok, err := l.next(a, credit)
 		switch {
 		case errors.Is(err, ErrListenerNotFound):
 			return nil
 		case err != nil:
 			return err
-		case s != nil:
+		case ok:
 			if err := send(s); err != nil {
 				return err
 			}
@@ -327,23 +327,23 @@ func (l *Listener) endAccept(a *acceptor) {
 	}
 }
 
-// next returns a session to be given out, or nil where none is now.
-func (l *Listener) next(a *acceptor, credit int) (*Session, error) {
+// next returns a session to be given out; false: there is none now.
+func (l *Listener) next(a *acceptor, credit int) (s *Session, ok bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case a.superseded:
-		return nil, ErrAcceptSuperseded
+		return nil, false, ErrAcceptSuperseded
 	case l.over != nil:
-		return nil, l.over
+		return nil, false, l.over
 	case len(l.ready) == 0:
-		return nil, nil //nolint:nilnil // there is none, and that is no error
+		return nil, false, nil
 	}
-	s := l.ready[0]
+	s = l.ready[0]
 	arr := l.waiting[s]
 	if arr.place != given {
 		if l.given >= credit {
-			return nil, nil //nolint:nilnil // as above
+			return nil, false, nil
 		}
 		arr.place = given
 		l.turns++
@@ -353,7 +353,7 @@ func (l *Listener) next(a *acceptor, credit int) (*Session, error) {
 		<-l.slots
 	}
 	l.ready = l.ready[1:]
-	return s, nil
+	return s, true, nil
 }
 
 // grace is how long the listener lives without an Accept.

@@ -67,7 +67,10 @@ func (c *connection) waitRoom() int {
 		if c.discard {
 			room = recordSize
 		}
-		due := c.start != nil && c.start.limitLocked(c.s.core, &room)
+		due := false
+		if c.start != nil {
+			room, due = c.start.plainRoomLocked(c.s.core, room)
+		}
 		c.s.mu.Unlock()
 		if c.ctx.Err() != nil || due {
 			return 0

@@ -193,13 +193,12 @@ func (s *Session) takeHelloLocked(st *startTLS) error {
 	return nil
 }
 
-// limitLocked lowers room to the plain bytes that are missing. true: none is, or
-// no more are waited for.
-func (st *startTLS) limitLocked(core *resume.Core, room *int) bool {
+// plainRoomLocked is what of room the plain bytes that are missing need. due: none
+// is missing, or no more are waited for.
+func (st *startTLS) plainRoomLocked(core *resume.Core, room int) (plain int, due bool) {
 	_, _, received := core.Counts()
-	missing := st.ReceiveOffset - received
-	*room = int(min(int64(*room), max(missing, 0)))
-	return missing <= 0 || st.eof || st.ctx.Err() != nil
+	missing := max(st.ReceiveOffset-received, 0)
+	return int(min(int64(room), missing)), missing == 0 || st.eof || st.ctx.Err() != nil
 }
 
 // wakeReader lets a reader that waits for the peer look at the connection again.
