@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"securesocket/tlsengine"
 	"securesocket/tlsengine/truststore"
 )
 
@@ -185,17 +186,9 @@ func (l *Listener) arrive(conn net.Conn) {
 		if !l.refusing { // once: strangers choose how many there are
 			l.reg.cfg.Logger.Warn("accepted connections are closed", "listener", l.id, "error", err.Error())
 		}
-		abort(conn)
+		_ = tlsengine.NewPlain(conn).Abort() // nothing that was asked of it was done
 	}
 	l.refusing = err != nil
-}
-
-// abort closes a socket with a reset: nothing that was asked of it was done.
-func abort(conn net.Conn) {
-	if tc, ok := conn.(*net.TCPConn); ok {
-		_ = tc.SetLinger(0)
-	}
-	_ = conn.Close()
 }
 
 // offer lets a session be given out; that it may be already does no harm.

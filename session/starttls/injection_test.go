@@ -66,7 +66,7 @@ func TestSaidBeforeAsked(t *testing.T) {
 	speaksFreely := map[string]bool{"imap": true, "xmpp": true, "ldap": true, "postgres": true} // of the last two there is one reply
 	each(t, func(t *testing.T, d dialogue) {
 		if d.protocol == "mysql" {
-			t.Skip("MySQL's peer is not asked")
+			return // its peer is not asked
 		}
 		all, said := d.said(), false
 		p := newPair(t)
