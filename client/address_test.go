@@ -19,7 +19,7 @@ func TestAddressRefused(t *testing.T) {
 	for _, address := range []string{
 		"", "localhost:1", "unix://", "unix:///", "unix://host/path", "unix:relative", "grpc://", "grpc://host", "grpc://:1",
 		"grpc://host:0", "grpc://host:65536", "grpc://host:port", "grpc://host:1/path", "grpc://user@host:1", "grpc://host:1?q",
-		"grpc://host:1#f", "grpcs://host:1", "https://host:1", "grpc://[::1:1", "%",
+		"grpc://host:1#f", "grpcs://", "grpcs://host", "grpcs://host:0", "grpcs://host:1/path", "grpcs://user@host:1", "https://host:1", "grpc://[::1:1", "%",
 	} {
 		c, err := client.Dial(address)
 		require.Nil(t, c, address)
@@ -35,6 +35,8 @@ func TestAddressReachesTheDialer(t *testing.T) {
 		"unix:///run/securesocket.sock": "/run/securesocket.sock",
 		"grpc://localhost:7443":         "localhost:7443",
 		"grpc://[::1]:7443/":            "[::1]:7443",
+		"grpcs://localhost:7443":        "localhost:7443",
+		"grpcs://[::1]:7443/":           "[::1]:7443",
 	} {
 		got := make(chan string, 1)
 		c, err := client.Dial(address, client.WithContextDialer(func(_ context.Context, addr string) (net.Conn, error) {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
@@ -41,11 +41,13 @@ type Client struct {
 	service pb.SecureSocketServiceClient
 	streams *streamPool
 	closing sync.Once
+
+	credentials []grpc.DialOption // of every connection
 }
 
-// Dial returns a client of the service at addr: "unix:///path" or "grpc://host:port", both in plaintext unless WithGRPC
-// brings transport credentials. It connects when it is first used, so that a service that is not there shows only then.
-// The error is an *AddressError, or gRPC's about its options.
+// Dial returns a client of the service at addr: "unix:///path" and "grpc://host:port" are in plaintext, "grpcs://host:port"
+// is TLS (WithTLS, WithCAFile, WithCertificateFiles). It connects when it is first used, so that a service that is not
+// there shows only then. The error is an *AddressError, a *CredentialsError, or gRPC's about its options.
 func Dial(addr string, opts ...Option) (*Client, error) {
 	parsed, err := parseAddress(addr)
 	if err != nil {
@@ -54,6 +56,9 @@ func Dial(addr string, opts ...Option) (*Client, error) {
 	c := &Client{addr: parsed}
 	for _, opt := range opts {
 		opt(&c.config)
+	}
+	if c.credentials, err = c.config.access.dialOptions(c.addr); err != nil {
+		return nil, err
 	}
 	if c.unary, err = c.newConn(); err != nil {
 		return nil, err
@@ -111,7 +116,6 @@ func (c *Client) newConn() (*grpc.ClientConn, error) {
 		}
 	}
 	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		// The name goes to the dialer as it is: a resolver of gRPC's, or a proxy out of the environment, would decide
 		// over it behind the caller's back.
 		grpc.WithContextDialer(dial),
@@ -134,5 +138,5 @@ func (c *Client) newConn() (*grpc.ClientConn, error) {
 			MinConnectTimeout: 10 * time.Second,
 		}),
 	}
-	return grpc.NewClient("passthrough:///"+c.addr.name, append(options, c.config.grpc...)...)
+	return grpc.NewClient("passthrough:///"+c.addr.name, slices.Concat(options, c.credentials, c.config.grpc)...)
 }

@@ -16,10 +16,15 @@ const errorDomain = "securesocket.v1"
 
 // FromError turns the error of a call on Client.Service into an *Error: reason and metadata from its ErrorInfo, the code
 // from its status. An *Error anywhere in err's tree is returned as it is; nil gives nil. An error that is no status at
-// all has Code UNKNOWN, or that of the context's error it is.
+// all has Code UNKNOWN, or that of the context's error it is. What this side found on its way to the service (see Error) is
+// told as that.
 func FromError(err error) *Error {
 	if err == nil {
 		return nil
+	}
+	if way, ok := errors.AsType[*wayError](err); ok {
+		e := way.failure // gRPC gives the same one to every call that meets it
+		return &e
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

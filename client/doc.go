@@ -13,10 +13,21 @@
 // # What it is not
 //
 // TLS ends in the service: the way between this process and the service is as private as the address given to Dial
-// makes it (a Unix socket, loopback, or transport credentials by [WithGRPC]). A Conn is one connection of one session
+// makes it (a Unix socket, loopback, or TLS at a grpcs address). A Conn is one connection of one session
 // that goes with it. No connection to a peer is ever made a second time behind the caller's back; without
 // [Dialer].Resumable nothing is retried at all, and a Conn ends with the stream that carries it. Neither the environment
 // nor flags are read.
+//
+// # Who calls
+//
+// At a Unix socket the service sees which user calls. At a grpcs address, which is TLS 1.2 or later, it wants a client
+// certificate ([WithCertificateFiles]) or a token ([WithToken], [WithTokenFile]), as its operator has it:
+//
+//	c, err := client.Dial("grpcs://service.example:7443", client.WithCAFile("ca.pem"), client.WithTokenFile("token"))
+//
+// Certificates are read again for every connection and tokens for every call, so that files may be replaced while the
+// program runs. A connection that is there already stays as it is. This package keeps no token, and puts none into an
+// error. What is wrong on the way to the service is told with what would mend it; see [Error].
 //
 // # Plain connections and STARTTLS
 //

@@ -17,6 +17,21 @@ import (
 
 // Error is what the service, or the way to it, says about a failure. Compare Reason, or use errors.Is: never the text.
 //
+// What this side finds wrong on the way to a service, before that has said a word, has Metadata["service"]:
+//
+//	untrusted    the service's certificate comes from no authority that this side trusts (Code UNAVAILABLE, as below)
+//	expired      it is not valid now
+//	name         it is for other names than the address has
+//	certificate  something else is wrong with it
+//	not_tls      there is no TLS at a grpcs address
+//	not_http2    there is TLS, but no HTTP/2
+//	wants_tls    there seems to be TLS at a grpc address
+//	refused      the service has ended the handshake, for a reason that is no certificate of this side's
+//	identity     it wants a certificate of this side, or another one (Reason UNAUTHENTICATED)
+//	token        there is no token to send, as its function or file has none (Reason UNAUTHENTICATED)
+//
+// errors.As finds what crypto/tls and crypto/x509 say about it, such as an x509.HostnameError.
+//
 // errors.Is holds for net.ErrClosed (cancelled or closed by the caller's side), os.ErrDeadlineExceeded (any clock that
 // ran out, the network's silence included), io.ErrUnexpectedEOF (truncated by the peer), syscall.ECONNREFUSED,
 // syscall.ECONNRESET, and of Client.Listen syscall.EADDRINUSE and syscall.EADDRNOTAVAIL; and for context.Canceled or context.DeadlineExceeded where the context of a dial was the cause.
@@ -36,7 +51,8 @@ type Error struct {
 	// in it was chosen by the peer.
 	Report *pb.CertificateReport
 
-	cause error // from package context or grpc, or the caller's own code; nil for what the service said
+	remedy *advice // of what is wrong on the way to the service; otherwise nil
+	cause  error   // from package context or grpc, or the caller's own code; nil for what the service said
 }
 
 // Error returns one line: "securesocket: <phase>: <message>", without the phase where that is not known. Control

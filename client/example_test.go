@@ -40,7 +40,7 @@ func startCuttableExample() (c *client.Client, web *httptest.Server, cut, stop f
 		log.Fatal(err)
 	}
 	service := server.New(server.Config{
-		Registry:     session.NewRegistry(session.Config{Egress: server.Egress(policy), Listening: server.Listening(places)}),
+		Registry:     session.NewRegistry(session.Config{Egress: server.FixedEgress(policy), Listening: server.Listening(places)}),
 		Authenticate: func(context.Context) (string, error) { return "example", nil },
 	})
 	listener := bufconn.Listen(1 << 20)

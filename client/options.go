@@ -17,6 +17,7 @@ type config struct {
 	dial       func(ctx context.Context, addr string) (net.Conn, error) // nil: a net.Dialer
 	maxStreams int                                                      // 0: what the service says
 	grpc       []grpc.DialOption
+	access     access
 }
 
 // WithContextDialer makes the connections to the service by dial instead of by package net: for in-memory listeners, for
@@ -31,13 +32,13 @@ func WithMaxStreamsPerConn(n int) Option {
 	return func(c *config) { c.maxStreams = max(n, 0) }
 }
 
-// WithPerRPCCredentials sends credentials with every call, such as a bearer token.
+// WithPerRPCCredentials sends credentials with every call. For a bearer token there are WithToken and WithTokenFile.
 func WithPerRPCCredentials(creds credentials.PerRPCCredentials) Option {
 	return WithGRPC(grpc.WithPerRPCCredentials(creds))
 }
 
-// WithGRPC adds options of gRPC behind this package's own, which they override: transport credentials for a service
-// behind TLS, a stats handler, interceptors. Given several times, they add up.
+// WithGRPC adds options of gRPC behind this package's own, which they override: a stats handler, interceptors,
+// transport credentials other than those of WithTLS. Given several times, they add up.
 func WithGRPC(options ...grpc.DialOption) Option {
 	return func(c *config) { c.grpc = slices.Concat(c.grpc, options) }
 }

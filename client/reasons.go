@@ -161,6 +161,9 @@ var localClose = advices[pb.ErrorReason_ERROR_REASON_CANCELLED]
 
 // advice finds the row for e. A reason that is newer than this package has the row of UNSPECIFIED.
 func (e *Error) advice() advice {
+	if e.remedy != nil {
+		return *e.remedy
+	}
 	if e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED {
 		switch e.Code {
 		case codes.Unavailable, codes.DeadlineExceeded:

@@ -75,7 +75,7 @@ func TestRealSockets(t *testing.T) {
 			t.Parallel()
 			l, err := net.Listen(network, listen)
 			require.NoError(t, err)
-			s := server.New(server.Config{Registry: session.NewRegistry(session.Config{Egress: server.Egress(policy)})})
+			s := server.New(server.Config{Registry: session.NewRegistry(session.Config{Egress: server.FixedEgress(policy)})})
 			done := make(chan error, 1)
 			go func() { done <- s.Serve(l) }()
 			t.Cleanup(func() { s.Close(); <-done })

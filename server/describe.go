@@ -6,10 +6,13 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server/callers"
+	"securesocket/server/door"
 	"securesocket/server/egress"
 	"securesocket/server/listening"
 	"securesocket/session"
@@ -101,7 +104,16 @@ func describeRequest(err error) (description, bool) {
 	case *grammarError:
 		return of(pb.ErrorReason_ERROR_REASON_STREAM_GRAMMAR, e.Error(), "frame_number", num(e.frame)), true
 	case *unauthenticatedError:
-		return of(pb.ErrorReason_ERROR_REASON_UNAUTHENTICATED, e.Error()), true
+		d := of(pb.ErrorReason_ERROR_REASON_UNAUTHENTICATED, e.Error())
+		if why := e.why(); why != "" {
+			d.metadata["why"] = why
+		}
+		if _, ok := errors.AsType[*callers.IssuerError](e.err); ok { // not the caller's fault
+			d.retry = time.Second
+		}
+		return d, true
+	case *door.LimitError:
+		return of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", string(e.What), "limit", num(int64(e.Limit))), true
 	}
 	switch {
 	case errors.Is(err, session.ErrAcceptSuperseded):
@@ -123,9 +135,13 @@ func describeService(err error) (description, bool) {
 		return of(pb.ErrorReason_ERROR_REASON_INTERNAL, e.Error(), "id", e.ID), true
 	case *session.LimitError:
 		d := of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", e.What)
-		if d.retry = e.Retry; d.retry == 0 {
+		if d.retry = e.Retry; e.Limit > 0 {
 			d.metadata["limit"] = num(int64(e.Limit))
 		}
+		return d, true
+	case *session.ResourceError:
+		d := of(pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES, e.Error(), "what", e.What)
+		d.retry = time.Second
 		return d, true
 	case *session.NotAllowedError:
 		return of(pb.ErrorReason_ERROR_REASON_NOT_ALLOWED, e.Error(), "what", e.What), true
@@ -140,6 +156,13 @@ func describeService(err error) (description, bool) {
 		if de, ok := errors.AsType[*egress.DeniedError](e); ok {
 			d.metadata["rule"] = de.Rule
 			d.message += ": " + de.Rule
+			if de.Why != "" {
+				d.metadata["why"] = de.Why
+				d.message += " (" + de.Why + ")"
+			}
+			if de.Revision != "" {
+				d.metadata["policy_revision"] = de.Revision
+			}
 		}
 		return d, true
 	case *session.ListenPolicyError:
@@ -196,6 +219,8 @@ func describePeer(err error) (description, bool) {
 		return of(pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED, e.Error(), "phase", session.PhaseHandshake.String(), "kind", "no signature in time", "limit", e.Limit.String()), true
 	case *identity.SignError:
 		return of(pb.ErrorReason_ERROR_REASON_SIGNATURE_FAILED, bounded(e.Error()), "phase", session.PhaseHandshake.String(), "kind", e.Kind.String()), true
+	case *tlsengine.FloodError:
+		return of(pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED, e.Error(), "phase", session.PhaseData.String()), true
 	case *tlsengine.AlertError:
 		if !e.Remote {
 			return of(pb.ErrorReason_ERROR_REASON_PEER_MISBEHAVED, "the peer broke the protocol and was sent the alert "+e.Name(), alertMeta(e)...), true

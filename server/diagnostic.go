@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server/egress"
 	"securesocket/session"
 	"securesocket/tlsengine/revocation"
 )
@@ -17,6 +18,7 @@ type diagnosticService struct {
 	pb.UnimplementedDiagnosticServiceServer
 
 	*service
+	policy *egress.Live // nil: everything is allowed
 }
 
 // maxCRLs bounds the CRLs of a ValidateChain.

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"securesocket/server/door"
 	"securesocket/session"
 )
 
@@ -25,27 +26,31 @@ const ourPackage = "securesocket."
 
 // interceptorOptions returns the interceptors in their order: what goes wrong
 // in one is seen by those before it.
-func interceptorOptions(authenticate Authenticator, log *slog.Logger) []grpc.ServerOption {
-	ours := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool {
-		return strings.HasPrefix(c.Service, ourPackage)
-	})
+func interceptorOptions(g *guard, metrics Metrics, log *slog.Logger) []grpc.ServerOption {
+	ours := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool { return isOurs(c.Service) })
 	panics := recovery.WithRecoveryHandlerContext(func(_ context.Context, p any) error {
 		return session.Internal(log, "panic", "panic", p, "stack", string(debug.Stack()))
 	})
+	open := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool { return !isOurs(c.Service) })
 	// Errors are converted outermost, so that every refusal has its ErrorInfo.
-	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(
-			unaryStatus(log),
-			recovery.UnaryServerInterceptor(panics),
-			selector.UnaryServerInterceptor(auth.UnaryServerInterceptor(authFunc(authenticate)), ours),
-			selector.UnaryServerInterceptor(unaryKnown, ours),
-		),
-		grpc.ChainStreamInterceptor(
-			streamStatus(log),
-			recovery.StreamServerInterceptor(panics),
-			selector.StreamServerInterceptor(auth.StreamServerInterceptor(authFunc(authenticate)), ours),
-		),
+	unary := []grpc.UnaryServerInterceptor{unaryStatus(log)}
+	stream := []grpc.StreamServerInterceptor{streamStatus(log)}
+	if metrics != nil {
+		unary = append(unary, selector.UnaryServerInterceptor(metrics.UnaryInterceptor(), ours))
+		stream = append(stream, selector.StreamServerInterceptor(metrics.StreamInterceptor(), ours))
 	}
+	unary = append(unary,
+		recovery.UnaryServerInterceptor(panics),
+		selector.UnaryServerInterceptor(door.UnaryVisit, open),
+		selector.UnaryServerInterceptor(auth.UnaryServerInterceptor(g.admit), ours),
+		selector.UnaryServerInterceptor(unaryKnown, ours),
+	)
+	stream = append(stream,
+		recovery.StreamServerInterceptor(panics),
+		selector.StreamServerInterceptor(door.StreamVisit, open),
+		selector.StreamServerInterceptor(auth.StreamServerInterceptor(g.admit), ours),
+	)
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...)}
 }
 
 // unaryKnown refuses requests that the service does not fully understand.

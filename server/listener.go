@@ -109,8 +109,21 @@ func (s *listenerService) listener(ctx context.Context, id string) (*session.Lis
 	return s.registry.Listener(principalOf(ctx), id)
 }
 
+// anyListener is listener, where an administrator finds what is another's too.
+func (s *listenerService) anyListener(ctx context.Context, action, id string) (*session.Listener, error) {
+	l, err := s.listener(ctx, id)
+	if !errors.Is(err, session.ErrListenerNotFound) || !callerOf(ctx).administrator {
+		return l, err
+	}
+	if l, err = s.registry.FindListener(id); err != nil {
+		return nil, err
+	}
+	s.foreign(ctx, action, id, l.Snapshot().Owner)
+	return l, nil
+}
+
 func (s *listenerService) GetListener(ctx context.Context, req *pb.GetListenerRequest) (*pb.GetListenerResponse, error) {
-	l, err := s.listener(ctx, req.GetListenerId())
+	l, err := s.anyListener(ctx, "get listener", req.GetListenerId())
 	if err != nil {
 		return nil, err
 	}
@@ -118,14 +131,18 @@ func (s *listenerService) GetListener(ctx context.Context, req *pb.GetListenerRe
 }
 
 func (s *listenerService) ListListeners(ctx context.Context, req *pb.ListListenersRequest) (*pb.ListListenersResponse, error) {
+	owner, err := s.ownerInList(ctx, req.GetAllCallers(), "listeners")
+	if err != nil {
+		return nil, err
+	}
 	listeners, next, err := listPage(req, func(after string, limit int) ([]*session.Listener, bool) {
-		return s.registry.Listeners(principalOf(ctx), after, limit)
+		return s.registry.Listeners(owner, after, limit)
 	}, func(l *session.Listener) *pb.Listener { return toListener(l.Snapshot()) })
 	return &pb.ListListenersResponse{Listeners: listeners, NextPageToken: next}, err
 }
 
 func (s *listenerService) CloseListener(ctx context.Context, req *pb.CloseListenerRequest) (*pb.CloseListenerResponse, error) {
-	l, err := s.listener(ctx, req.GetListenerId())
+	l, err := s.anyListener(ctx, "close listener", req.GetListenerId())
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +155,7 @@ func (s *listenerService) CloseListener(ctx context.Context, req *pb.CloseListen
 func toListener(v session.ListenerSnapshot) *pb.Listener {
 	return &pb.Listener{
 		ListenerId:       v.ID,
+		Owner:            v.Owner,
 		Local:            toEndpoint(v.Local),
 		StartTlsOnAccept: v.StartTLS,
 		Settings:         toSettings(v.Settings),

@@ -22,7 +22,7 @@ func listPage[T interface{ ListKey() string }, M proto.Message](
 		return nil, "", err
 	}
 	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
-	if err != nil {
+	if err != nil || len(after) > 0 && !session.IsListKey(string(after)) {
 		return nil, "", &session.FieldError{Field: "page_token", Why: "is not one that this call gave"}
 	}
 	found, more := list(string(after), limit)

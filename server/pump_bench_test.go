@@ -111,8 +111,10 @@ var errEnough = errors.New("enough")
 
 type anywhere struct{}
 
-func (anywhere) CheckName(session.Target) error                 { return nil }
-func (anywhere) CheckAddr(session.Target, netip.AddrPort) error { return nil }
+func (anywhere) CheckName(string, session.Target) error                 { return nil }
+func (anywhere) FirstAllowed() bool                                     { return false }
+func (anywhere) Revision() string                                       { return "" }
+func (anywhere) CheckAddr(string, session.Target, netip.AddrPort) error { return nil }
 
 // attachedTo is an attachment of a session that is connected to a peer.
 func attachedTo(b *testing.B, handle func(*tls.Conn)) *session.Attachment {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,6 +26,9 @@ type service struct {
 	registry   *session.Registry
 	version    string
 	maxStreams int
+	audit      auditor
+	// administrator says who is one, whatever the method.
+	administrator func(principal string) bool
 }
 
 const (
@@ -44,7 +48,7 @@ func (s *service) session(ctx context.Context, id string) (*session.Session, err
 	return s.registry.Get(principalOf(ctx), id)
 }
 
-func (s *service) GetCapabilities(context.Context, *pb.GetCapabilitiesRequest) (*pb.GetCapabilitiesResponse, error) {
+func (s *service) GetCapabilities(ctx context.Context, _ *pb.GetCapabilitiesRequest) (*pb.GetCapabilitiesResponse, error) {
 	cfg := s.registry.Config()
 	resp := &pb.GetCapabilitiesResponse{
 		SecureSockets: true,
@@ -58,6 +62,8 @@ func (s *service) GetCapabilities(context.Context, *pb.GetCapabilitiesRequest) (
 		},
 		ServerVersion:     s.version,
 		StartTlsProtocols: starttls.Protocols(),
+		Principal:         principalOf(ctx),
+		Administrator:     s.administrator(principalOf(ctx)),
 	}
 	if cfg.LegacyTLS {
 		resp.Versions = append([]pb.ProtocolVersion{pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_0, pb.ProtocolVersion_PROTOCOL_VERSION_TLS1_1}, resp.Versions...)
@@ -90,17 +96,44 @@ func (s *service) CreateSession(ctx context.Context, req *pb.CreateSessionReques
 }
 
 func (s *service) GetSession(ctx context.Context, req *pb.GetSessionRequest) (*pb.GetSessionResponse, error) {
-	sess, err := s.session(ctx, req.GetSessionId())
+	sess, err := s.anySession(ctx, "get session", req.GetSessionId())
 	if err != nil {
 		return nil, err
 	}
-	return &pb.GetSessionResponse{Session: toSession(sess.Snapshot())}, nil
+	return &pb.GetSessionResponse{Session: s.shown(ctx, sess)}, nil
+}
+
+// anySession is session, where an administrator finds what is another's too.
+func (s *service) anySession(ctx context.Context, action, id string) (*session.Session, error) {
+	sess, err := s.session(ctx, id)
+	if !errors.Is(err, session.ErrNotFound) || !callerOf(ctx).administrator {
+		return sess, err
+	}
+	if sess, err = s.registry.Find(id); err != nil {
+		return nil, err
+	}
+	s.foreign(ctx, action, id, sess.Owner())
+	return sess, nil
+}
+
+// shown is a session as the caller may see it: what a peer has said is its
+// owner's alone.
+func (s *service) shown(ctx context.Context, sess *session.Session) *pb.Session {
+	m := toSession(sess.Snapshot())
+	if m.GetOwner() != principalOf(ctx) {
+		m.Greeting = nil
+	}
+	return m
 }
 
 func (s *service) ListSessions(ctx context.Context, req *pb.ListSessionsRequest) (*pb.ListSessionsResponse, error) {
+	owner, err := s.ownerInList(ctx, req.GetAllCallers(), "sessions")
+	if err != nil {
+		return nil, err
+	}
 	sessions, next, err := listPage(req, func(after string, limit int) ([]*session.Session, bool) {
-		return s.registry.List(principalOf(ctx), after, limit)
-	}, func(sess *session.Session) *pb.Session { return toSession(sess.Snapshot()) })
+		return s.registry.List(owner, after, limit)
+	}, func(sess *session.Session) *pb.Session { return s.shown(ctx, sess) })
 	return &pb.ListSessionsResponse{Sessions: sessions, NextPageToken: next}, err
 }
 
@@ -130,7 +163,7 @@ func (s *service) merging(ctx context.Context, want *pb.SessionSettings, mask *f
 }
 
 func (s *service) DeleteSession(ctx context.Context, req *pb.DeleteSessionRequest) (*pb.DeleteSessionResponse, error) {
-	sess, err := s.session(ctx, req.GetSessionId())
+	sess, err := s.anySession(ctx, "delete session", req.GetSessionId())
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func serveStalled(path string, questions io.Reader, answers io.Writer) error {
 	}
 	const owner = "tester"
 	registry := session.NewRegistry(session.Config{
-		Egress:              server.Egress(policy),
+		Egress:              server.FixedEgress(policy),
 		MaxSessionsPerOwner: 20_000,
 		Dial: func(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
 			conn, err := d.DialContext(ctx, "tcp", addr)

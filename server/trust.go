@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
-	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -20,7 +19,6 @@ type trustService struct {
 	pb.UnimplementedTrustServiceServer
 
 	*service
-	administrators []string // principals
 }
 
 // scopeOf checks a scope and its session_id.
@@ -39,7 +37,7 @@ func scopeOf(scope pb.TrustScope, sessionID string) (session.Scope, error) {
 // may returns the level that the caller wants to change, where he may.
 func (s *trustService) may(ctx context.Context, scope pb.TrustScope, sessionID string) (session.Scope, error) {
 	level, err := scopeOf(scope, sessionID)
-	if err == nil && level == session.ScopeService && !slices.Contains(s.administrators, principalOf(ctx)) {
+	if err == nil && level == session.ScopeService && !callerOf(ctx).administrator {
 		err = &session.NotAllowedError{What: "the service's certificates", Why: "only its administrators change them"}
 	}
 	return level, err
@@ -49,6 +47,9 @@ func (s *trustService) change(ctx context.Context, scope pb.TrustScope, sessionI
 	level, err := s.may(ctx, scope, sessionID)
 	if err != nil {
 		return err
+	}
+	if level == session.ScopeService {
+		s.audit.note(ctx, "change the service's certificates")
 	}
 	return s.registry.ChangeCertificates(principalOf(ctx), level, sessionID, change)
 }

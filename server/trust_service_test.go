@@ -40,7 +40,7 @@ func systemOf(anchors ...*tlstest.CA) servertest.Option {
 	set := truststore.NewSet(entries...)
 	return func(sc *session.Config, sv *server.Config) {
 		sc.System = func() (*truststore.Set, error) { return set, nil }
-		sv.Administrators = []string{administrator}
+		sv.Administrator = func(p string) bool { return p == administrator }
 	}
 }
 

@@ -15,8 +15,10 @@ type nowhere struct{}
 
 var errNowhere = errors.New("nowhere")
 
-func (nowhere) CheckName(Target) error                 { return errNowhere }
-func (nowhere) CheckAddr(Target, netip.AddrPort) error { return errNowhere }
+func (nowhere) CheckName(string, Target) error                 { return errNowhere }
+func (nowhere) FirstAllowed() bool                             { return false }
+func (nowhere) Revision() string                               { return "" }
+func (nowhere) CheckAddr(string, Target, netip.AddrPort) error { return errNowhere }
 
 // What is kept of a session that has expired is what its owner is told.
 func TestExpiredSessionIsFreed(t *testing.T) {

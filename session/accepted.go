@@ -17,19 +17,23 @@ func (s *Session) serve(conn net.Conn, l *Listener) error {
 	if _, err := settings.check(&s.reg.cfg); err != nil {
 		return err
 	}
-	if err := s.reg.connectionBegins(); err != nil {
-		return err
-	}
 	remote := addrPort(conn.RemoteAddr())
 	eff := s.reg.cfg.effective(settings)
 	keepOptions(conn, &eff)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil { // its owner has found and deleted it already
-		s.reg.connectionEnded()
 		return s.over
 	}
-	c := s.newConnection(ConnectArgs{Target: Target{Addr: remote.Addr(), Port: int(remote.Port())}, Plain: !l.args.StartTLS}, eff)
+	p := &permit{limits: &s.reg.limits, owner: s.owner}
+	if err := p.begin(); err != nil {
+		return err
+	}
+	if err := s.reg.connectionBegins(); err != nil {
+		p.end()
+		return err
+	}
+	c := s.newConnection(ConnectArgs{Target: Target{Addr: remote.Addr(), Port: int(remote.Port())}, Plain: !l.args.StartTLS}, eff, p)
 	c.attempt = &Attempt{s: s, decided: make(chan struct{})}
 	c.attempt.join(true)
 	if err := c.beginLocked(); err != nil {
@@ -41,7 +45,7 @@ func (s *Session) serve(conn net.Conn, l *Listener) error {
 
 // acceptPhases take an accepted connection to where bytes move.
 func (c *connection) acceptPhases(ctx context.Context, raw net.Conn) (Phase, error) {
-	c.connected(raw)
+	_ = c.connected(raw) // nobody judges who has come
 	if c.args.Plain {
 		return c.plainOr(raw)
 	}

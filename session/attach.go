@@ -52,6 +52,9 @@ func (s *Session) Attach(args AttachArgs) (*Attachment, Attached, error) {
 		return nil, Attached{}, s.over
 	}
 	s.claimLocked()
+	if err := s.reg.limits.attaches.Allow(s.owner, 1); err != nil {
+		return nil, Attached{}, limitError(err)
+	}
 	told, err := s.core.Attach(time.Now(), args)
 	if err != nil {
 		return nil, Attached{}, s.obeyedLocked("attach", err)
@@ -285,6 +288,9 @@ func (a *Attachment) detachLocked(keep bool) {
 	a.sendSoonLocked()
 	s.core.Detach(time.Now(), a.seq)
 	s.effectsLocked()
+	if s.core.Resumable() {
+		s.reg.shedSoon()
+	}
 	c := s.conn
 	if c == nil || c.ended {
 		s.settledLocked()

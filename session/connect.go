@@ -46,7 +46,7 @@ func (s *Session) Begin(args ConnectArgs, req Request, pinned bool) (*Attempt, e
 	if err != nil {
 		return nil, err
 	}
-	a, settings, err := s.joinOrClear(req, pinned, defaults)
+	a, settings, p, err := s.joinOrClear(args.Target, req, pinned, defaults)
 	if a != nil || err != nil {
 		return a, err
 	}
@@ -55,9 +55,11 @@ func (s *Session) Begin(args ConnectArgs, req Request, pinned bool) (*Attempt, e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil {
+		p.end()
 		return nil, s.over
 	}
 	if err := s.reg.connectionBegins(); err != nil {
+		p.end()
 		return nil, err
 	}
 	s.status, s.report = tlsengine.StatusUnknown, nil
@@ -65,7 +67,7 @@ func (s *Session) Begin(args ConnectArgs, req Request, pinned bool) (*Attempt, e
 	if s.conn != nil {
 		s.conn.attempt.slimLocked()
 	}
-	c := s.newConnection(args, s.reg.cfg.effective(settings))
+	c := s.newConnection(args, s.reg.cfg.effective(settings), p)
 	c.attempt = &Attempt{s: s, req: req, decided: make(chan struct{})}
 	c.attempt.join(pinned)
 	if err := c.beginLocked(); err != nil {
@@ -81,6 +83,7 @@ func (c *connection) beginLocked() error {
 	s := c.s
 	now := time.Now()
 	if c.gen = s.core.Begin(now, c.streamOptions()); c.gen == 0 {
+		c.permit.end()
 		s.reg.connectionEnded()
 		return s.obeyedLocked("connect", s.core.Tick(now))
 	}
@@ -90,34 +93,42 @@ func (c *connection) beginLocked() error {
 	return nil
 }
 
-// joinOrClear returns the attempt of the same request, or else the settings for a
-// new one, and begins to end the connection that is in its way.
-func (s *Session) joinOrClear(req Request, pinned bool, defaults *Settings) (*Attempt, Settings, error) {
+// joinOrClear returns the attempt of the same request, or else the settings and the
+// permit for a new one, and begins to end the connection that is in its way. What is
+// refused leaves that as it is.
+func (s *Session) joinOrClear(t Target, req Request, pinned bool, defaults *Settings) (*Attempt, Settings, *permit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil {
-		return nil, Settings{}, s.over
+		return nil, Settings{}, nil, s.over
 	}
 	s.claimLocked()
 	a, found, err := s.requests.find(req, time.Now())
 	if err != nil {
-		return nil, Settings{}, err
+		return nil, Settings{}, nil, err
 	}
 	if found {
 		a.join(pinned)
-		return a, Settings{}, nil
+		return a, Settings{}, nil, nil
 	}
 	settings := s.settings
 	if defaults != nil {
 		settings = settings.Over(defaults)
 		if _, err := settings.check(&s.reg.cfg); err != nil {
-			return nil, Settings{}, err // each is allowed, but not both together
+			return nil, Settings{}, nil, err // each is allowed, but not both together
 		}
+	}
+	if err := s.reg.newDestination(s.owner, t, s.reg.cfg.effective(settings).Proxy); err != nil {
+		return nil, Settings{}, nil, err
+	}
+	p := &permit{limits: &s.reg.limits, owner: s.owner}
+	if err := p.begin(); err != nil {
+		return nil, Settings{}, nil, err
 	}
 	if c := s.conn; c != nil && !c.ended {
 		c.stopLocked(CauseReconnect, nil, false)
 	}
-	return nil, settings, nil
+	return nil, settings, p, nil
 }
 
 // phases take a connection to where bytes move. On failure they say in which one,
@@ -145,15 +156,14 @@ var errConnectTimeout = errors.New("connect_timeout")
 func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 	s := c.s
 	c.mark(spanPolicy, true)
-	err := s.reg.cfg.Egress.CheckName(c.target)
+	err := s.reg.checkName(s.owner, c.target)
 	c.mark(spanPolicy, false)
 	if err != nil {
-		return PhasePolicy, &PolicyError{err}
+		return PhasePolicy, err
 	}
-
 	if p := c.settings.Proxy; p != nil {
-		if err := s.reg.cfg.Egress.CheckName(p.Target); err != nil {
-			return PhasePolicy, &PolicyError{err}
+		if err := s.reg.checkName(s.owner, p.Target); err != nil {
+			return PhasePolicy, err
 		}
 	}
 	c.setState(StateHostLookup)
@@ -169,12 +179,15 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 
 	c.setState(StateConnecting)
 	c.mark(spanTCP, true)
-	raw, err := c.dial(ctx, addrs, c.settings)
+	raw, routes, err := c.dial(ctx, addrs, c.settings)
 	c.mark(spanTCP, false)
 	if err != nil {
 		return policyOr(PhaseTCP, err), err
 	}
-	c.connected(raw)
+	if err := c.connected(raw, routes...); err != nil {
+		_ = raw.Close()
+		return PhasePolicy, err
+	}
 	if c.args.Plain {
 		return c.plainOr(raw)
 	}
@@ -273,19 +286,24 @@ func (c *connection) setState(next State) {
 	}
 }
 
-// connected notes that TCP is up.
-func (c *connection) connected(raw net.Conn) {
+// connected notes that TCP is up. The error is a PolicyError: the policy has
+// changed since the socket was judged.
+func (c *connection) connected(raw net.Conn, routes ...route) error {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.raw = raw
+	c.raw, c.routes = raw, routes
 	c.local, c.remote = addrPort(raw.LocalAddr()), addrPort(raw.RemoteAddr())
 	c.setNoDelayLocked(*s.effectiveLocked().NoDelay)
 	if c.stopped {
-		return
+		return nil
+	}
+	if err := c.judgeLocked(); err != nil { // from now on Rejudge finds it
+		return err
 	}
 	s.mode = ModePlain
 	s.emitLocked(TCPConnected{c.local, c.remote})
+	return nil
 }
 
 // plain notes that bytes move as they are; false: the connection was stopped
@@ -338,6 +356,10 @@ func (c *connection) encrypted(conn *tlsengine.Conn) bool {
 // after a while.
 func (c *connection) upLocked() {
 	c.settings = nil // what held for connecting alone
+	c.permit.endHandshake()
+	if c.flow == nil {
+		c.flow = c.s.reg.limits.bytes.Flow(c.s.owner)
+	}
 	c.writeFirstLocked()
 	c.touchLocked()
 	if c.idle == nil {

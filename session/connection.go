@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"securesocket/session/quota"
 	"securesocket/tlsengine"
 )
 
@@ -23,6 +24,8 @@ type connection struct {
 
 	writerDone chan struct{} // closed when the writing half has ended
 
+	permit   *permit
+	flow     *quota.Flow // nil before bytes move
 	args     ConnectArgs
 	attempt  *Attempt
 	timeline timeline
@@ -33,6 +36,8 @@ type connection struct {
 	start         *startTLS       // from StartTLS until the connection is secure
 	greeting      []byte          // of the peer, before TLS
 	local, remote netip.AddrPort
+	routes        []route      // that were dialled; none where it was accepted
+	policy        string       // the revision of the egress policy that was asked last
 	question      *Question    // open; nil: none is
 	signRequest   *SignRequest // open; nil: none is
 	unsigned      bool         // the handshake ended while a SignRequest was open
@@ -71,9 +76,9 @@ type connection struct {
 	graceful *time.Timer
 }
 
-func (s *Session) newConnection(args ConnectArgs, eff Settings) *connection {
+func (s *Session) newConnection(args ConnectArgs, eff Settings, p *permit) *connection {
 	c := &connection{
-		s: s, args: args, target: args.Target, settings: &eff, idleTimeout: *eff.IdleTimeout, detachGrace: *eff.DetachGrace,
+		s: s, permit: p, args: args, target: args.Target, settings: &eff, idleTimeout: *eff.IdleTimeout, detachGrace: *eff.DetachGrace,
 		done: make(chan struct{}), writerDone: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
@@ -202,14 +207,13 @@ func (c *connection) teardown() {
 // finish emits the last events of the generation. It runs at the end of run or
 // live, when nothing else of the connection does.
 func (c *connection) finish() {
-	line := c.announceEnd()
+	end := c.announceEnd()
 	close(c.done) // before the log, which may be slow
-	c.s.reg.cfg.Logger.Info("connection closed", line...)
+	c.s.reg.cfg.Ended(end)
 }
 
-// announceEnd is finish under the lock; it returns what the operator's log has
-// to say.
-func (c *connection) announceEnd() []any {
+// announceEnd is finish under the lock; it returns what the operator is told.
+func (c *connection) announceEnd() End {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,6 +241,10 @@ func (c *connection) announceEnd() []any {
 		Received: received, Sent: written,
 		ReadCause: c.readCause, WriteCause: c.writeCause,
 	})
+	c.permit.end()
+	if c.flow != nil {
+		c.flow.Close()
+	}
 	s.reg.connectionEnded()
 	c.attempt.decide(c.failure, c)
 	s.settledLocked()
@@ -245,39 +253,9 @@ func (c *connection) announceEnd() []any {
 		amended.Written = written
 		s.reg.amend(s, &amended)
 	}
+	s.accountLocked()
 	s.restLocked()
-	return c.logLineLocked()
-}
-
-// maxLoggedError bounds a text that the peer may have chosen.
-const maxLoggedError = 1024
-
-// logLineLocked is the one line about a connection, for the operator.
-func (c *connection) logLineLocked() []any {
-	s := c.s
-	_, written, received := s.core.Counts()
-	attrs := []any{
-		"session", s.id, "owner", s.owner, "generation", c.gen, "host", c.target.Host(), "port", c.target.Port,
-		"cause", c.overallCause().String(), "received", received, "sent", written,
-		"duration", time.Since(c.timeline.began).Round(time.Microsecond),
-	}
-	if c.remote.IsValid() {
-		attrs = append(attrs, "remote", c.remote.String())
-	}
-	if r := s.report; r != nil {
-		attrs = append(attrs, "certificate", r.Status.String())
-		if r.Basis == tlsengine.BasisOverride { // what an auditor looks for
-			attrs = append(attrs, "accepted_problems", r.ProblemList())
-		}
-	}
-	if s.settings.Label != "" {
-		attrs = append(attrs, "label", s.settings.Label)
-	}
-	if c.failure != nil {
-		why := c.failure.Error()
-		attrs = append(attrs, "error", why[:min(len(why), maxLoggedError)])
-	}
-	return attrs
+	return c.reportLocked()
 }
 
 func (c *connection) emitFailureLocked(phase Phase) {

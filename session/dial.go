@@ -22,13 +22,53 @@ func (c *connection) lookup(ctx context.Context, fam Family) ([]netip.AddrPort, 
 		c.mark(spanDNS, true)
 		defer c.mark(spanDNS, false)
 	}
-	return c.s.reg.resolve(ctx, c.target, fam)
+	return c.s.reg.resolve(ctx, c.s.owner, c.target, fam)
+}
+
+// checkName asks the policy before DNS. The error is a PolicyError.
+func (r *Registry) checkName(owner string, t Target) error {
+	if err := r.cfg.Egress.CheckName(owner, t); err != nil {
+		return &PolicyError{err}
+	}
+	return nil
 }
 
 // resolve finds the target's addresses within the DNS clock and has every one
-// judged by the policy: one that is refused refuses the name, so that a name
-// cannot be used to look for an address that gets through.
-func (r *Registry) resolve(ctx context.Context, target Target, fam Family) ([]netip.AddrPort, error) {
+// judged by the policy. One that is refused refuses the name, so that a name
+// cannot be used to look for an address that gets through, unless the operator
+// has it otherwise.
+func (r *Registry) resolve(ctx context.Context, owner string, target Target, fam Family) ([]netip.AddrPort, error) {
+	addrs, err := r.addresses(ctx, target, fam)
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.AddrPort
+	var refused error
+	for _, a := range addrs {
+		ap := netip.AddrPortFrom(a, uint16(target.Port)) //nolint:gosec // 1..65535 by Target
+		if err := r.cfg.Egress.CheckAddr(owner, target, ap); err != nil {
+			if !r.cfg.Egress.FirstAllowed() {
+				return nil, &PolicyError{err}
+			}
+			refused = &PolicyError{err}
+		} else if len(out) < maxAddresses {
+			out = append(out, ap)
+		}
+	}
+	if len(out) == 0 {
+		return nil, refused
+	}
+	return out, nil
+}
+
+// Addresses finds what a name leads to, without asking the policy and without
+// dialling.
+func (r *Registry) Addresses(ctx context.Context, target Target) ([]netip.Addr, error) {
+	return r.addresses(ctx, target, 0)
+}
+
+// addresses finds what a target leads to, within the DNS clock: never nothing.
+func (r *Registry) addresses(ctx context.Context, target Target, fam Family) ([]netip.Addr, error) {
 	cfg := &r.cfg
 	addrs := []netip.Addr{target.Addr}
 	if target.Name != "" {
@@ -47,18 +87,10 @@ func (r *Registry) resolve(ctx context.Context, target Target, fam Family) ([]ne
 			return nil, lookupError(ctx, target.Name, err)
 		}
 	}
-	var out []netip.AddrPort
+	var out []netip.Addr
 	for _, a := range addrs {
-		a = a.Unmap()
-		if (fam == FamilyIPv4 && !a.Is4()) || (fam == FamilyIPv6 && !a.Is6()) {
-			continue
-		}
-		ap := netip.AddrPortFrom(a, uint16(target.Port)) //nolint:gosec // 1..65535 by Target
-		if err := cfg.Egress.CheckAddr(target, ap); err != nil {
-			return nil, &PolicyError{err}
-		}
-		if len(out) < maxAddresses {
-			out = append(out, ap)
+		if a = a.Unmap(); (fam != FamilyIPv4 || a.Is4()) && (fam != FamilyIPv6 || a.Is6()) {
+			out = append(out, a)
 		}
 	}
 	if len(out) == 0 {
@@ -91,13 +123,17 @@ func lookupError(ctx context.Context, name string, err error) error {
 
 // dial connects to the target, of which these are the addresses, on its own or
 // through a proxy.
-func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff *Settings) (net.Conn, error) {
+func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff *Settings) (net.Conn, []route, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, *eff.TCPTimeout, &TimeoutError{PhaseTCP, *eff.TCPTimeout, "tcp.tcp_timeout"})
 	defer cancel()
 	if eff.Proxy != nil {
 		return c.dialThrough(ctx, eff.Proxy, addrs, eff)
 	}
-	return c.dialAny(ctx, c.target, addrs, eff)
+	conn, err := c.dialAny(ctx, c.target, addrs, eff)
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, []route{{c.target, addrPort(conn.RemoteAddr())}}, nil
 }
 
 // dialAny connects to the first address of target that answers: they are tried in
@@ -109,7 +145,7 @@ func (c *connection) dialAny(ctx context.Context, target Target, addrs []netip.A
 		KeepAlive:       -1, // off, unless the configuration below is on
 		KeepAliveConfig: keepAlive(*eff.KeepAlive),
 		ControlContext: func(_ context.Context, _, address string, raw syscall.RawConn) error {
-			if err := c.s.reg.checkSocket(target, address); err != nil {
+			if err := c.s.reg.checkSocket(c.s.owner, target, address); err != nil {
 				return err
 			}
 			return setUserTimeout(raw, *eff.UserTimeout)
@@ -174,12 +210,12 @@ func (c *connection) dialAny(ctx context.Context, target Target, addrs []netip.A
 }
 
 // checkSocket judges the address that a socket is about to connect to.
-func (r *Registry) checkSocket(target Target, address string) error {
+func (r *Registry) checkSocket(owner string, target Target, address string) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return err
 	}
-	if err := r.cfg.Egress.CheckAddr(target, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())); err != nil {
+	if err := r.cfg.Egress.CheckAddr(owner, target, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())); err != nil {
 		return &PolicyError{err}
 	}
 	return nil

@@ -148,13 +148,16 @@ func (e *RequestIDError) Error() string {
 
 // LimitError reports that a limit of the service is reached.
 type LimitError struct {
-	What  string // "sessions of a caller", ...
-	Limit int
-	Retry time.Duration // > 0: instead of Limit, when to try again
+	What  string        // "sessions of a caller", ...
+	Limit int           // how many; of a rate, how many a second
+	Retry time.Duration // when to try again; 0: time alone does not help
 }
 
 func (e *LimitError) Error() string {
-	if e.Retry > 0 {
+	switch {
+	case e.Retry > 0 && e.Limit > 0:
+		return fmt.Sprintf("too many %s (limit %d): try again in %s", e.What, e.Limit, e.Retry)
+	case e.Retry > 0:
 		return fmt.Sprintf("too many %s: try again in %s", e.What, e.Retry)
 	}
 	return fmt.Sprintf("limit reached: %d %s", e.Limit, e.What)

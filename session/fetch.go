@@ -40,17 +40,17 @@ func (r *Registry) dialJudged(ctx context.Context, addr string) (net.Conn, error
 	} else {
 		target.Name = strings.ToLower(strings.TrimSuffix(host, "."))
 	}
-	if err := r.cfg.Egress.CheckName(target); err != nil {
-		return nil, &PolicyError{err}
+	if err := r.checkName(Service, target); err != nil {
+		return nil, err
 	}
-	addrs, err := r.resolve(ctx, target, 0)
+	addrs, err := r.resolve(ctx, Service, target, 0)
 	if err != nil {
 		return nil, err
 	}
 	dialer := net.Dialer{
 		KeepAlive: -1,
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			return r.checkSocket(target, address)
+			return r.checkSocket(Service, target, address)
 		},
 	}
 	for _, a := range addrs {

@@ -93,6 +93,7 @@ func (l *Listener) ListKey() string { return l.listKey }
 // ListenerSnapshot is a listener at one moment.
 type ListenerSnapshot struct {
 	ID       string
+	Owner    string
 	Local    netip.AddrPort
 	StartTLS bool
 	Settings Settings
@@ -107,7 +108,7 @@ func (l *Listener) Snapshot() ListenerSnapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return ListenerSnapshot{
-		ID: l.id, Local: l.local, StartTLS: l.args.StartTLS, Settings: l.args.Settings, Backlog: l.args.Backlog,
+		ID: l.id, Owner: l.owner, Local: l.local, StartTLS: l.args.StartTLS, Settings: l.args.Settings, Backlog: l.args.Backlog,
 		Accepted: l.accepted, Pending: len(l.waiting), Created: l.created,
 	}
 }

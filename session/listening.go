@@ -8,6 +8,7 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -100,7 +101,7 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 		slots: make(chan struct{}, args.Backlog), stop: make(chan struct{}), stopped: make(chan struct{}),
 		waiting: make(map[*Session]*arrival),
 	}
-	l.listKey = fmt.Sprintf("%020d %s", l.created.UnixNano(), l.id)
+	l.listKey = listKey(l.created, l.id)
 	l.alone = time.AfterFunc(l.grace(), l.closeAlone)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -239,18 +240,39 @@ func (r *Registry) Listener(owner, id string) (*Listener, error) {
 	return nil, ErrListenerNotFound
 }
 
+// FindListener returns a listener, whoever's it is: for an administrator. The error
+// is ErrListenerNotFound.
+func (r *Registry) FindListener(id string) (*Listener, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.listeners[id]; l != nil {
+		return l, nil
+	}
+	return nil, ErrListenerNotFound
+}
+
 // Listeners is List for listeners.
 func (r *Registry) Listeners(owner, after string, limit int) (page []*Listener, more bool) {
 	r.mu.Lock()
 	var all []*Listener
 	for _, l := range r.listeners {
-		if l.owner == owner {
+		if l.owner == owner || owner == Anybody {
 			all = append(all, l)
 		}
 	}
 	r.mu.Unlock()
 	return pageOf(all, (*Listener).ListKey, after, limit)
 }
+
+// listKey sorts by creation.
+func listKey(created time.Time, id string) string {
+	return fmt.Sprintf("%020d %s", created.UnixNano(), id)
+}
+
+var listKeys = regexp.MustCompile(`^[0-9]{20} [a-z2-7]{26}$`)
+
+// IsListKey says whether a text can be what ListKey gives.
+func IsListKey(s string) bool { return listKeys.MatchString(s) }
 
 // pageOf sorts by key and returns up to limit of what comes after a key, and whether
 // there is more.
@@ -300,7 +322,7 @@ func (r *Registry) createAccepted(l *Listener) (*Session, error) {
 	if err := r.roomLocked(l.owner); err != nil {
 		return nil, err
 	}
-	s := newSession(r, strings.ToLower(rand.Text()), l.owner, l.args.Settings, true)
+	s := newSession(r, strings.ToLower(rand.Text()), r.ownerLocked(l.owner), l.owner, l.args.Settings, true)
 	s.listener = l
 	s.certificates, _ = s.certificates.Add(l.args.Certificates...)
 	r.addLocked(s)

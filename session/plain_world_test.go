@@ -11,10 +11,12 @@ import (
 // everywhere lets callers dial and listen wherever they want.
 type everywhere struct{}
 
-func (everywhere) CheckName(Target) error                 { return nil }
-func (everywhere) CheckAddr(Target, netip.AddrPort) error { return nil }
-func (everywhere) CheckListen(netip.AddrPort) error       { return nil }
-func (everywhere) ListenPorts(netip.Addr) []PortRange     { return []PortRange{{1, 65535}} }
+func (everywhere) CheckName(string, Target) error                 { return nil }
+func (everywhere) FirstAllowed() bool                             { return false }
+func (everywhere) Revision() string                               { return "" }
+func (everywhere) CheckAddr(string, Target, netip.AddrPort) error { return nil }
+func (everywhere) CheckListen(netip.AddrPort) error               { return nil }
+func (everywhere) ListenPorts(netip.Addr) []PortRange             { return []PortRange{{1, 65535}} }
 
 // plainSession is one that is connected in plain mode, and its peer.
 func plainSession(t *testing.T, set Settings) (*Session, net.Conn) {

@@ -44,12 +44,18 @@ func (c *connection) readLoop() {
 			return
 		}
 		b, err := c.read(room)
+		n := 0
+		if b != nil {
+			n = b.Len()
+		}
 		if err != nil && c.endsEarly(err) && tcpClosed(c.raw) {
 			c.awaitWriteError()
 		}
 		if !c.receive(b, err) {
 			return
 		}
+		c.s.reg.moved.received.Add(int64(n))
+		c.pace(c.ctx, n)
 	}
 }
 
@@ -63,6 +69,7 @@ func (c *connection) endsEarly(err error) bool {
 func (c *connection) waitRoom() int {
 	for {
 		c.s.mu.Lock()
+		c.s.accountLocked()
 		room := c.s.core.Room(c.gen)
 		if c.discard {
 			room = recordSize

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"securesocket/session/durable"
+	"securesocket/session/quota"
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/identity"
 	"securesocket/tlsengine/revocation"
@@ -36,16 +37,26 @@ func (t Target) Host() string {
 	return t.Addr.String()
 }
 
-// Egress decides which targets may be dialled. Its methods run beside each
-// other. Their errors reach the caller as a PolicyError.
+// Egress decides which targets may be dialled, and for whom. Its methods run
+// beside each other. Their errors reach the caller as a PolicyError.
 type Egress interface {
 	// CheckName is asked before the name is resolved; about an address it gives
 	// the whole verdict.
-	CheckName(t Target) error
-	// CheckAddr is asked for every address before it is dialled, and again for
-	// the address that the socket is about to connect to.
-	CheckAddr(t Target, addr netip.AddrPort) error
+	CheckName(owner string, t Target) error
+	// CheckAddr is asked for every address before it is dialled, again for the
+	// address that the socket is about to connect to, and about every connection
+	// that there is by Rejudge.
+	CheckAddr(owner string, t Target, addr netip.AddrPort) error
+	// FirstAllowed: of a name's addresses those that are refused are left out;
+	// otherwise one of them refuses the name.
+	FirstAllowed() bool
+	// Revision names the rules in force: it changes when they do.
+	Revision() string
 }
+
+// Service is the owner of the connections that the service makes for itself: to
+// servers of CRLs and OCSP.
+const Service = "service"
 
 // Resolver finds the addresses of a name: a fully qualified one, which ends with
 // a dot, or one without any dot; *net.Resolver is one.
@@ -64,6 +75,7 @@ type Config struct {
 	Store     durable.Store                   // what is kept over restarts; in memory
 	Now       func() time.Time                // time.Now; for judging certificates alone
 	Logger    *slog.Logger                    // discards
+	Ended     func(End)                       // told of every connection that has ended, by its own goroutine; nobody is
 
 	// Dial connects with a prepared dialer, which has the policy's last check.
 	// nil is d.DialContext.
@@ -80,11 +92,25 @@ type Config struct {
 
 	ForbidOverride bool // nobody may ask to decide about a chain with problems
 
+	// What callers may use up, each for himself (PerOwner) and all together.
 	MaxSessions          int // 20,000
 	MaxSessionsPerOwner  int // 1,000
 	MaxListeners         int // 1,024
 	MaxListenersPerOwner int // 64
-	BufferBytes          int // per connection and direction that nothing else is asked for; 256 KiB, at least 32 KiB
+	// Connects, StartTls and accepted handshakes under way; 4,096 and 1,024.
+	MaxHandshakes, MaxHandshakesPerOwner int
+	Attaches, AttachesPerOwner           quota.Limit // 20,000 a second and 1,000, with bursts of twice that
+	Destinations, DestinationsPerOwner   quota.Limit // that are new to an owner; 2,000 a second and 50, with bursts of ten times that
+	Bytes, BytesPerOwner                 quota.Limit // both directions; 16 GiB a second and 4 GiB
+
+	Suspected   func(owner string) // told of an owner who looks as if he scanned; nobody is
+	Memory      *quota.Memory      // of the process; nobody watches it
+	Descriptors *quota.Descriptors // of the process; nobody counts them
+
+	MaxBuffered         int64 // bytes of all buffers; 2 GiB
+	MaxBufferedPerOwner int64 // 512 MiB
+	DetachedShare       int   // percent of MaxBuffered that sessions may hold which no stream does; 25
+	BufferBytes         int   // per connection and direction that nothing else is asked for; 256 KiB, at least 32 KiB
 
 	SessionExpiry   time.Duration // without connection and stream; 15 min
 	DetachGrace     time.Duration // a connection without a stream; 60 s
@@ -120,10 +146,37 @@ func (c Config) withDefaults() Config {
 	if c.BufferBytes > 0 {
 		c.BufferBytes = max(c.BufferBytes, 2*recordSize)
 	}
+	if c.MaxBuffered == 0 {
+		c.MaxBuffered = 2 << 30
+	}
+	if c.MaxBufferedPerOwner == 0 {
+		c.MaxBufferedPerOwner = 512 << 20
+	}
+	if c.Ended == nil {
+		c.Ended = func(End) {}
+	}
+	if c.Suspected == nil {
+		c.Suspected = func(string) {}
+	}
+	for _, d := range []struct {
+		p          *quota.Limit
+		rate, more int64 // more: the burst is so many times the rate
+	}{
+		{&c.Attaches, 20_000, 2}, {&c.AttachesPerOwner, 1_000, 2},
+		{&c.Destinations, 2_000, 10}, {&c.DestinationsPerOwner, 50, 10},
+		{&c.Bytes, 16 << 30, 1}, {&c.BytesPerOwner, 4 << 30, 1},
+	} {
+		if d.p.PerSecond == 0 {
+			d.p.PerSecond = d.rate
+		}
+		if d.p.Burst == 0 {
+			d.p.Burst = d.more * d.p.PerSecond
+		}
+	}
 	for _, d := range []struct {
 		p   *int
 		def int
-	}{{&c.MaxSessions, 20_000}, {&c.MaxSessionsPerOwner, 1_000}, {&c.MaxListeners, 1_024}, {&c.MaxListenersPerOwner, 64}, {&c.BufferBytes, 256 << 10}} {
+	}{{&c.DetachedShare, 25}, {&c.MaxHandshakes, 4_096}, {&c.MaxHandshakesPerOwner, 1_024}, {&c.MaxSessions, 20_000}, {&c.MaxSessionsPerOwner, 1_000}, {&c.MaxListeners, 1_024}, {&c.MaxListenersPerOwner, 64}, {&c.BufferBytes, 256 << 10}} {
 		if *d.p == 0 {
 			*d.p = d.def
 		}
@@ -157,6 +210,10 @@ type Registry struct {
 	tlsSessions tlsengine.Sessions
 
 	listening sync.Mutex // serialises Listen; taken before mu
+	buffered  budget     // of all sessions
+	limits    limits
+	moved     moved
+	shedding  shedding
 
 	mu        sync.Mutex
 	sessions  map[string]*Session
@@ -169,6 +226,7 @@ type Registry struct {
 }
 
 type ownerSessions struct {
+	buffered  *budget
 	count     int
 	listeners int
 	requests  requestLog[string] // IDs of sessions and listeners
@@ -184,6 +242,8 @@ func NewRegistry(cfg Config) *Registry {
 		listeners: make(map[string]*Listener),
 		owners:    make(map[string]*ownerSessions),
 	}
+	r.buffered.limit = r.cfg.MaxBuffered
+	r.limits = newLimits(&r.cfg)
 	r.trust, r.defaults = newTrust(&r.cfg), newDefaults(&r.cfg)
 	r.checker = revocation.NewChecker(revocation.Config{
 		Fetcher: revocation.NewHTTPFetcher(r.dialFetch), LeafCRLAge: r.cfg.LeafCRLAge,
@@ -229,7 +289,7 @@ func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req R
 	if err := r.roomLocked(owner); err != nil {
 		return nil, false, nil, err
 	}
-	s = newSession(r, strings.ToLower(rand.Text()), owner, settings, ephemeral)
+	s = newSession(r, strings.ToLower(rand.Text()), r.ownerLocked(owner), owner, settings, ephemeral)
 	r.addLocked(s).requests.remember(req, s.id, now, maxOwnerRequests)
 	return s, true, warnings, nil
 }
@@ -245,7 +305,7 @@ func (r *Registry) roomLocked(owner string) error {
 	case o != nil && o.count >= r.cfg.MaxSessionsPerOwner:
 		return &LimitError{What: "sessions of a caller", Limit: r.cfg.MaxSessionsPerOwner}
 	}
-	return nil
+	return r.limits.admit()
 }
 
 func (r *Registry) addLocked(s *Session) *ownerSessions {
@@ -258,7 +318,7 @@ func (r *Registry) addLocked(s *Session) *ownerSessions {
 func (r *Registry) ownerLocked(owner string) *ownerSessions {
 	o := r.owners[owner]
 	if o == nil {
-		o = &ownerSessions{}
+		o = &ownerSessions{buffered: &budget{limit: r.cfg.MaxBufferedPerOwner}}
 		r.owners[owner] = o
 	}
 	return o
@@ -281,6 +341,20 @@ func (r *Registry) Get(owner, id string) (*Session, error) {
 	return s, nil
 }
 
+// Find returns a session, whoever's it is: for an administrator. It does not count
+// as use. The error is ErrNotFound.
+func (r *Registry) Find(id string) (*Session, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.sessions[id]; s != nil {
+		return s, nil
+	}
+	return nil, ErrNotFound
+}
+
+// Anybody, as the owner in a list, stands for all owners.
+const Anybody = "*"
+
 // List returns up to limit of an owner's sessions in the order of creation,
 // after the one with the ID after ("" = from the beginning), and whether there
 // are more.
@@ -288,7 +362,7 @@ func (r *Registry) List(owner, after string, limit int) (page []*Session, more b
 	r.mu.Lock()
 	var all []*Session
 	for _, s := range r.sessions {
-		if s.owner == owner {
+		if s.owner == owner || owner == Anybody {
 			all = append(all, s)
 		}
 	}
@@ -384,6 +458,7 @@ func (r *Registry) Close() {
 		r.draining = time.Now()
 	}
 	r.mu.Unlock()
+	r.shedding.stop()
 	r.endListeners(ErrListenerNotFound)
 	idle := r.whenIdle(true)
 	for _, s := range r.all() {

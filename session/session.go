@@ -35,6 +35,7 @@ type Session struct {
 	token     [32]byte
 	listKey   string // sorts by creation
 	reg       *Registry
+	buffered  *budget // the owner's
 
 	// connecting serialises Connect: one old connection ends before the next
 	// begins. It is taken before mu.
@@ -46,6 +47,7 @@ type Session struct {
 	settings     Settings
 	certificates truststore.Level
 	core         *resume.Core // bytes, events and attachments
+	held         int64        // what its buffers were counted as
 	state        State
 	mode         Mode
 	conn         *connection // of the current generation; nil before the first
@@ -64,16 +66,16 @@ type Session struct {
 	changed                       chan struct{} // closed at the next change that somebody may wait for; nil: nobody does
 }
 
-func newSession(r *Registry, id, owner string, settings Settings, ephemeral bool) *Session {
+func newSession(r *Registry, id string, o *ownerSessions, owner string, settings Settings, ephemeral bool) *Session {
 	s := &Session{
-		id: id, owner: owner, created: time.Now(), ephemeral: ephemeral, reg: r,
+		id: id, owner: owner, buffered: o.buffered, created: time.Now(), ephemeral: ephemeral, reg: r,
 		settings: settings,
 		state:    StateUnconnected,
 		status:   tlsengine.StatusUnknown,
 	}
 	_, _ = rand.Read(s.token[:]) // never fails
 	s.core = resume.New(resume.Config{Token: s.token, Alloc: newBuffer})
-	s.listKey = fmt.Sprintf("%020d %s", s.created.UnixNano(), id)
+	s.listKey = listKey(s.created, id)
 	s.lastUse = s.created
 	s.expireInLocked(r.cfg.SessionExpiry)
 	return s
@@ -81,6 +83,9 @@ func newSession(r *Registry, id, owner string, settings Settings, ephemeral bool
 
 // ID is the session's key.
 func (s *Session) ID() string { return s.id }
+
+// Owner is who created it.
+func (s *Session) Owner() string { return s.owner }
 
 // Token is what an attach after the first needs. It is not to be logged.
 func (s *Session) Token() []byte { return s.token[:] }
@@ -272,6 +277,7 @@ func (s *Session) endLocked(over error) {
 	s.graceLocked()
 	final, _ := over.(*ExpiredError) //nolint:errorlint // as it was made
 	s.reg.remove(s, final)
+	s.accountLocked()
 	s.wakeLocked()
 }
 

@@ -122,8 +122,12 @@ func (s *Session) startTLSLocked(args StartTLSArgs, req Request, pinned bool) (*
 	if args.Role == RoleServer && len(settings.Identities) == 0 {
 		return nil, errNoIdentity
 	}
+	if err := c.permit.beginHandshake(); err != nil {
+		return nil, err
+	}
 	st := &startTLS{StartTLSArgs: args}
 	if err := s.cutLocked(st); err != nil {
+		c.permit.endHandshake()
 		return nil, err
 	}
 	limit := *settings.HandshakeTimeout

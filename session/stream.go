@@ -31,6 +31,7 @@ func (c *connection) streamOptions() resume.Options {
 
 // effectsLocked wakes those who may go on after a call of the core.
 func (s *Session) effectsLocked() {
+	s.accountLocked()
 	e := s.core.Effects()
 	if e == 0 {
 		return

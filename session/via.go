@@ -52,23 +52,23 @@ func (e *ProxyError) Unwrap() error { return e.Err }
 
 // dialThrough asks the proxy, whose name was judged, for the first of the
 // addresses, all of them judged, that it connects to.
-func (c *connection) dialThrough(ctx context.Context, p *Proxy, addrs []netip.AddrPort, eff *Settings) (net.Conn, error) {
-	via, err := c.s.reg.resolve(ctx, p.Target, 0)
+func (c *connection) dialThrough(ctx context.Context, p *Proxy, addrs []netip.AddrPort, eff *Settings) (net.Conn, []route, error) {
+	via, err := c.s.reg.resolve(ctx, c.s.owner, p.Target, 0)
 	if err != nil {
-		return nil, p.blame(err)
+		return nil, nil, p.blame(err)
 	}
 	var first error
 	for _, addr := range addrs {
 		conn, err := c.dialAny(ctx, p.Target, via, eff)
 		if err != nil {
-			return nil, p.blame(err)
+			return nil, nil, p.blame(err)
 		}
 		if err = proxy.Ask(ctx, conn, p.Config, addr); err == nil {
-			return conn, nil
+			return conn, []route{{p.Target, addrPort(conn.RemoteAddr())}, {c.target, addr}}, nil
 		}
 		_ = conn.Close()
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, nil, context.Cause(ctx)
 		}
 		if first == nil {
 			first = &ProxyError{p.address(), err}
@@ -77,5 +77,5 @@ func (c *connection) dialThrough(ctx context.Context, p *Proxy, addrs []netip.Ad
 			break // another address would fare no better
 		}
 	}
-	return nil, first
+	return nil, nil, first
 }

@@ -14,7 +14,7 @@ import (
 
 type noProxy struct{ everywhere }
 
-func (noProxy) CheckName(t Target) error {
+func (noProxy) CheckName(_ string, t Target) error {
 	if t.Name == "proxy.test" {
 		return errors.New("denied")
 	}

@@ -51,6 +51,7 @@ func (c *connection) writeLoop() (parked bool) {
 		w, socket, parked := c.nextWrite()
 		switch {
 		case len(w.Bytes) > 0:
+			c.pace(c.ctx, len(w.Bytes))
 			n, err := socket.Write(w.Bytes)
 			w.Release()
 			if !c.wrote(n, err) {
@@ -96,6 +97,7 @@ func (c *connection) wrote(n int, err error) bool {
 		now := time.Now()
 		c.lastActivity = now
 		s.core.Wrote(now, c.gen, n)
+		s.reg.moved.sent.Add(int64(n))
 	}
 	if err != nil {
 		c.writer.endLocked()

@@ -36,14 +36,16 @@ type Conn struct {
 }
 
 // Read reads plaintext. It returns io.EOF for the peer's close_notify and for nothing else; any other end is a
-// *TransportError or an *AlertError and lasts. Data that came before an end is returned before it, or with it. A read
-// deadline gives an error that is os.ErrDeadlineExceeded, and reading may go on after it. Close and Abort unblock it.
+// *TransportError, an *AlertError or a *FloodError and lasts. Data that came before an end is returned before it, or with
+// it. A read deadline gives an error that is os.ErrDeadlineExceeded, and reading may go on after it. Close and Abort
+// unblock it.
 func (c *Conn) Read(p []byte) (int, error) {
 	if c.readEnd != nil {
 		return 0, c.readEnd
 	}
 	c.drained = false
 	n, err := c.tls.Read(p)
+	c.tap.meter.gave(n)
 	if err == nil || isDeadline(err) {
 		return n, err
 	}
@@ -52,6 +54,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 }
 
 func (c *Conn) mapReadError(err error) error {
+	if flood, ok := errors.AsType[*FloodError](err); ok {
+		return flood
+	}
 	if a := alertFrom(err); a != nil {
 		return a.about(c.alertsAbout)
 	}

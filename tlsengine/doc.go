@@ -23,5 +23,6 @@
 //
 // Every error says who is to blame: [ConfigError] the caller, [CertificateError] the peer's chain, [DecisionError] whoever
 // decided about it, identity.SignError the holder of a key, [HandshakeError] the peer's protocol or the pair of
-// configurations, [AlertError] whoever sent the alert, [TransportError] the connection.
+// configurations, [FloodError] a peer that sends what is of no use, [AlertError] whoever sent the alert, [TransportError]
+// the connection.
 package tlsengine

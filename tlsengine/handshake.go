@@ -88,6 +88,7 @@ func handshake(ctx context.Context, s *settings, v *verdict, t *tap, conn *tls.C
 		_ = raw.SetDeadline(time.Time{})
 	}
 	t.handshaking = false
+	t.meter.secure()
 	v.forget()
 
 	switch {

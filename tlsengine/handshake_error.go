@@ -69,6 +69,9 @@ func mapHandshakeError(err error, t *tap, s *settings) error {
 	if e, ok := errors.AsType[*HandshakeError](err); ok {
 		return e
 	}
+	if flood, ok := errors.AsType[*FloodError](err); ok {
+		return &HandshakeError{Kind: Misbehaved, Err: flood}
+	}
 	if isDeadline(err) {
 		return fmt.Errorf("tlsengine: handshake: %w", err)
 	}

@@ -30,6 +30,7 @@ type tap struct {
 	probed   bool   // somebody has
 	trying   bool   // the reader does not want to wait
 	emptied  bool   // by the last raw read of this try
+	meter    meter
 
 	cork cork // everybody who writes
 
@@ -57,7 +58,11 @@ func (t *tap) Read(p []byte) (int, error) {
 		t.heldErr = nil
 		return 0, t.keepReadErr(err)
 	}
+	if err := t.meter.check(t.handshaking); err != nil {
+		return 0, err // and not on record: the raw connection has not ended
+	}
 	n, err := t.readRaw(p)
+	t.meter.see(p[:n])
 	if t.firstLen < recordHeaderLen {
 		t.firstLen += copy(t.first[t.firstLen:], p[:n])
 	}

@@ -31,6 +31,7 @@ func (c *Conn) TryRead(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
 		m, err := c.tls.Read(p[n:])
+		c.tap.meter.gave(m)
 		n += m
 		switch {
 		case err == nil:

@@ -28,6 +28,9 @@ func (p *program) complain(command string, err error) {
 	if e, ok := errors.AsType[*outputError](err); err == nil || ok && e.quiet() {
 		return
 	}
+	if errors.Is(err, errDenied) {
+		return // stdout has said it
+	}
 	var out terminal.Text
 	if _, ok := errors.AsType[*usageError](err); ok {
 		out.Line("securesocket: usage: %v", err)
@@ -75,6 +78,10 @@ func (p *program) remedy(e *client.Error) string {
 		if p.service.embedded {
 			return "allow the target with --egress-allow, as this service is your own"
 		}
+	case pb.ErrorReason_ERROR_REASON_UNAUTHENTICATED:
+		if e.Metadata["service"] == "" && !p.service.embedded {
+			return p.service.access.unauthenticated(p.service.address())
+		}
 	case pb.ErrorReason_ERROR_REASON_LISTEN_DENIED:
 		if p.service.embedded {
 			return "allow the address with --listen-allow, as this service is your own"
@@ -99,15 +106,18 @@ func (p *program) remedy(e *client.Error) string {
 			return "if that is why, show one with --client-cert and --client-key or with --identity; the peer's own log says more"
 		}
 	}
+	if remedy := p.service.access.remedies()[e.Metadata["service"]]; remedy != "" {
+		return remedy
+	}
 	if hint := e.Metadata["hint"]; hint != "" {
 		return hint
 	}
 	return e.Remedy()
 }
 
-// unreachable reports whether the service was never there, as opposed to lost on the way.
+// unreachable reports whether the service was never there, as opposed to lost on the way, or not what it should be.
 func unreachable(e *client.Error) bool {
-	return e.Code == codes.Unavailable && e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && e.Phase == pb.Phase_PHASE_UNSPECIFIED
+	return e.Metadata["service"] == "" && e.Code == codes.Unavailable && e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && e.Phase == pb.Phase_PHASE_UNSPECIFIED
 }
 
 // decidingProblem is the problem in the report that the failure names; nil if there is none.

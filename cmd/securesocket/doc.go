@@ -8,12 +8,19 @@
 //	securesocket diagnose HOST:PORT [--svg FILE]        all that is wrong with a peer, who can mend it, where the time goes
 //	securesocket validate CHAIN --name NAME             the same about a chain in a file, without a connection
 //	securesocket trust list|add|set|reset               whom this user's sessions trust
-//	securesocket sessions [-o text|json]                this user's sessions
+//	securesocket sessions [-o text|json]                this user's sessions; --all-callers: everybody's
+//	securesocket sessions close ID...                   end some of them
+//	securesocket policy explain HOST:PORT               where the service would let one connect to, rule by rule
 //	securesocket capabilities [-o text|json]            what the service can do
 //	securesocket bench [HOST:PORT]                      how fast a running service is; --peers compares it with others
 //
 // The service is at --server, else at $SECURESOCKET_ADDR, else at the daemon's default socket. With --embedded it runs
 // inside this process and ends with it.
+//
+// At a service of grpcs://, --cacert says whom to believe who the service is, and --cert and --key, or --token-file, say to
+// it who calls; so do $SECURESOCKET_CACERT, $SECURESOCKET_CERT, $SECURESOCKET_KEY and $SECURESOCKET_TOKEN_FILE, over which
+// the flags go. In listen, --cert and --key are what is shown to whoever connects, and those for the service are --api-cert
+// and --api-key. At a Unix socket the service sees the user; the variables about TLS are not used, a token is sent.
 //
 // # Exit codes
 //
@@ -25,6 +32,7 @@
 //	5    the TLS handshake failed, or the peer did not let it begin (START_TLS_REFUSED)
 //	6    the peer's certificate is refused, by the service or by whoever was asked
 //	7    truncated: the peer's end came without close_notify; what was written to stdout may be incomplete
+//	8    policy explain: the target is denied
 //	130  SIGINT or SIGTERM; connect and listen reset their connections then. A second signal ends the process at once
 //
 // A reader of stdout that goes away ends the command quietly, with the code it has by then.

@@ -26,7 +26,7 @@ func embeddedConfig(egressAllow, listenAllow []string, legacyTLS bool) (session.
 	if err != nil {
 		return session.Config{}, usagef("--listen-allow: %w", err)
 	}
-	return session.Config{Egress: server.Egress(targets), Listening: server.Listening(sockets), LegacyTLS: legacyTLS}, nil
+	return session.Config{Egress: server.FixedEgress(targets), Listening: server.Listening(sockets), LegacyTLS: legacyTLS}, nil
 }
 
 // pipeBytes is the size of the in-memory connection's buffers.

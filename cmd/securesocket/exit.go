@@ -19,6 +19,7 @@ const (
 	exitHandshake   = 5
 	exitCertificate = 6
 	exitTruncated   = 7
+	exitDenied      = 8
 	exitInterrupted = 130
 )
 
@@ -102,6 +103,9 @@ func exitCode(err error) int {
 	}
 	if errors.Is(err, errInterrupted) {
 		return exitInterrupted
+	}
+	if errors.Is(err, errDenied) {
+		return exitDenied
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage

@@ -45,7 +45,9 @@ stdin is a half-close; listen ends when the client and stdin have both ended, wi
 A command that ends with 0 ends the session in order, one that fails resets it. One whose session breaks gets SIGTERM,
 and SIGKILL 2 s later, and so does all that it has left running.
 
---to pipes every session to HOST:PORT, which this process connects to, in clear.`,
+--to pipes every session to HOST:PORT, which this process connects to, in clear.
+
+What other commands call --cert and --key, for the service itself, is --api-cert and --api-key here.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("want one ADDRESS, not %d arguments", len(args))
@@ -54,6 +56,8 @@ and SIGKILL 2 s later, and so does all that it has left running.
 		},
 	}
 	flags.register(cmd)
+	p.service.access.registerForListen(cmd)
+	cmd.PreRun = func(*cobra.Command, []string) { p.service.access.listen = true }
 	cmd.Flags().StringVar(&command, "exec", "", "run `COMMAND` for every session")
 	cmd.Flags().StringVar(&to, "to", "", "pipe every session to `HOST:PORT`")
 	cmd.Flags().IntVar(&most, "max-sessions", defaultMaxSessions, "carry at most `N` sessions at once, with --exec or --to; more have to wait")

@@ -72,7 +72,8 @@ To see what it does, with no service and no network:  securesocket demo
 To see what is wrong with a peer:  securesocket diagnose HOST:PORT
 
 Exit codes: 0 done, 1 other, 2 usage, 3 refused by policy, 4 network,
-5 handshake, 6 certificate, 7 truncated, 130 interrupted.`,
+5 handshake, 6 certificate, 7 truncated, 8 denied (policy explain),
+130 interrupted.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -86,7 +87,7 @@ Exit codes: 0 done, 1 other, 2 usage, 3 refused by policy, 4 network,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	p.service.register(root)
 	root.AddCommand(p.connectCommand(), p.listenCommand(), p.statusCommand(), p.diagnoseCommand(), p.validateCommand(), p.trustCommand(),
-		p.sessionsCommand(), p.capabilitiesCommand(), p.demoCommand())
+		p.sessionsCommand(), p.policyCommand(), p.capabilitiesCommand(), p.demoCommand())
 	root.AddCommand(p.benchCommands()...)
 	return root
 }

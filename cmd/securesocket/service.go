@@ -19,17 +19,19 @@ type serviceFlags struct {
 	egressAllow []string
 	listenAllow []string
 	legacyTLS   bool
+	access      accessFlags
 }
 
 const addressVariable = "SECURESOCKET_ADDR"
 
 func (f *serviceFlags) register(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.StringVar(&f.server, "server", "", "the service's `ADDR`: unix:///PATH or grpc://HOST:PORT (default $"+addressVariable+", else "+daemonaddr.Default()+")")
+	flags.StringVar(&f.server, "server", "", "the service's `ADDR`: unix:///PATH, grpcs://HOST:PORT (TLS) or grpc://HOST:PORT (default $"+addressVariable+", else "+daemonaddr.Default()+")")
 	flags.BoolVar(&f.embedded, "embedded", false, "run the whole service inside this process")
 	flags.StringArrayVar(&f.egressAllow, "egress-allow", nil, "with --embedded: `TARGET`, a CIDR, HOST or HOST:PORT, that may be reached, and then only those; repeatable")
 	flags.StringArrayVar(&f.listenAllow, "listen-allow", nil, "with --embedded: `TARGET`, an ADDRESS, ADDRESS:PORT, ADDRESS:FIRST-LAST or CIDR, at which may be listened beside loopback addresses; repeatable")
 	flags.BoolVar(&f.legacyTLS, "legacy-tls", false, "with --embedded: TLS 1.0, TLS 1.1 and insecure cipher suites may be asked for")
+	f.access.register(flags)
 }
 
 // address is where the service is, unless it is embedded.
@@ -48,6 +50,8 @@ func (f *serviceFlags) open() (*client.Client, func(), error) {
 	switch {
 	case f.embedded && f.server != "":
 		return nil, nil, usagef("--server and --embedded name two services; give one")
+	case f.embedded && f.access.given() != "":
+		return nil, nil, usagef("%s: an embedded service knows its only caller", f.access.given())
 	case !f.embedded && (len(f.egressAllow)+len(f.listenAllow) > 0 || f.legacyTLS):
 		return nil, nil, usagef("--egress-allow, --listen-allow and --legacy-tls need --embedded; a daemon has its own")
 	}
@@ -63,7 +67,7 @@ func (f *serviceFlags) open() (*client.Client, func(), error) {
 		}
 		return openEmbedded(config)
 	}
-	c, err := client.Dial(f.address())
+	c, err := f.access.dial(f.address())
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}

@@ -47,7 +47,7 @@ func TestSessions(t *testing.T) {
 
 func TestNoSessions(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, 1, strings.Count(string(sessionTable(nil, time.Now())), "\n"))
+	require.Equal(t, 1, strings.Count(string(sessionTable(nil, false, time.Now())), "\n"))
 	r := runLocal(t, "sessions -o json")
 	require.Equal(t, exitDone, r.code)
 	require.NoError(t, protojson.Unmarshal([]byte(r.stdout), &pb.ListSessionsResponse{}))

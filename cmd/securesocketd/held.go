@@ -3,8 +3,9 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"os"
-	"strings"
+	"slices"
 
 	"securesocket/session/durable"
 	"securesocket/tlsengine/identity"
@@ -17,60 +18,50 @@ type held struct {
 	bundles    map[string][]*x509.Certificate
 }
 
-// held reads the files of --identity and --bundle.
-func (f *flags) held() (held, error) {
+// held reads the files of bundles and identities.
+func (s settings) held() (held, error) {
 	h := held{identities: make(map[string]*identity.Identity), bundles: make(map[string][]*x509.Certificate)}
-	for _, arg := range f.bundles {
-		name, file, ok := strings.Cut(arg, "=")
-		if !ok || name == "" || file == "" {
-			return h, usagef("--bundle: %q is not NAME=FILE", arg)
-		}
-		if h.bundles[name] != nil {
-			return h, usagef("--bundle: %q is given twice", name)
-		}
+	for _, name := range slices.Sorted(maps.Keys(s.Bundles)) {
+		file := s.Bundles[name]
 		pem, err := os.ReadFile(file)
 		if err != nil {
-			return h, usagef("--bundle %s: %w", name, err)
+			return h, s.blame("bundles", fmt.Errorf("%s: %w", name, err))
 		}
 		if h.bundles[name], err = truststore.ParseBundle(pem); err != nil {
-			return h, usagef("--bundle %s: %s: %w", name, file, err)
+			return h, s.blame("bundles", fmt.Errorf("%s: %s: %w", name, file, err))
 		}
 	}
-	for _, arg := range f.identities {
-		name, files, _ := strings.Cut(arg, "=")
-		certFile, keyFile, ok := strings.Cut(files, ",")
-		if !ok || name == "" || certFile == "" || keyFile == "" {
-			return h, usagef("--identity: %q is not NAME=CERT_FILE,KEY_FILE", arg)
-		}
-		if h.identities[name] != nil {
-			return h, usagef("--identity: %q is given twice", name)
-		}
-		cert, err := os.ReadFile(certFile)
+	for _, name := range slices.Sorted(maps.Keys(s.Identities)) {
+		id, err := readIdentity(name, s.Identities[name].Cert, s.Identities[name].Key)
 		if err != nil {
-			return h, usagef("--identity %s: %w", name, err)
+			return h, s.blame("identities", fmt.Errorf("%s: %w", name, err))
 		}
-		key, err := os.ReadFile(keyFile)
-		if err != nil {
-			return h, usagef("--identity %s: %w", name, err)
-		}
-		if h.identities[name], err = identity.FromPEM(name, cert, key, ""); err != nil {
-			return h, usagef("--identity %s: %w", name, err)
-		}
+		h.identities[name] = id
 	}
 	return h, nil
 }
 
+func readIdentity(name, certFile, keyFile string) (*identity.Identity, error) {
+	cert, err := os.ReadFile(certFile) //nolint:gosec // the operator's own file
+	if err != nil {
+		return nil, err
+	}
+	key, err := os.ReadFile(keyFile) //nolint:gosec // the operator's own file
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	return identity.FromPEM(name, cert, key, "")
+}
+
 // store opens what is kept over restarts.
-func (f *flags) store() (durable.Store, error) {
-	if f.dataDir == "" {
+func (s settings) store() (durable.Store, error) {
+	if s.DataDir == "" {
 		return durable.Memory(), nil
 	}
-	store, err := durable.Open(f.dataDir)
+	store, err := durable.Open(s.DataDir)
 	if err != nil {
-		return nil, fmt.Errorf("--data-dir: %w", err)
+		return nil, fmt.Errorf("%s: %w", s.Where("data_dir"), err)
 	}
 	return store, nil
 }
-
-// ownPrincipal is who a caller is that runs as the same user.
-func ownPrincipal() string { return fmt.Sprintf("uid:%d", os.Getuid()) }

@@ -7,18 +7,16 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"securesocket/server/callers"
 )
 
 // ownAddresses are the TCP addresses of the service, which no session may
 // reach.
 type ownAddresses = []netip.AddrPort
-
-// maxSocketPath is the longest path of a Unix socket, on Linux (unix(7)).
-const maxSocketPath = 107
 
 // listener is a listener and the address that callers use for it.
 type listener struct {
@@ -27,7 +25,7 @@ type listener struct {
 }
 
 // listenAll opens every address, or none.
-func listenAll(f flags) (all []listener, own ownAddresses, err error) {
+func listenAll(s settings) (all []listener, own ownAddresses, err error) {
 	defer func() {
 		if err != nil {
 			for _, l := range all {
@@ -36,10 +34,10 @@ func listenAll(f flags) (all []listener, own ownAddresses, err error) {
 			all = nil
 		}
 	}()
-	for _, address := range f.listen {
-		l, err := listen(address, f.insecure)
+	for _, address := range s.Listen {
+		l, err := listen(address)
 		if err != nil {
-			return all, nil, err
+			return all, nil, fmt.Errorf("%s: %w", s.Where("listen"), err)
 		}
 		all = append(all, l)
 		if tcp, ok := l.Addr().(*net.TCPAddr); ok {
@@ -50,56 +48,48 @@ func listenAll(f flags) (all []listener, own ownAddresses, err error) {
 	return all, own, nil
 }
 
-func listen(address string, insecure bool) (listener, error) {
+// listen opens one address, of which the configuration has judged the form.
+func listen(address string) (listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix://"); ok {
 		l, err := listenUnix(path)
 		return listener{l, address}, err
 	}
-	hostPort, ok := strings.CutPrefix(address, "grpc://")
-	if !ok {
-		return listener{}, usagef("--listen: %q is neither unix:///PATH nor grpc://HOST:PORT", address)
-	}
-	if !insecure {
-		return listener{}, usagef("--listen: %s is not encrypted and does not know its callers; give --insecure if that is what you want, or listen on unix:///PATH", address)
-	}
-	if _, port, err := net.SplitHostPort(hostPort); err != nil {
-		return listener{}, usagef("--listen: %q: %w", address, err)
-	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return listener{}, usagef("--listen: %q: %q is not a port from 0 to 65535", address, port)
-	}
+	scheme, hostPort, _ := strings.Cut(address, "://")
 	l, err := net.Listen("tcp", hostPort)
 	if err != nil {
-		return listener{}, fmt.Errorf("--listen: %w", err)
+		return listener{}, err
 	}
-	return listener{l, "grpc://" + l.Addr().String()}, nil
+	named := scheme + "://" + l.Addr().String()
+	switch scheme {
+	case "grpcs":
+		return listener{callers.SecureListener(l), named}, nil
+	case "grpc":
+		return listener{l, named}, nil
+	}
+	_ = l.Close()
+	return listener{}, fmt.Errorf("%s: only unix://, grpcs:// and grpc:// are served", address)
 }
 
 // listenUnix makes a socket that only this user can use: its mode is 0600 from
 // the first moment, and nobody else can replace it.
 func listenUnix(path string) (net.Listener, error) {
-	if !filepath.IsAbs(path) {
-		return nil, usagef("--listen: unix://%s: the path has to be absolute, as in unix:///run/s.sock", path)
-	}
-	if len(path) > maxSocketPath {
-		return nil, usagef("--listen: unix://%s: the path has %d bytes; a socket's has at most %d", path, len(path), maxSocketPath)
-	}
 	dir, err := prepareDir(filepath.Dir(path))
 	if err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+		return nil, err
 	}
 	unlock, err := lockDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+		return nil, err
 	}
 	defer unlock()
 	if err := removeStale(path); err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+		return nil, err
 	}
 	old := syscall.Umask(0o177)
 	l, err := net.Listen("unix", path)
 	syscall.Umask(old)
 	if err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+		return nil, err
 	}
 	return l, nil
 }
@@ -114,12 +104,12 @@ func removeStale(path string) error {
 		return err
 	}
 	if info.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%s is there and is not a socket: remove it or choose another --listen", path)
+		return fmt.Errorf("%s is there and is not a socket: remove it or choose another address", path)
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		_ = conn.Close()
-		return fmt.Errorf("another service listens on %s: stop it or choose another --listen", path)
+		return fmt.Errorf("another service listens on %s: stop it or choose another address", path)
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return err

@@ -1,9 +1,10 @@
 // Command securesocketd is the service: secure socket sessions over gRPC.
 //
-// Without flags it serves on a Unix socket that only its own user can use. It
-// prints a line "ready ADDRESS" on stdout for every address that it serves,
-// logs to stderr, and drains on SIGTERM and SIGINT; a second signal ends it at
-// once.
+// Without flags it serves on a Unix socket that only its own user can use. What
+// else it does is said by flags, SECURESOCKET_ variables and a file: see package
+// config, and securesocketd config example. It prints a line "ready ADDRESS" on
+// stdout for every address that it serves, logs to stderr, and drains on SIGTERM
+// and SIGINT; a second signal ends it at once.
 package main
 
 import (
@@ -12,9 +13,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"securesocket/cmd/securesocketd/internal/config"
 )
 
 // version is set by the linker.
@@ -32,11 +36,11 @@ func main() {
 	// it.
 	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, signals))
 }
 
-// usageError is a mistake in the flags.
+// usageError is a mistake in the flags, the environment or the configuration.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -45,7 +49,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // run is the whole program: it ends when the service has stopped.
 func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
-	var f flags
+	var flags config.Flags
 	cmd := &cobra.Command{
 		Use:           "securesocketd",
 		Short:         "Secure socket sessions as a gRPC service",
@@ -53,10 +57,18 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		Args:          func(_ *cobra.Command, args []string) error { return noArguments(args) },
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(*cobra.Command, []string) error { return serve(f, stdout, stderr, signals) },
+		RunE: func(*cobra.Command, []string) error {
+			s, err := loadConfig(&flags)
+			if err != nil {
+				return err
+			}
+			return serve(s, stdout, stderr, signals)
+		},
 	}
-	f.register(cmd.Flags())
+	flags.Register(cmd.Flags())
 	addGallery(cmd, stdout, signals)
+	addConfig(cmd, stdout, stderr)
+	addToken(cmd, stdout, stderr)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
@@ -65,9 +77,14 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	if err == nil {
 		return exitOK
 	}
-	_, _ = fmt.Fprintf(stderr, "securesocketd: %v\n", err)
+	if errors.Is(err, errShown) {
+		return exitUsage
+	}
+	for line := range strings.Lines(err.Error()) {
+		_, _ = fmt.Fprintf(stderr, "securesocketd: %s\n", strings.TrimSuffix(line, "\n"))
+	}
 	if ue := new(usageError); errors.As(err, ue) {
-		_, _ = fmt.Fprintln(stderr, "securesocketd --help lists the flags")
+		_, _ = fmt.Fprintln(stderr, "securesocketd --help lists the flags, securesocketd config example the keys of the file")
 		return exitUsage
 	}
 	return exitError

@@ -46,8 +46,8 @@ func TestSecondUserSeesNothing(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to be two users")
 	}
-	// The service runs as the second user; root, who may open every socket, is
-	// the first.
+	// The service runs as the second user, who does not administer it; root, who may
+	// open every socket, is the first.
 	dir, err := os.MkdirTemp("/tmp", "securesocketd-user") //nolint:usetesting // its parents have to be open to the other user
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -61,7 +61,7 @@ func TestSecondUserSeesNothing(t *testing.T) {
 	}
 	d := start(t, 1, func(cmd *exec.Cmd) {
 		cmd.Path, cmd.SysProcAttr = dir+"/daemon", second
-	}, "--listen", "unix://"+dir+"/s.sock")
+	}, "--listen", "unix://"+dir+"/s.sock", "--administrator", "uid:4294967294")
 	resp, err := d.client(t).CreateSession(t.Context(), &pb.CreateSessionRequest{})
 	require.NoError(t, err)
 	require.Equal(t, "uid:0", resp.GetSession().GetOwner())

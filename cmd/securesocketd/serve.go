@@ -7,96 +7,86 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 
 	"securesocket/cmd/internal/gcpace"
 	"securesocket/server"
-	"securesocket/session"
-	"securesocket/tlsengine/truststore"
 )
 
 // serve runs the service until a signal has ended it.
-func serve(f flags, stdout, stderr io.Writer, signals <-chan os.Signal) error {
-	if err := f.check(); err != nil {
-		return err
-	}
+func serve(f settings, stdout, stderr io.Writer, signals <-chan os.Signal) error {
 	stopPace := gcpace.Start()
 	defer stopPace()
 	sink := newLogWriter(stderr)
 	defer sink.Close()
-	log, err := f.logger(sink)
+	log := f.logger(sink)
+	p, err := f.parts(log)
 	if err != nil {
 		return err
 	}
-	sockets, err := f.listening()
-	if err != nil {
-		return err
-	}
-	held, err := f.held()
-	if err != nil {
-		return err
-	}
-	store, err := f.store()
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err := store.Close(); err != nil {
-			log.Error("closing what is kept", "error", err)
-		}
-	}()
+	defer p.close()
 	listeners, own, err := listenAll(f)
 	if err != nil {
 		return err
 	}
-	policy, err := f.policy(own)
-	if err != nil {
+	if p.rules, err = newRulebook(f, own, log); err != nil {
 		for _, l := range listeners {
 			_ = l.Close()
 		}
 		return err
 	}
-	s := server.New(server.Config{
-		Registry: session.NewRegistry(session.Config{
-			Egress: server.Egress(policy), Listening: server.Listening(sockets), Logger: log, LegacyTLS: f.legacyTLS, ForbidOverride: f.forbidOverride,
-			Store: store, Identities: held.identities, Bundles: held.bundles, LeafCRLAge: f.crlMaxAge,
-			System: sync.OnceValues(func() (*truststore.Set, error) {
-				return truststore.LoadSystem(truststore.SystemConfig{CertFile: os.Getenv("SSL_CERT_FILE"), CertDirs: os.Getenv("SSL_CERT_DIR")})
-			}),
-		}),
-		Logger:         log,
-		Version:        version,
-		Administrators: f.administrators,
-	})
+	registry := p.registry(f)
+	s := p.server(f, registry)
 	warn(f, log)
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() {
-			if err := s.Serve(l); err != nil {
+			if err := s.Serve(counted{l, p.descriptors}); err != nil {
 				failed <- fmt.Errorf("%s: %w", l.address, err)
 			}
 		}()
 		log.Info("serving", "address", l.address, "version", version)
 		_, _ = fmt.Fprintf(stdout, "ready %s\n", l.address)
 	}
-	select {
-	case err := <-failed:
-		s.Close()
-		return err
-	case sig := <-signals:
-		drain(f, s, log, sig, signals)
-		return nil
+	reload := make(chan struct{}, 1)
+	ctx, stopWatching := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { p.rules.watch(ctx, registry, reload) })
+	defer watching.Wait()
+	defer stopWatching()
+	for {
+		select {
+		case err := <-failed:
+			s.Close()
+			return err
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				drain(f, s, log, sig, signals)
+				return nil
+			}
+			if err := p.callers.Reload(); err != nil {
+				log.Error("what callers are known by cannot all be loaded; what was in force stays", "audit", "callers", "error", err.Error())
+			}
+			select {
+			case reload <- struct{}{}:
+			default: // it is about to
+			}
+		}
 	}
 }
 
 // warn says at the start what an operator should not overlook.
-func warn(f flags, log *slog.Logger) {
-	if f.insecure {
+func warn(f settings, log *slog.Logger) {
+	for _, w := range f.Warnings() {
+		log.Warn("configuration", "warning", w)
+	}
+	if f.Insecure {
 		log.Warn("--insecure: callers over grpc:// are not encrypted, and all of them are the principal \"anonymous\", who sees the sessions of the others and shares their defaults and trust anchors")
 	}
-	if f.legacyTLS {
+	if f.LegacyTLS {
 		log.Warn("--legacy-tls: callers may ask for TLS 1.0, TLS 1.1 and insecure cipher suites")
 	}
-	if f.dataDir == "" {
+	if f.DataDir == "" {
 		log.Info("without --data-dir callers' defaults and trust last until the service ends")
 	}
 	if v := os.Getenv("GODEBUG"); v != "" {
@@ -104,16 +94,35 @@ func warn(f flags, log *slog.Logger) {
 	}
 }
 
+// notReload waits for a signal that is not to reload, or done.
+func notReload(signals <-chan os.Signal, done <-chan struct{}) <-chan struct{} {
+	second := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case sig := <-signals:
+				if sig != syscall.SIGHUP {
+					close(second)
+					return
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return second
+}
+
 // drain ends the service in order; a second signal ends it at once.
-func drain(f flags, s *server.Server, log *slog.Logger, sig os.Signal, signals <-chan os.Signal) {
-	log.Info("draining", "signal", sig.String(), "timeout", f.drainTimeout)
-	ctx, cancel := context.WithTimeout(context.Background(), f.drainTimeout)
+func drain(f settings, s *server.Server, log *slog.Logger, sig os.Signal, signals <-chan os.Signal) {
+	log.Info("draining", "signal", sig.String(), "timeout", f.Timeouts.Drain)
+	ctx, cancel := context.WithTimeout(context.Background(), f.Timeouts.Drain)
 	defer cancel()
 	done := make(chan struct{})
 	go func() { defer close(done); s.Drain(ctx) }()
 	select {
 	case <-done:
-	case <-signals:
+	case <-notReload(signals, done):
 		log.Warn("second signal: stopping at once")
 		cancel()
 		<-done

@@ -2,8 +2,9 @@ package egress
 
 import "fmt"
 
-// The rules of a [DeniedError] that are not classes of addresses or names. The
-// strings are stable: callers and dashboards may compare with them.
+// The rules of a [DeniedError] that are not classes of addresses or names, and
+// not rules of a file, which are called deny[0], deny[1] and so on in their
+// order. The strings are stable: callers and dashboards may compare with them.
 const (
 	// RuleOwnAddress: the target is the service itself.
 	RuleOwnAddress = "own-address"
@@ -27,13 +28,42 @@ type DeniedError struct {
 	Subject string
 	// Remedy is what an operator would change to allow it; never empty.
 	Remedy string
+	// Why is what the operator wrote at the rule for people, who may be callers;
+	// empty for a rule without it and for what is built in.
+	Why string
+	// Source is FILE:LINE of an explicit rule, for the operator's log and for
+	// administrators, not for callers; empty for what is built in. It is not part
+	// of Error.
+	Source string
+	// Revision is that of the policy that decided.
+	Revision string
 }
 
 func (e *DeniedError) Error() string {
-	return fmt.Sprintf("egress to %s denied by rule %s; %s", e.Subject, e.Rule, e.Remedy)
+	why := ""
+	if e.Why != "" {
+		why = " (" + quote(e.Why) + ")"
+	}
+	return fmt.Sprintf("egress to %s denied by rule %s%s; %s", e.Subject, e.Rule, why, e.Remedy)
 }
 
 // denied suggests allowing exactly what was refused, and no more.
 func denied(rule, subject, allow string) *DeniedError {
 	return &DeniedError{Rule: rule, Subject: subject, Remedy: "the operator can allow it with --egress-allow " + allow}
+}
+
+func deniedOwn(subject string) *DeniedError {
+	return &DeniedError{
+		Rule:    RuleOwnAddress,
+		Subject: subject,
+		Remedy:  "the service does not dial itself, and no --egress-allow changes that",
+	}
+}
+
+// deniedBy is about an explicit rule, which no allow rule outweighs.
+func deniedBy(r *rule, subject string) *DeniedError {
+	return &DeniedError{
+		Rule: r.id, Subject: subject, Why: r.why, Source: r.source,
+		Remedy: "the operator can change that rule of the policy file; no --egress-allow does",
+	}
 }

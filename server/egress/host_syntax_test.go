@@ -51,7 +51,7 @@ func TestParseHostAccepts(t *testing.T) {
 	}
 }
 
-// refusedHosts is also the seed of FuzzParseHost.
+// refusedHosts is also the seed of FuzzParseTarget.
 var refusedHosts = []string{
 	// Spellings of 127.0.0.1 that inet_aton, URL parsers or resolvers accept.
 	"127.1", "127.0.1", "0177.0.0.1", "127.0.0.01", "127.000.000.001", "2130706433", "017700000001",
@@ -109,7 +109,7 @@ func TestSyntaxErrorIsFitForLogs(t *testing.T) {
 	}
 }
 
-func FuzzParseHost(f *testing.F) {
+func FuzzParseTarget(f *testing.F) {
 	for _, host := range refusedHosts {
 		f.Add(host)
 	}

@@ -60,7 +60,7 @@ func TestOwnAddresses(t *testing.T) {
 		p := ownPolicy(t, Config{Own: []netip.AddrPort{netip.MustParseAddrPort(c.own)}, Allow: allowAll})
 		for _, s := range c.own2 {
 			require.Equal(t, RuleOwnAddress, judge(t, p, addr(s), 8443), "own %s, dial %s", c.own, s)
-			require.Equal(t, RuleOwnAddress, verdict(t, p.CheckAddr(Target{Name: "me.example"}, netip.AddrPortFrom(addr(s), 8443))), s)
+			require.Equal(t, RuleOwnAddress, verdict(t, p.CheckAddr("", Target{Name: "me.example"}, netip.AddrPortFrom(addr(s), 8443))), s)
 			require.NotEqual(t, RuleOwnAddress, judge(t, p, addr(s), 8444), "another port")
 		}
 		for _, s := range c.foreign {

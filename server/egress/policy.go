@@ -3,14 +3,16 @@ package egress
 import (
 	"net"
 	"net/netip"
-	"strconv"
 )
 
 // Config is what an operator decides. The zero value leaves the built-in
 // rules alone.
 type Config struct {
-	// Allow lists what is allowed explicitly, before the built-in rules are asked.
-	// An entry is one of
+	// File is the policy file, or nil.
+	File *File
+
+	// Allow lists what is allowed explicitly, to every caller, before the built-in
+	// rules are asked, and after the allow rules of File. An entry is one of
 	//
 	//	10.0.0.0/8          addresses of the prefix, every port
 	//	10.0.0.1            one address, every port
@@ -30,23 +32,34 @@ type Config struct {
 	// "Every port" includes port 25.
 	Allow []string
 
-	// HasAllowList says that Allow is an allow list: what it does not allow is
-	// denied, so that an empty one denies everything. When false, Allow only
-	// adds to what the built-in rules let through.
+	// HasAllowList says that Allow is an allow list: what neither it nor File's
+	// allows is denied, so that an empty one denies everything. When false, Allow
+	// only adds to what is let through. A File with the key "allow" has an allow
+	// list in any case.
 	HasAllowList bool
 
 	// Own lists the service's own listening addresses, which are never dialled. An
 	// unspecified address means its port on every address of this host, and so
 	// does a loopback address. Each needs a port other than 0.
 	Own []netip.AddrPort
+
+	// Report is told in mode report what would have been denied: the address in at
+	// is invalid before DNS, and its port 0 where the port is none. It is called by
+	// the goroutine that asks, and so several times for one target, and must be fit
+	// to run at once with itself. Nil: nobody is told.
+	Report func(caller string, t Target, at netip.AddrPort, d *DeniedError)
 }
 
 // Policy is an immutable snapshot of what may be dialled. The zero value has the
 // built-in rules only, and knows no own address. Its methods may run at once.
 type Policy struct {
 	own          ownAddrs
-	allow        []rule
+	deny, allow  ruleSet
 	hasAllowList bool
+	mode         Mode // "" is enforce
+	firstAllowed bool
+	report       func(string, Target, netip.AddrPort, *DeniedError)
+	revision     string
 }
 
 // New makes a Policy, or returns a [*RuleError] for the first entry that it cannot
@@ -56,165 +69,78 @@ func New(cfg Config) (*Policy, error) {
 }
 
 func newPolicy(cfg Config, interfaceAddrs func() ([]net.Addr, error)) (*Policy, error) {
-	p := &Policy{hasAllowList: cfg.HasAllowList}
-	for _, entry := range cfg.Allow {
-		r, err := parseRule(entry)
+	p := &Policy{hasAllowList: cfg.HasAllowList, report: cfg.Report}
+	var allow []*rule
+	if f := cfg.File; f != nil {
+		p.mode, p.firstAllowed = f.mode, f.firstAllowed
+		p.hasAllowList = p.hasAllowList || f.hasAllowList
+		p.deny = newRuleSet(f.deny)
+		allow = append(allow, f.allow...)
+	}
+	for i, entry := range cfg.Allow {
+		to, err := parsePattern(entry)
 		if err != nil {
 			return nil, err
 		}
-		p.allow = append(p.allow, r)
+		allow = append(allow, flagRule(i, entry, to))
 	}
+	p.allow = newRuleSet(allow)
 	own, err := newOwnAddrs(cfg.Own, interfaceAddrs)
 	if err != nil {
 		return nil, err
 	}
 	p.own = own
+	p.revision = revision(cfg, own)
 	return p, nil
 }
+
+// Mode returns whether the explicit rules are enforced.
+func (p *Policy) Mode() Mode {
+	if p.mode == "" {
+		return ModeEnforce
+	}
+	return p.mode
+}
+
+// FirstAllowed reports whether a name with allowed and denied addresses may be
+// dialled at those that are allowed (mixed_answers: first_allowed). When false, one
+// denied address denies the name.
+func (p *Policy) FirstAllowed() bool { return p.firstAllowed }
 
 // CheckName is asked before DNS. It returns a [*DeniedError] only if every address
 // that t could have would be denied as well, and nil does not mean that t is
 // allowed. A target that is an address is judged as by [Policy.CheckAddr].
-func (p *Policy) CheckName(t Target, port int) error {
+func (p *Policy) CheckName(caller string, t Target, port int) error {
 	if t.Addr.IsValid() {
 		if port < 1 || port > 65535 {
 			return nil // no address to judge yet, and never one to dial
 		}
-		return p.CheckAddr(t, netip.AddrPortFrom(t.Addr, uint16(port)))
+		return p.CheckAddr(caller, t, netip.AddrPortFrom(t.Addr, uint16(port)))
 	}
-	if p.nameAllowed(t.Name, port, false) {
-		return nil
+	at := netip.AddrPort{}
+	if 0 < port && port <= 65535 {
+		at = netip.AddrPortFrom(netip.Addr{}, uint16(port))
 	}
-	subject := net.JoinHostPort(t.Name, strconv.Itoa(port))
-	anyAddr := p.someAddrAllowed(port)
-	switch {
-	case isMetadataName(t.Name):
-		return denied(RuleSpecialPurpose+"/metadata-name", subject, subject)
-	case isLocalhost(t.Name) && !p.someLoopbackAllowed(port):
-		return denied(RuleSpecialPurpose+"/localhost", subject, subject)
-	case port == smtp && !anyAddr:
-		return denied(RulePort25, subject, subject)
-	case p.hasAllowList && !anyAddr && !p.nameAllowed(t.Name, port, true):
-		return denied(RuleNotInAllowList, subject, subject)
-	}
-	return nil
+	return p.answer(caller, t, at, p.judge(question{caller, t.Name, port}, netip.Addr{}, nil))
 }
 
 // CheckAddr judges an address that is about to be dialled for target t, which is
 // the address itself or a name that resolved to it. It returns nil or a
 // [*DeniedError].
-func (p *Policy) CheckAddr(t Target, ap netip.AddrPort) error {
+func (p *Policy) CheckAddr(caller string, t Target, ap netip.AddrPort) error {
 	if !ap.Addr().IsValid() {
-		return &DeniedError{Rule: RuleInvalidAddress, Subject: t.String(), Remedy: "give an address"}
+		return &DeniedError{Rule: RuleInvalidAddress, Subject: t.String(), Remedy: "give an address", Revision: p.Revision()}
 	}
-	addr, port := plain(ap.Addr()), ap.Port()
-	outer := netip.AddrPortFrom(addr, port).String()
-	inner := embedded(addr)
+	ap = netip.AddrPortFrom(plain(ap.Addr()), ap.Port())
+	return p.answer(caller, t, ap, p.judge(question{caller, t.Name, int(ap.Port())}, ap.Addr(), nil))
+}
 
-	if p.own.contains(addr, port) {
-		return deniedOwn(outer)
+func (p *Policy) answer(caller string, t Target, at netip.AddrPort, o outcome) error {
+	if o.denied != nil {
+		return o.denied
 	}
-	for _, in := range inner {
-		if p.own.contains(in, port) {
-			return deniedOwn(netip.AddrPortFrom(in, port).String() + " inside " + outer)
-		}
-	}
-
-	if t.Name != "" {
-		if p.nameAllowed(t.Name, int(port), false) {
-			return nil
-		}
-		// Asked again here, so that a caller who forgot CheckName, or asked another
-		// snapshot, is not let through.
-		if isMetadataName(t.Name) {
-			subject := net.JoinHostPort(t.Name, strconv.Itoa(int(port)))
-			return denied(RuleSpecialPurpose+"/metadata-name", subject, subject)
-		}
-	}
-
-	allowed := p.addrAllowed(addr, port)
-	if isLocalhost(t.Name) && !(allowed && addr.IsLoopback()) {
-		// A resolver that leads localhost elsewhere is lying (RFC 6761).
-		subject := net.JoinHostPort(t.Name, strconv.Itoa(int(port)))
-		return denied(RuleSpecialPurpose+"/localhost", subject, subject)
-	}
-	if rule := builtin(addr, port); rule != "" && !allowed {
-		return denied(rule, outer, outer)
-	}
-	for _, in := range inner {
-		if rule := builtin(in, port); rule != "" && !p.addrAllowed(in, port) {
-			text := netip.AddrPortFrom(in, port).String()
-			return denied(rule, text+" inside "+outer, text)
-		}
-	}
-	if p.hasAllowList && !allowed && !(t.Name != "" && p.nameAllowed(t.Name, int(port), true)) {
-		return denied(RuleNotInAllowList, outer, outer)
+	if o.would != nil && p.report != nil {
+		p.report(caller, t, at, o.would)
 	}
 	return nil
 }
-
-const smtp = 25
-
-// builtin returns the rule of the built-in classes that denies addr and port, or "".
-func builtin(addr netip.Addr, port uint16) string {
-	if id := specialID(addr); id != "" {
-		return RuleSpecialPurpose + "/" + id
-	}
-	if port == smtp {
-		return RulePort25
-	}
-	return ""
-}
-
-func deniedOwn(subject string) error {
-	return &DeniedError{
-		Rule:    RuleOwnAddress,
-		Subject: subject,
-		Remedy:  "the service does not dial itself, and no --egress-allow changes that",
-	}
-}
-
-// nameAllowed asks the rules about one name, or those about all names below one.
-func (p *Policy) nameAllowed(name string, port int, below bool) bool {
-	for _, r := range p.allow {
-		if r.below == below && r.allowsName(name, port) {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *Policy) addrAllowed(addr netip.Addr, port uint16) bool {
-	for _, r := range p.allow {
-		if r.allowsAddr(addr, port) {
-			return true
-		}
-	}
-	return false
-}
-
-// someAddrAllowed reports whether a name could resolve to an address that is
-// explicitly allowed at port.
-func (p *Policy) someAddrAllowed(port int) bool {
-	for _, r := range p.allow {
-		if r.prefix.IsValid() && r.allowsPort(port) {
-			return true
-		}
-	}
-	return false
-}
-
-// someLoopbackAllowed is someAddrAllowed for the addresses of localhost.
-func (p *Policy) someLoopbackAllowed(port int) bool {
-	for _, r := range p.allow {
-		if r.prefix.IsValid() && r.allowsPort(port) && (r.prefix.Overlaps(loopback4) || r.prefix.Overlaps(loopback6)) {
-			return true
-		}
-	}
-	return false
-}
-
-var (
-	loopback4 = netip.MustParsePrefix("127.0.0.0/8")
-	loopback6 = netip.MustParsePrefix("::1/128")
-)

@@ -34,8 +34,8 @@ func TestOrderOfRules(t *testing.T) {
 		}, RuleOwnAddress, RuleOwnAddress},
 	} {
 		p := policy(t, c.cfg)
-		require.Equal(t, c.private, verdict(t, p.CheckAddr(host, private)), c.name)
-		require.Equal(t, c.public, verdict(t, p.CheckAddr(host, public)), c.name)
+		require.Equal(t, c.private, verdict(t, p.CheckAddr("", host, private)), c.name)
+		require.Equal(t, c.public, verdict(t, p.CheckAddr("", host, public)), c.name)
 	}
 }
 
@@ -82,16 +82,16 @@ func TestCheckName(t *testing.T) {
 		{"metadata.google.internal", 80, Config{Allow: []string{"169.254.169.254"}}, "special-purpose/metadata-name"},
 		{"metadata.google.internal", 80, Config{Allow: []string{"metadata.google.internal"}}, ""},
 	} {
-		require.Equal(t, c.want, verdict(t, policy(t, c.cfg).CheckName(Target{Name: c.name}, c.port)), "%+v", c)
+		require.Equal(t, c.want, verdict(t, policy(t, c.cfg).CheckName("", Target{Name: c.name}, c.port)), "%+v", c)
 	}
 }
 
 func TestCheckNameOfAnAddress(t *testing.T) {
 	t.Parallel()
 	var p Policy
-	require.Equal(t, "special-purpose/loopback", verdict(t, p.CheckName(Target{Addr: addr("127.0.0.1")}, 443)))
-	require.Equal(t, "", verdict(t, p.CheckName(Target{Addr: addr("8.8.8.8")}, 443)))
-	require.Equal(t, RulePort25, verdict(t, p.CheckName(Target{Addr: addr("8.8.8.8")}, 25)))
+	require.Equal(t, "special-purpose/loopback", verdict(t, p.CheckName("", Target{Addr: addr("127.0.0.1")}, 443)))
+	require.Equal(t, "", verdict(t, p.CheckName("", Target{Addr: addr("8.8.8.8")}, 443)))
+	require.Equal(t, RulePort25, verdict(t, p.CheckName("", Target{Addr: addr("8.8.8.8")}, 25)))
 }
 
 // CheckAddr does not rely on CheckName having been asked.
@@ -101,20 +101,20 @@ func TestCheckAddrOfSpecialNames(t *testing.T) {
 	public := netip.MustParseAddrPort("8.8.8.8:80")
 	loopback := netip.MustParseAddrPort("127.0.0.1:80")
 	local, metadata := Target{Name: "localhost"}, Target{Name: "metadata.google.internal"}
-	require.Equal(t, "special-purpose/localhost", verdict(t, p.CheckAddr(local, public)))
-	require.Equal(t, "special-purpose/localhost", verdict(t, p.CheckAddr(local, loopback)))
-	require.Equal(t, "special-purpose/metadata-name", verdict(t, p.CheckAddr(metadata, public)))
+	require.Equal(t, "special-purpose/localhost", verdict(t, p.CheckAddr("", local, public)))
+	require.Equal(t, "special-purpose/localhost", verdict(t, p.CheckAddr("", local, loopback)))
+	require.Equal(t, "special-purpose/metadata-name", verdict(t, p.CheckAddr("", metadata, public)))
 
 	free := policy(t, Config{Allow: []string{"127.0.0.0/8", "8.8.8.8"}})
-	require.Equal(t, "", verdict(t, free.CheckAddr(local, loopback)))
-	require.Equal(t, "special-purpose/localhost", verdict(t, free.CheckAddr(local, public)), "localhost is the loopback or nothing")
-	require.Equal(t, "special-purpose/metadata-name", verdict(t, free.CheckAddr(metadata, public)))
+	require.Equal(t, "", verdict(t, free.CheckAddr("", local, loopback)))
+	require.Equal(t, "special-purpose/localhost", verdict(t, free.CheckAddr("", local, public)), "localhost is the loopback or nothing")
+	require.Equal(t, "special-purpose/metadata-name", verdict(t, free.CheckAddr("", metadata, public)))
 }
 
 func TestCheckAddrWithoutAddress(t *testing.T) {
 	t.Parallel()
 	p := policy(t, Config{Allow: []string{"example.com", "0.0.0.0/0", "::/0"}})
-	require.Equal(t, RuleInvalidAddress, verdict(t, p.CheckAddr(Target{Name: "example.com"}, netip.AddrPort{})))
+	require.Equal(t, RuleInvalidAddress, verdict(t, p.CheckAddr("", Target{Name: "example.com"}, netip.AddrPort{})))
 }
 
 // A remedy, followed, is a remedy.
@@ -123,8 +123,8 @@ func TestRemedyOfEmbeddedAddressNamesTheInner(t *testing.T) {
 	p := policy(t, Config{Allow: []string{"64:ff9b::/96"}})
 	outer := netip.MustParseAddrPort("[64:ff9b::a00:1]:443")
 	var d *DeniedError
-	require.ErrorAs(t, p.CheckAddr(Target{}, outer), &d)
+	require.ErrorAs(t, p.CheckAddr("", Target{}, outer), &d)
 	require.Contains(t, d.Remedy, "--egress-allow 10.0.0.1:443")
 	p = policy(t, Config{Allow: []string{"64:ff9b::/96", "10.0.0.1:443"}})
-	require.Equal(t, "", verdict(t, p.CheckAddr(Target{}, outer)))
+	require.Equal(t, "", verdict(t, p.CheckAddr("", Target{}, outer)))
 }

@@ -3,109 +3,96 @@ package egress
 import (
 	"fmt"
 	"net/netip"
-	"strconv"
-	"strings"
+	"slices"
 )
 
-// RuleError says which entry of a [Config] cannot be used.
-type RuleError struct {
-	// Entry is the entry as it was given.
-	Entry string
-	// Why says what is wrong with it.
-	Why string
-	// Err is the error of a part of the entry, or nil.
-	Err error
+// question is what does not change while the addresses of a target are judged.
+type question struct {
+	caller string
+	name   string // "" when the target is a literal
+	port   int
 }
 
-func (e *RuleError) Error() string {
-	return fmt.Sprintf("egress rule %s: %s", quote(e.Entry), e.Why)
-}
+// grant is what allow rules give to a target or an address; bits.
+type grant uint8
 
-// Unwrap returns Err.
-func (e *RuleError) Unwrap() error { return e.Err }
+const (
+	byName     grant = 1 << iota // its exact name: frees from the built-in rules
+	byAddr                       // its address: frees from the built-in rules
+	byLoopback                   // and the address is one of the loopback
+	listed                       // *.NAME or *: in the allow list, and no more
 
-// rule is one entry of the allow list.
+	frees = byName | byAddr
+)
+
+// rule is one explicit rule. It is immutable.
 type rule struct {
-	prefix netip.Prefix // of addresses; unset in a rule about names
-	name   string       // of names, in A-labels; "" in a rule about addresses
-	below  bool         // the names below name, not name itself
-	port   uint16       // 0: every port
+	id      string // stable as long as the rule keeps its place
+	source  string // FILE:LINE or --egress-allow, for administrators
+	about   string // what it is about, as it was written
+	why     string // what the operator wrote for people, or ""
+	allow   bool
+	to      []pattern
+	ports   []portRange     // empty: every port
+	callers []callerPattern // empty: everybody
+	when    *condition      // nil: always
 }
 
-func (r rule) allowsPort(port int) bool { return r.port == 0 || int(r.port) == port }
-
-func (r rule) allowsName(name string, port int) bool {
-	if r.name == "" || !r.allowsPort(port) {
-		return false
+// flagRule is the entry of --egress-allow at that place.
+func flagRule(place int, entry string, to pattern) *rule {
+	return &rule{
+		id: fmt.Sprintf("egress-allow[%d]", place), source: "--egress-allow", about: entry, allow: true, to: []pattern{to},
 	}
-	if r.below {
-		return strings.HasSuffix(name, "."+r.name)
-	}
-	return name == r.name
 }
 
-func (r rule) allowsAddr(addr netip.Addr, port uint16) bool {
-	return r.prefix.IsValid() && r.prefix.Contains(addr) && r.allowsPort(int(port))
+// isFor reports whether the rule is about the port and the caller of q.
+func (r *rule) isFor(q question) bool {
+	return (len(r.ports) == 0 || slices.ContainsFunc(r.ports, func(p portRange) bool { return p.contains(q.port) })) &&
+		(len(r.callers) == 0 || slices.ContainsFunc(r.callers, func(c callerPattern) bool { return c.covers(q.caller) }))
 }
 
-// parseRule reads one of CIDR, HOST, HOST:PORT, IP, IP:PORT, [IPv6]:PORT,
-// *.NAME and *.NAME:PORT.
-func parseRule(entry string) (rule, error) {
-	fail := func(why string, err error) (rule, error) {
-		return rule{}, &RuleError{Entry: entry, Why: why, Err: err}
-	}
-	if strings.Contains(entry, "/") {
-		prefix, err := netip.ParsePrefix(entry)
-		if err != nil {
-			return fail("it is not ADDRESS/BITS; a port cannot be given with a prefix", err)
-		}
-		if prefix != prefix.Masked() {
-			// Refused rather than masked: 10.1.2.3/8 is as often a slip for /32.
-			return fail("it has address bits beyond the prefix; write "+prefix.Masked().String()+" or a longer prefix", nil)
-		}
-		if prefix.Addr().Is4In6() {
-			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
-		}
-		return rule{prefix: prefix}, nil
-	}
-
-	host, port := entry, uint16(0)
-	bracketed := strings.HasPrefix(entry, "[")
-	if bracketed && strings.HasSuffix(entry, "]") {
-		return fail("an address without a port needs no brackets", nil)
-	}
-	_, err := netip.ParseAddr(entry)
-	if isAddr := err == nil; !isAddr && strings.Contains(entry, ":") {
-		i := strings.LastIndexByte(entry, ':')
-		p, err := strconv.ParseUint(entry[i+1:], 10, 16)
-		if err != nil || p == 0 || entry[i+1] == '0' {
-			return fail("the port is not a number from 1 to 65535", err)
-		}
-		host, port = entry[:i], uint16(p)
-		if bracketed {
-			if !strings.HasSuffix(host, "]") {
-				return fail("it is not [ADDRESS]:PORT", nil)
-			}
-			host = host[1 : len(host)-1]
-		} else if strings.Contains(host, ":") {
-			return fail("an IPv6 address with a port needs brackets: [ADDRESS]:PORT", nil)
-		}
-	}
-
-	name, below := strings.CutPrefix(host, "*.")
-	if host == "*" {
-		return fail("it is not a rule about names; to allow every address write 0.0.0.0/0 and ::/0", nil)
-	}
-	t, err := ParseHost(name)
+// holds asks the condition, and fails closed: one that cannot be evaluated makes
+// a deny rule deny and an allow rule allow nothing. Before DNS, at is invalid: a
+// condition about the address does not make a deny rule deny yet, and an allow
+// rule may still allow.
+func (r *rule) holds(q question, at netip.Addr) (bool, error) {
 	switch {
-	case err != nil:
-		return fail("it is none of CIDR, HOST, HOST:PORT, IP, IP:PORT, [IPv6]:PORT, *.NAME", err)
-	case bracketed && !strings.Contains(name, ":"):
-		return fail("brackets are for IPv6 addresses", nil)
-	case t.Name != "":
-		return rule{name: t.Name, below: below, port: port}, nil
-	case below:
-		return fail("an address has no names below it", nil)
+	case r.when == nil:
+		return true, nil
+	case r.when.needsAddress && !at.IsValid():
+		return r.allow, nil
 	}
-	return rule{prefix: netip.PrefixFrom(t.Addr, t.Addr.BitLen()), port: port}, nil
+	ok, err := r.when.eval(q, at)
+	if err != nil {
+		return !r.allow, err
+	}
+	return ok, nil
+}
+
+// denies reports whether a deny rule is about at, or about the name in q.
+func (r *rule) denies(q question, at netip.Addr) (bool, error) {
+	if !r.isFor(q) || !slices.ContainsFunc(r.to, func(p pattern) bool { return p.coversPort(q.port) && p.covers(q.name, at) }) {
+		return false, nil
+	}
+	return r.holds(q, at)
+}
+
+// grants returns what an allow rule gives.
+func (r *rule) grants(q question, at netip.Addr) (grant, error) {
+	if !r.isFor(q) {
+		return 0, nil
+	}
+	var g grant
+	for _, p := range r.to {
+		if p.coversPort(q.port) {
+			g |= p.grants(q.name, at)
+		}
+	}
+	if g == 0 {
+		return 0, nil
+	}
+	if ok, err := r.holds(q, at); !ok {
+		return 0, err
+	}
+	return g, nil
 }

@@ -209,16 +209,16 @@ func TestPort25(t *testing.T) {
 	var p Policy
 	require.Equal(t, RulePort25, judge(t, &p, addr("8.8.8.8"), 25))
 	require.Equal(t, RulePort25, judge(t, &p, addr("64:ff9b::808:808"), 25))
-	require.Equal(t, RulePort25, verdict(t, p.CheckName(Target{Name: "mx.example.com"}, 25)))
-	require.Equal(t, "", verdict(t, p.CheckName(Target{Name: "mx.example.com"}, 587)))
+	require.Equal(t, RulePort25, verdict(t, p.CheckName("", Target{Name: "mx.example.com"}, 25)))
+	require.Equal(t, "", verdict(t, p.CheckName("", Target{Name: "mx.example.com"}, 587)))
 	for _, allow := range []string{"8.8.8.8:25", "8.8.8.0/24", "mx.example.com"} {
 		p := policy(t, Config{Allow: []string{allow}})
 		mx := Target{Name: "mx.example.com"}
-		require.Equal(t, "", verdict(t, p.CheckName(mx, 25)), allow)
-		require.Equal(t, "", verdict(t, p.CheckAddr(mx, netip.MustParseAddrPort("8.8.8.8:25"))), allow)
+		require.Equal(t, "", verdict(t, p.CheckName("", mx, 25)), allow)
+		require.Equal(t, "", verdict(t, p.CheckAddr("", mx, netip.MustParseAddrPort("8.8.8.8:25"))), allow)
 	}
 	below := policy(t, Config{Allow: []string{"*.example.com:25"}})
-	require.Equal(t, RulePort25, verdict(t, below.CheckAddr(Target{Name: "mx.example.com"}, netip.MustParseAddrPort("8.8.8.8:25"))))
+	require.Equal(t, RulePort25, verdict(t, below.CheckAddr("", Target{Name: "mx.example.com"}, netip.MustParseAddrPort("8.8.8.8:25"))))
 	other := policy(t, Config{Allow: []string{"8.8.8.8:26"}})
 	require.Equal(t, RulePort25, judge(t, other, addr("8.8.8.8"), 25))
 }

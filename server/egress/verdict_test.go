@@ -24,7 +24,7 @@ func verdict(t require.TestingT, err error) string {
 
 // judge asks about an address that the caller gave as a literal.
 func judge(t require.TestingT, p *Policy, addr netip.Addr, port uint16) string {
-	return verdict(t, p.CheckAddr(Target{Addr: addr}, netip.AddrPortFrom(addr, port)))
+	return verdict(t, p.CheckAddr("", Target{Addr: addr}, netip.AddrPortFrom(addr, port)))
 }
 
 func policy(t *testing.T, cfg Config) *Policy {
@@ -35,3 +35,12 @@ func policy(t *testing.T, cfg Config) *Policy {
 }
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// filePolicy adds a policy file to cfg.
+func filePolicy(t *testing.T, cfg Config, text string) *Policy {
+	t.Helper()
+	f, err := ParseFile("policy.yaml", []byte(text))
+	require.NoError(t, err)
+	cfg.File = f
+	return policy(t, cfg)
+}

@@ -48,7 +48,9 @@ func AllowEgress(tb testing.TB, rules ...string) Option {
 	tb.Helper()
 	p, err := egress.New(egress.Config{Allow: rules, HasAllowList: len(rules) > 0})
 	require.NoError(tb, err)
-	return func(c *session.Config, _ *server.Config) { c.Egress = server.Egress(p) }
+	live := new(egress.Live)
+	live.Store(p)
+	return func(c *session.Config, s *server.Config) { c.Egress, s.Policy = server.Egress(live), live }
 }
 
 // AllowListening adds to where callers may listen, which by default is at loopback
@@ -69,6 +71,9 @@ func Start(tb testing.TB, opts ...Option) *Service {
 	AllowListening(tb)(&sc, &sv)
 	for _, o := range opts {
 		o(&sc, &sv)
+	}
+	if sc.Ended == nil && sc.Logger != nil {
+		sc.Ended = server.AccessLog(sc.Logger)
 	}
 	registry := session.NewRegistry(sc)
 	sv.Registry = registry

@@ -66,6 +66,7 @@ type generation struct {
 	rewound  bool
 	back     int64 // Rewind went back to here
 	backSeq  int64 // the last event before that
+	scarce   bool
 }
 
 type phase uint8

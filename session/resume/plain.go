@@ -19,7 +19,7 @@ func (c *Core) Keep(keep bool) {
 func (c *Core) keepsSent() bool { return c.gen.recv.kept && !c.gen.opts.Resumable }
 
 func (c *Core) fullReceived() bool {
-	return c.gen.recv.held+c.gen.opts.ChunkBytes > c.gen.opts.ReceiveBytes
+	return c.gen.recv.held+c.gen.opts.ChunkBytes > c.gen.bound(c.gen.opts.ReceiveBytes)
 }
 
 // forgetSent makes room for a chunk of what was sent.

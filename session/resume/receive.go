@@ -24,7 +24,7 @@ func (c *Core) Room(generation int64) int {
 	if c.keepsSent() {
 		c.forgetSent()
 	}
-	if r.held+c.gen.opts.ChunkBytes <= c.gen.opts.ReceiveBytes || c.mutant == mutantOldestDropped {
+	if !c.fullReceived() || c.mutant == mutantOldestDropped {
 		return c.gen.opts.ChunkBytes
 	}
 	return r.spare()

@@ -21,7 +21,7 @@ func (g *generation) open() bool {
 // room is how many bytes fit, however they are cut: the spare end of the last
 // buffer and as many chunks as the bound has left.
 func (g *generation) room() int64 {
-	return int64(max(0, g.opts.SendBytes-g.send.held)/g.opts.ChunkBytes*g.opts.ChunkBytes + g.send.spare())
+	return int64(max(0, g.bound(g.opts.SendBytes)-g.send.held)/g.opts.ChunkBytes*g.opts.ChunkBytes + g.send.spare())
 }
 
 // sendRoom is the room of an empty ring.

@@ -129,7 +129,9 @@ func derive(a pkix.AlgorithmIdentifier, passphrase string, keySize int) ([]byte,
 		if p.N > maxScryptBytes/128 || p.R > maxScryptBytes/128/p.N || p.P > maxScryptBytes/128/p.N/p.R {
 			return nil, errTooCostly
 		}
-		return scrypt.Key([]byte(passphrase), p.Salt, int(p.N), int(p.R), int(p.P), keySize)
+		password := []byte(passphrase)
+		defer clear(password)
+		return scrypt.Key(password, p.Salt, int(p.N), int(p.R), int(p.P), keySize)
 	}
 	return nil, errUnsupported
 }

@@ -8,12 +8,13 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// keyFirst returns the file with the part that has the key before the encrypted one. go-pkcs12 derives a key for a bag as
+// keyFirst returns the file with the part that has the key before the encrypted one, to be cleared, or nil where it is so
+// already. go-pkcs12 derives a key for a bag as
 // soon as it meets it, and a bag among the encrypted ones names a cost that nobody could see before; but a second key is
 // refused before anything is derived for it. Since the MAC covers the order, it is checked here, and made anew.
 func (s *authSafe) keyFirst(der []byte, passphrase string) ([]byte, error) {
 	if len(s.parts) < 2 || !s.encrypted[0] {
-		return der, nil
+		return nil, nil //nolint:nilnil // there is nothing to do
 	}
 	if err := s.verifyMAC(der, passphrase); err != nil {
 		return nil, err
@@ -22,10 +23,12 @@ func (s *authSafe) keyFirst(der []byte, passphrase string) ([]byte, error) {
 	if err != nil {
 		return nil, pkcs12Error("is damaged")
 	}
+	defer clear(content)
 	octets, err := asn1.Marshal(content)
 	if err != nil {
 		return nil, pkcs12Error("is damaged")
 	}
+	defer clear(octets)
 	mac, err := newPBMAC1(content, passphrase)
 	if err != nil {
 		return nil, pkcs12Error("is damaged")

@@ -3,6 +3,8 @@ package identity
 import (
 	"crypto"
 	"strconv"
+
+	"securesocket/tlsengine/secret"
 )
 
 // Bounds on what is handed over.
@@ -23,7 +25,12 @@ type KeyPair struct {
 
 // FromKeyPair makes an identity of a chain and its key. It may take a second of CPU where the key is encrypted. The
 // error is an *InputError.
-func FromKeyPair(kp KeyPair) (*Identity, error) {
+func FromKeyPair(kp KeyPair) (i *Identity, err error) {
+	secret.Do(func() { i, err = fromKeyPair(kp) })
+	return i, err
+}
+
+func fromKeyPair(kp KeyPair) (*Identity, error) {
 	if len(kp.Passphrase) > maxPassphraseBytes {
 		return nil, passphraseError("is longer than " + strconv.Itoa(maxPassphraseBytes) + " bytes")
 	}

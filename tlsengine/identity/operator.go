@@ -15,12 +15,13 @@ func FromPEM(ref string, certPEM, keyPEM []byte, passphrase string) (*Identity, 
 	}
 	blocks, err := decodePEM(certPEM)
 	if err != nil {
+		clearBlocks(blocks) // a key may be among them
 		return nil, chainError(err.Error())
 	}
 	var chain [][]byte
 	for _, block := range blocks {
 		if block.Type != "CERTIFICATE" {
-			clear(block.Bytes)
+			clearBlocks(blocks)
 			return nil, chainError("holds a PEM block that is not a certificate")
 		}
 		chain = append(chain, block.Bytes)

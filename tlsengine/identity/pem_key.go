@@ -13,14 +13,10 @@ import (
 // parameters beside an EC key; anything else is refused rather than passed over.
 func parsePEMKey(data []byte, passphrase string) (crypto.Signer, error) {
 	blocks, err := decodePEM(data)
+	defer clearBlocks(blocks)
 	if err != nil {
 		return nil, keyError(err.Error())
 	}
-	defer func() {
-		for _, block := range blocks {
-			clear(block.Bytes)
-		}
-	}()
 	var found *pem.Block
 	for _, block := range blocks {
 		switch block.Type {
@@ -59,7 +55,9 @@ func openPEMBlock(block *pem.Block, passphrase string) (crypto.Signer, error) {
 	if passphrase == "" {
 		return nil, needsPassphrase(aKey)
 	}
-	der, err := x509.DecryptPEMBlock(block, []byte(passphrase)) //nolint:staticcheck // insecure by design, and what old tools wrote
+	password := []byte(passphrase)
+	defer clear(password)
+	der, err := x509.DecryptPEMBlock(block, password) //nolint:staticcheck // insecure by design, and what old tools wrote
 	if errors.Is(err, x509.IncorrectPasswordError) {
 		return nil, wrongPassphrase(aKey)
 	}
@@ -78,7 +76,8 @@ var (
 	errTrailingPEM = errors.New("has other text after the last PEM block")
 )
 
-// decodePEM returns all blocks. pem.Decode passes over what it cannot read, so that half of a file could be missed.
+// decodePEM returns all blocks, which are the caller's to clear, with an error too. pem.Decode passes over what it cannot
+// read, so that half of a file could be missed.
 func decodePEM(data []byte) ([]*pem.Block, error) {
 	begins := bytes.Count(data, []byte("-----BEGIN "))
 	var blocks []*pem.Block
@@ -90,10 +89,16 @@ func decodePEM(data []byte) ([]*pem.Block, error) {
 		blocks, data = append(blocks, block), rest
 	}
 	if len(blocks) != begins {
-		return nil, errDamagedPEM
+		return blocks, errDamagedPEM
 	}
 	if strings.TrimSpace(string(data)) != "" {
-		return nil, errTrailingPEM
+		return blocks, errTrailingPEM
 	}
 	return blocks, nil
+}
+
+func clearBlocks(blocks []*pem.Block) {
+	for _, block := range blocks {
+		clear(block.Bytes)
+	}
 }

@@ -79,7 +79,7 @@ const maxShroudedBytes = 8 << 10
 
 // authSafe is what a PKCS#12 file shows of itself without a passphrase.
 type authSafe struct {
-	content   []byte // what the MAC is about
+	content   []byte // what the MAC is about; a key in it need not be encrypted, so it is to be cleared
 	mac       macData
 	parts     []contentInfo
 	encrypted []bool // of parts
@@ -89,12 +89,17 @@ type authSafe struct {
 }
 
 // readPFX reads the shell of the file and refuses it if opening it would cost too much. Errors are *InputError.
-func readPFX(der []byte) (*authSafe, error) {
+func readPFX(der []byte) (_ *authSafe, err error) {
 	var p pfx
 	if unmarshal(der, &p) != nil || p.Version != 3 {
 		return nil, pkcs12Error("is not a PKCS#12 file in DER")
 	}
 	s := &authSafe{mac: p.MAC}
+	defer func() {
+		if err != nil {
+			clear(s.content)
+		}
+	}()
 	if !p.AuthSafe.Type.Equal(oidData) {
 		return nil, pkcs12Error("is protected by a public key, which is not supported")
 	}
@@ -176,6 +181,7 @@ func (s *authSafe) readPart(part contentInfo) error {
 	if err := unmarshal(part.Content.Bytes, &content); err != nil {
 		return err
 	}
+	defer clear(content) // a key in it need not be encrypted
 	if err := unmarshal(content, &bags); err != nil {
 		return err
 	}

@@ -32,11 +32,17 @@ func fromPKCS12(der []byte, passphrase string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(safe.content)
 	if len(safe.mac.MAC.Algorithm.Algorithm) == 0 && passphrase != "" {
 		return nil, pkcs12Error("has no MAC, so that the passphrase cannot be checked")
 	}
-	if der, err = safe.keyFirst(der, passphrase); err != nil {
+	reordered, err := safe.keyFirst(der, passphrase)
+	if err != nil {
 		return nil, err
+	}
+	if reordered != nil {
+		defer clear(reordered)
+		der = reordered
 	}
 	opened, leaf, others, err := pkcs12.DecodeChain(der, passphrase)
 	switch {

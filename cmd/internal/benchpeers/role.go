@@ -89,7 +89,7 @@ func playService(ctx context.Context, socket string, stdout, stderr io.Writer) e
 	defer stopPace()
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	service := server.New(server.Config{Logger: log, Registry: session.NewRegistry(session.Config{
-		Egress: server.Egress(policy), Logger: log,
+		Egress: server.FixedEgress(policy), Logger: log,
 		MaxSessions: sessionsOfOneCaller, MaxSessionsPerOwner: sessionsOfOneCaller,
 	})})
 	end := context.AfterFunc(ctx, service.Close)

@@ -372,6 +372,247 @@ func (x *ValidateChainResponse) GetReport() *CertificateReport {
 	return nil
 }
 
+// Asks about a target.
+type ExplainPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. As in Connect.
+	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	// Required. 1..65535.
+	Port int32 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	// Optional. Whose connection it would be; empty: the caller's own.
+	// Administrators alone ask about others.
+	Principal     string `protobuf:"bytes,3,opt,name=principal,proto3" json:"principal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainPolicyRequest) Reset() {
+	*x = ExplainPolicyRequest{}
+	mi := &file_securesocket_v1_diagnostic_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainPolicyRequest) ProtoMessage() {}
+
+func (x *ExplainPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_diagnostic_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainPolicyRequest.ProtoReflect.Descriptor instead.
+func (*ExplainPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_diagnostic_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ExplainPolicyRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *ExplainPolicyRequest) GetPort() int32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *ExplainPolicyRequest) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+// What the policy says.
+type ExplainPolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A connect would not be refused by the policy.
+	Allowed bool `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// The rules that were asked, in order.
+	Steps []*PolicyStep `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	// The rule that decided; empty: none applied, and that allows.
+	RuleId string `protobuf:"bytes,3,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	// Which set of rules was asked: it changes when they do.
+	Revision string `protobuf:"bytes,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Why the name's addresses are not in it: it could not be resolved, or the
+	// name alone was refused. Absent: they were judged.
+	Unresolved    *Failure `protobuf:"bytes,5,opt,name=unresolved,proto3" json:"unresolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainPolicyResponse) Reset() {
+	*x = ExplainPolicyResponse{}
+	mi := &file_securesocket_v1_diagnostic_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainPolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainPolicyResponse) ProtoMessage() {}
+
+func (x *ExplainPolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_diagnostic_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainPolicyResponse.ProtoReflect.Descriptor instead.
+func (*ExplainPolicyResponse) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_diagnostic_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ExplainPolicyResponse) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *ExplainPolicyResponse) GetSteps() []*PolicyStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *ExplainPolicyResponse) GetRuleId() string {
+	if x != nil {
+		return x.RuleId
+	}
+	return ""
+}
+
+func (x *ExplainPolicyResponse) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
+}
+
+func (x *ExplainPolicyResponse) GetUnresolved() *Failure {
+	if x != nil {
+		return x.Unresolved
+	}
+	return nil
+}
+
+// One rule, asked about a name or an address.
+type PolicyStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rule's stable name, as in EGRESS_DENIED.
+	RuleId string `protobuf:"bytes,1,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	// What it was asked about: the host, or, to administrators, one of its
+	// addresses. To others a host's addresses are all called by its name.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The rule applies.
+	Matched bool `protobuf:"varint,3,opt,name=matched,proto3" json:"matched,omitempty"`
+	// What it says where it applies.
+	Allowed bool `protobuf:"varint,4,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	// The rule in words.
+	Text string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	// Where the rule is written, as "policy.yaml:12"; empty for rules that are
+	// built in, and to who is no administrator.
+	Source        string `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyStep) Reset() {
+	*x = PolicyStep{}
+	mi := &file_securesocket_v1_diagnostic_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyStep) ProtoMessage() {}
+
+func (x *PolicyStep) ProtoReflect() protoreflect.Message {
+	mi := &file_securesocket_v1_diagnostic_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyStep.ProtoReflect.Descriptor instead.
+func (*PolicyStep) Descriptor() ([]byte, []int) {
+	return file_securesocket_v1_diagnostic_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PolicyStep) GetRuleId() string {
+	if x != nil {
+		return x.RuleId
+	}
+	return ""
+}
+
+func (x *PolicyStep) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *PolicyStep) GetMatched() bool {
+	if x != nil {
+		return x.Matched
+	}
+	return false
+}
+
+func (x *PolicyStep) GetAllowed() bool {
+	if x != nil {
+		return x.Allowed
+	}
+	return false
+}
+
+func (x *PolicyStep) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *PolicyStep) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
 var File_securesocket_v1_diagnostic_service_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_diagnostic_service_proto_rawDesc = "" +
@@ -406,10 +647,31 @@ const file_securesocket_v1_diagnostic_service_proto_rawDesc = "" +
 	"ocspStaple\x12\x12\n" +
 	"\x04crls\x18\t \x03(\fR\x04crls\"S\n" +
 	"\x15ValidateChainResponse\x12:\n" +
-	"\x06report\x18\x01 \x01(\v2\".securesocket.v1.CertificateReportR\x06report2\xbb\x01\n" +
+	"\x06report\x18\x01 \x01(\v2\".securesocket.v1.CertificateReportR\x06report\"\\\n" +
+	"\x14ExplainPolicyRequest\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\x05R\x04port\x12\x1c\n" +
+	"\tprincipal\x18\x03 \x01(\tR\tprincipal\"\xd3\x01\n" +
+	"\x15ExplainPolicyResponse\x12\x18\n" +
+	"\aallowed\x18\x01 \x01(\bR\aallowed\x121\n" +
+	"\x05steps\x18\x02 \x03(\v2\x1b.securesocket.v1.PolicyStepR\x05steps\x12\x17\n" +
+	"\arule_id\x18\x03 \x01(\tR\x06ruleId\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\tR\brevision\x128\n" +
+	"\n" +
+	"unresolved\x18\x05 \x01(\v2\x18.securesocket.v1.FailureR\n" +
+	"unresolved\"\x9f\x01\n" +
+	"\n" +
+	"PolicyStep\x12\x17\n" +
+	"\arule_id\x18\x01 \x01(\tR\x06ruleId\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x18\n" +
+	"\amatched\x18\x03 \x01(\bR\amatched\x12\x18\n" +
+	"\aallowed\x18\x04 \x01(\bR\aallowed\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\x12\x16\n" +
+	"\x06source\x18\x06 \x01(\tR\x06source2\x9b\x02\n" +
 	"\x11DiagnosticService\x12F\n" +
 	"\x05Probe\x12\x1d.securesocket.v1.ProbeRequest\x1a\x1e.securesocket.v1.ProbeResponse\x12^\n" +
-	"\rValidateChain\x12%.securesocket.v1.ValidateChainRequest\x1a&.securesocket.v1.ValidateChainResponseBl\n" +
+	"\rValidateChain\x12%.securesocket.v1.ValidateChainRequest\x1a&.securesocket.v1.ValidateChainResponse\x12^\n" +
+	"\rExplainPolicy\x12%.securesocket.v1.ExplainPolicyRequest\x1a&.securesocket.v1.ExplainPolicyResponseBl\n" +
 	"\x12io.securesocket.v1P\x01Z/securesocket/gen/securesocket/v1;securesocketv1\xaa\x02\x0fSecureSocket.V1\xea\x02\x10SecureSocket::V1b\x06proto3"
 
 var (
@@ -424,47 +686,54 @@ func file_securesocket_v1_diagnostic_service_proto_rawDescGZIP() []byte {
 	return file_securesocket_v1_diagnostic_service_proto_rawDescData
 }
 
-var file_securesocket_v1_diagnostic_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_securesocket_v1_diagnostic_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_securesocket_v1_diagnostic_service_proto_goTypes = []any{
 	(*ProbeRequest)(nil),          // 0: securesocket.v1.ProbeRequest
 	(*ProbeResponse)(nil),         // 1: securesocket.v1.ProbeResponse
 	(*ValidateChainRequest)(nil),  // 2: securesocket.v1.ValidateChainRequest
 	(*ValidateChainResponse)(nil), // 3: securesocket.v1.ValidateChainResponse
-	(*SessionSettings)(nil),       // 4: securesocket.v1.SessionSettings
-	(*ExtraCertificate)(nil),      // 5: securesocket.v1.ExtraCertificate
-	(*Endpoint)(nil),              // 6: securesocket.v1.Endpoint
-	(*TlsState)(nil),              // 7: securesocket.v1.TlsState
-	(*CertificateReport)(nil),     // 8: securesocket.v1.CertificateReport
-	(*Timeline)(nil),              // 9: securesocket.v1.Timeline
-	(*Failure)(nil),               // 10: securesocket.v1.Failure
-	(Phase)(0),                    // 11: securesocket.v1.Phase
-	(*TrustSettings)(nil),         // 12: securesocket.v1.TrustSettings
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(RevocationMode)(0),           // 14: securesocket.v1.RevocationMode
+	(*ExplainPolicyRequest)(nil),  // 4: securesocket.v1.ExplainPolicyRequest
+	(*ExplainPolicyResponse)(nil), // 5: securesocket.v1.ExplainPolicyResponse
+	(*PolicyStep)(nil),            // 6: securesocket.v1.PolicyStep
+	(*SessionSettings)(nil),       // 7: securesocket.v1.SessionSettings
+	(*ExtraCertificate)(nil),      // 8: securesocket.v1.ExtraCertificate
+	(*Endpoint)(nil),              // 9: securesocket.v1.Endpoint
+	(*TlsState)(nil),              // 10: securesocket.v1.TlsState
+	(*CertificateReport)(nil),     // 11: securesocket.v1.CertificateReport
+	(*Timeline)(nil),              // 12: securesocket.v1.Timeline
+	(*Failure)(nil),               // 13: securesocket.v1.Failure
+	(Phase)(0),                    // 14: securesocket.v1.Phase
+	(*TrustSettings)(nil),         // 15: securesocket.v1.TrustSettings
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(RevocationMode)(0),           // 17: securesocket.v1.RevocationMode
 }
 var file_securesocket_v1_diagnostic_service_proto_depIdxs = []int32{
-	4,  // 0: securesocket.v1.ProbeRequest.settings:type_name -> securesocket.v1.SessionSettings
-	5,  // 1: securesocket.v1.ProbeRequest.certificates:type_name -> securesocket.v1.ExtraCertificate
-	6,  // 2: securesocket.v1.ProbeResponse.remote:type_name -> securesocket.v1.Endpoint
-	7,  // 3: securesocket.v1.ProbeResponse.tls:type_name -> securesocket.v1.TlsState
-	8,  // 4: securesocket.v1.ProbeResponse.report:type_name -> securesocket.v1.CertificateReport
-	9,  // 5: securesocket.v1.ProbeResponse.timeline:type_name -> securesocket.v1.Timeline
-	10, // 6: securesocket.v1.ProbeResponse.failure:type_name -> securesocket.v1.Failure
-	11, // 7: securesocket.v1.ProbeResponse.failed_phase:type_name -> securesocket.v1.Phase
-	12, // 8: securesocket.v1.ValidateChainRequest.trust:type_name -> securesocket.v1.TrustSettings
-	5,  // 9: securesocket.v1.ValidateChainRequest.certificates:type_name -> securesocket.v1.ExtraCertificate
-	13, // 10: securesocket.v1.ValidateChainRequest.at_time:type_name -> google.protobuf.Timestamp
-	14, // 11: securesocket.v1.ValidateChainRequest.revocation:type_name -> securesocket.v1.RevocationMode
-	8,  // 12: securesocket.v1.ValidateChainResponse.report:type_name -> securesocket.v1.CertificateReport
-	0,  // 13: securesocket.v1.DiagnosticService.Probe:input_type -> securesocket.v1.ProbeRequest
-	2,  // 14: securesocket.v1.DiagnosticService.ValidateChain:input_type -> securesocket.v1.ValidateChainRequest
-	1,  // 15: securesocket.v1.DiagnosticService.Probe:output_type -> securesocket.v1.ProbeResponse
-	3,  // 16: securesocket.v1.DiagnosticService.ValidateChain:output_type -> securesocket.v1.ValidateChainResponse
-	15, // [15:17] is the sub-list for method output_type
-	13, // [13:15] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	7,  // 0: securesocket.v1.ProbeRequest.settings:type_name -> securesocket.v1.SessionSettings
+	8,  // 1: securesocket.v1.ProbeRequest.certificates:type_name -> securesocket.v1.ExtraCertificate
+	9,  // 2: securesocket.v1.ProbeResponse.remote:type_name -> securesocket.v1.Endpoint
+	10, // 3: securesocket.v1.ProbeResponse.tls:type_name -> securesocket.v1.TlsState
+	11, // 4: securesocket.v1.ProbeResponse.report:type_name -> securesocket.v1.CertificateReport
+	12, // 5: securesocket.v1.ProbeResponse.timeline:type_name -> securesocket.v1.Timeline
+	13, // 6: securesocket.v1.ProbeResponse.failure:type_name -> securesocket.v1.Failure
+	14, // 7: securesocket.v1.ProbeResponse.failed_phase:type_name -> securesocket.v1.Phase
+	15, // 8: securesocket.v1.ValidateChainRequest.trust:type_name -> securesocket.v1.TrustSettings
+	8,  // 9: securesocket.v1.ValidateChainRequest.certificates:type_name -> securesocket.v1.ExtraCertificate
+	16, // 10: securesocket.v1.ValidateChainRequest.at_time:type_name -> google.protobuf.Timestamp
+	17, // 11: securesocket.v1.ValidateChainRequest.revocation:type_name -> securesocket.v1.RevocationMode
+	11, // 12: securesocket.v1.ValidateChainResponse.report:type_name -> securesocket.v1.CertificateReport
+	6,  // 13: securesocket.v1.ExplainPolicyResponse.steps:type_name -> securesocket.v1.PolicyStep
+	13, // 14: securesocket.v1.ExplainPolicyResponse.unresolved:type_name -> securesocket.v1.Failure
+	0,  // 15: securesocket.v1.DiagnosticService.Probe:input_type -> securesocket.v1.ProbeRequest
+	2,  // 16: securesocket.v1.DiagnosticService.ValidateChain:input_type -> securesocket.v1.ValidateChainRequest
+	4,  // 17: securesocket.v1.DiagnosticService.ExplainPolicy:input_type -> securesocket.v1.ExplainPolicyRequest
+	1,  // 18: securesocket.v1.DiagnosticService.Probe:output_type -> securesocket.v1.ProbeResponse
+	3,  // 19: securesocket.v1.DiagnosticService.ValidateChain:output_type -> securesocket.v1.ValidateChainResponse
+	5,  // 20: securesocket.v1.DiagnosticService.ExplainPolicy:output_type -> securesocket.v1.ExplainPolicyResponse
+	18, // [18:21] is the sub-list for method output_type
+	15, // [15:18] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_securesocket_v1_diagnostic_service_proto_init() }
@@ -483,7 +752,7 @@ func file_securesocket_v1_diagnostic_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_securesocket_v1_diagnostic_service_proto_rawDesc), len(file_securesocket_v1_diagnostic_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	DiagnosticService_Probe_FullMethodName         = "/securesocket.v1.DiagnosticService/Probe"
 	DiagnosticService_ValidateChain_FullMethodName = "/securesocket.v1.DiagnosticService/ValidateChain"
+	DiagnosticService_ExplainPolicy_FullMethodName = "/securesocket.v1.DiagnosticService/ExplainPolicy"
 )
 
 // DiagnosticServiceClient is the client API for DiagnosticService service.
@@ -44,6 +45,14 @@ type DiagnosticServiceClient interface {
 	// Caller: anybody. Reasons: INVALID_FIELD, INVALID_CERTIFICATE, LIMIT,
 	// CANCELLED.
 	ValidateChain(ctx context.Context, in *ValidateChainRequest, opts ...grpc.CallOption) (*ValidateChainResponse, error)
+	// Says what the egress policy makes of a target, rule by rule, in the order in
+	// which they are asked. Names are resolved; nothing is dialled.
+	//
+	// Caller: anybody, about himself; an administrator about any caller, and only
+	// an administrator is told the addresses of a name and where rules are
+	// written. Reasons: INVALID_FIELD, PORT_OUT_OF_RANGE, HOST_REQUIRED,
+	// HOST_SYNTAX, NOT_ALLOWED, CANCELLED.
+	ExplainPolicy(ctx context.Context, in *ExplainPolicyRequest, opts ...grpc.CallOption) (*ExplainPolicyResponse, error)
 }
 
 type diagnosticServiceClient struct {
@@ -74,6 +83,16 @@ func (c *diagnosticServiceClient) ValidateChain(ctx context.Context, in *Validat
 	return out, nil
 }
 
+func (c *diagnosticServiceClient) ExplainPolicy(ctx context.Context, in *ExplainPolicyRequest, opts ...grpc.CallOption) (*ExplainPolicyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainPolicyResponse)
+	err := c.cc.Invoke(ctx, DiagnosticService_ExplainPolicy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DiagnosticServiceServer is the server API for DiagnosticService service.
 // All implementations must embed UnimplementedDiagnosticServiceServer
 // for forward compatibility.
@@ -95,6 +114,14 @@ type DiagnosticServiceServer interface {
 	// Caller: anybody. Reasons: INVALID_FIELD, INVALID_CERTIFICATE, LIMIT,
 	// CANCELLED.
 	ValidateChain(context.Context, *ValidateChainRequest) (*ValidateChainResponse, error)
+	// Says what the egress policy makes of a target, rule by rule, in the order in
+	// which they are asked. Names are resolved; nothing is dialled.
+	//
+	// Caller: anybody, about himself; an administrator about any caller, and only
+	// an administrator is told the addresses of a name and where rules are
+	// written. Reasons: INVALID_FIELD, PORT_OUT_OF_RANGE, HOST_REQUIRED,
+	// HOST_SYNTAX, NOT_ALLOWED, CANCELLED.
+	ExplainPolicy(context.Context, *ExplainPolicyRequest) (*ExplainPolicyResponse, error)
 	mustEmbedUnimplementedDiagnosticServiceServer()
 }
 
@@ -110,6 +137,9 @@ func (UnimplementedDiagnosticServiceServer) Probe(context.Context, *ProbeRequest
 }
 func (UnimplementedDiagnosticServiceServer) ValidateChain(context.Context, *ValidateChainRequest) (*ValidateChainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ValidateChain not implemented")
+}
+func (UnimplementedDiagnosticServiceServer) ExplainPolicy(context.Context, *ExplainPolicyRequest) (*ExplainPolicyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainPolicy not implemented")
 }
 func (UnimplementedDiagnosticServiceServer) mustEmbedUnimplementedDiagnosticServiceServer() {}
 func (UnimplementedDiagnosticServiceServer) testEmbeddedByValue()                           {}
@@ -168,6 +198,24 @@ func _DiagnosticService_ValidateChain_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DiagnosticService_ExplainPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainPolicyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DiagnosticServiceServer).ExplainPolicy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DiagnosticService_ExplainPolicy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DiagnosticServiceServer).ExplainPolicy(ctx, req.(*ExplainPolicyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DiagnosticService_ServiceDesc is the grpc.ServiceDesc for DiagnosticService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -182,6 +230,10 @@ var DiagnosticService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ValidateChain",
 			Handler:    _DiagnosticService_ValidateChain_Handler,
+		},
+		{
+			MethodName: "ExplainPolicy",
+			Handler:    _DiagnosticService_ExplainPolicy_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

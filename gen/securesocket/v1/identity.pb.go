@@ -363,15 +363,15 @@ const file_securesocket_v1_identity_proto_rawDesc = "" +
 	"\fidentity_ref\x18\x02 \x01(\tH\x00R\videntityRef\x12D\n" +
 	"\rcaller_signer\x18\x03 \x01(\v2\x1d.securesocket.v1.CallerSignerH\x00R\fcallerSigner\x129\n" +
 	"\x06public\x18\x04 \x01(\v2\x1f.securesocket.v1.PublicIdentityH\x00R\x06publicB\b\n" +
-	"\x06source\"\x8f\x01\n" +
+	"\x06source\"\x9e\x01\n" +
 	"\aKeyPair\x12+\n" +
-	"\x11certificate_chain\x18\x01 \x03(\fR\x10certificateChain\x12\x1f\n" +
-	"\vprivate_key\x18\x02 \x01(\fR\n" +
-	"privateKey\x12\x1e\n" +
+	"\x11certificate_chain\x18\x01 \x03(\fR\x10certificateChain\x12$\n" +
+	"\vprivate_key\x18\x02 \x01(\fB\x03\x80\x01\x01R\n" +
+	"privateKey\x12#\n" +
 	"\n" +
-	"passphrase\x18\x03 \x01(\tR\n" +
-	"passphrase\x12\x16\n" +
-	"\x06pkcs12\x18\x04 \x01(\fR\x06pkcs12\"h\n" +
+	"passphrase\x18\x03 \x01(\tB\x03\x80\x01\x01R\n" +
+	"passphrase\x12\x1b\n" +
+	"\x06pkcs12\x18\x04 \x01(\fB\x03\x80\x01\x01R\x06pkcs12\"h\n" +
 	"\fCallerSigner\x12+\n" +
 	"\x11certificate_chain\x18\x01 \x03(\fR\x10certificateChain\x12+\n" +
 	"\x11signature_schemes\x18\x02 \x03(\x05R\x10signatureSchemes\"\xa6\x01\n" +

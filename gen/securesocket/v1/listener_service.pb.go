@@ -39,6 +39,8 @@ type Listener struct {
 	AcceptedCount int64 `protobuf:"varint,6,opt,name=accepted_count,json=acceptedCount,proto3" json:"accepted_count,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The principal that made it.
+	Owner string `protobuf:"bytes,9,opt,name=owner,proto3" json:"owner,omitempty"`
 	// How many accepted sessions wait to be given out or claimed, and handshakes
 	// are under way.
 	PendingCount  int32 `protobuf:"varint,8,opt,name=pending_count,json=pendingCount,proto3" json:"pending_count,omitempty"`
@@ -123,6 +125,13 @@ func (x *Listener) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *Listener) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
 }
 
 func (x *Listener) GetPendingCount() int32 {
@@ -501,7 +510,9 @@ type ListListenersRequest struct {
 	// Optional. Default 50, at most 1,000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Optional. From the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Optional. Everybody's listeners, for administrators.
+	AllCallers    bool `protobuf:"varint,3,opt,name=all_callers,json=allCallers,proto3" json:"all_callers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -548,6 +559,13 @@ func (x *ListListenersRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListListenersRequest) GetAllCallers() bool {
+	if x != nil {
+		return x.AllCallers
+	}
+	return false
 }
 
 // A page of listeners.
@@ -692,7 +710,7 @@ var File_securesocket_v1_listener_service_proto protoreflect.FileDescriptor
 
 const file_securesocket_v1_listener_service_proto_rawDesc = "" +
 	"\n" +
-	"&securesocket/v1/listener_service.proto\x12\x0fsecuresocket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\x1a\x1csecuresocket/v1/stream.proto\"\xec\x02\n" +
+	"&securesocket/v1/listener_service.proto\x12\x0fsecuresocket.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\x1a\x1csecuresocket/v1/stream.proto\"\x82\x03\n" +
 	"\bListener\x12\x1f\n" +
 	"\vlistener_id\x18\x01 \x01(\tR\n" +
 	"listenerId\x12/\n" +
@@ -702,7 +720,8 @@ const file_securesocket_v1_listener_service_proto_rawDesc = "" +
 	"\abacklog\x18\x05 \x01(\x05R\abacklog\x12%\n" +
 	"\x0eaccepted_count\x18\x06 \x01(\x03R\racceptedCount\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12#\n" +
+	"createTime\x12\x14\n" +
+	"\x05owner\x18\t \x01(\tR\x05owner\x12#\n" +
 	"\rpending_count\x18\b \x01(\x05R\fpendingCount\"\xaa\x02\n" +
 	"\rListenRequest\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
@@ -719,19 +738,21 @@ const file_securesocket_v1_listener_service_proto_rawDesc = "" +
 	"\rAcceptRequest\x12\x1f\n" +
 	"\vlistener_id\x18\x01 \x01(\tR\n" +
 	"listenerId\x12\x16\n" +
-	"\x06credit\x18\x02 \x01(\x05R\x06credit\"g\n" +
+	"\x06credit\x18\x02 \x01(\x05R\x06credit\"l\n" +
 	"\x0eAcceptResponse\x122\n" +
-	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\x12!\n" +
-	"\fresume_token\x18\x02 \x01(\fR\vresumeToken\"5\n" +
+	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\x12&\n" +
+	"\fresume_token\x18\x02 \x01(\fB\x03\x80\x01\x01R\vresumeToken\"5\n" +
 	"\x12GetListenerRequest\x12\x1f\n" +
 	"\vlistener_id\x18\x01 \x01(\tR\n" +
 	"listenerId\"L\n" +
 	"\x13GetListenerResponse\x125\n" +
-	"\blistener\x18\x01 \x01(\v2\x19.securesocket.v1.ListenerR\blistener\"R\n" +
+	"\blistener\x18\x01 \x01(\v2\x19.securesocket.v1.ListenerR\blistener\"s\n" +
 	"\x14ListListenersRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"x\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1f\n" +
+	"\vall_callers\x18\x03 \x01(\bR\n" +
+	"allCallers\"x\n" +
 	"\x15ListListenersResponse\x127\n" +
 	"\tlisteners\x18\x01 \x03(\v2\x19.securesocket.v1.ListenerR\tlisteners\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"7\n" +

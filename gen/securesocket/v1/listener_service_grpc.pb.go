@@ -60,15 +60,17 @@ type ListenerServiceClient interface {
 	Accept(ctx context.Context, in *AcceptRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AcceptResponse], error)
 	// Returns a listener as it is now.
 	//
-	// Caller: the owner. Idempotent. Reasons: INVALID_FIELD, LISTENER_NOT_FOUND.
+	// Caller: the owner, or an administrator. Idempotent. Reasons: INVALID_FIELD,
+	// LISTENER_NOT_FOUND.
 	GetListener(ctx context.Context, in *GetListenerRequest, opts ...grpc.CallOption) (*GetListenerResponse, error)
-	// Lists the caller's listeners, oldest first.
+	// Lists the caller's listeners, or everybody's, oldest first.
 	//
-	// Caller: anybody, who sees only his own. Idempotent. Reasons: INVALID_FIELD.
+	// Caller: anybody, who sees only his own; all_callers is for administrators.
+	// Idempotent. Reasons: INVALID_FIELD, NOT_ALLOWED.
 	ListListeners(ctx context.Context, in *ListListenersRequest, opts ...grpc.CallOption) (*ListListenersResponse, error)
 	// Stops listening. Sessions that were claimed go on, the others are closed.
 	//
-	// Caller: the owner. A second call is LISTENER_NOT_FOUND. Reasons:
+	// Caller: the owner, or an administrator. A second call is LISTENER_NOT_FOUND. Reasons:
 	// INVALID_FIELD, LISTENER_NOT_FOUND.
 	CloseListener(ctx context.Context, in *CloseListenerRequest, opts ...grpc.CallOption) (*CloseListenerResponse, error)
 }
@@ -174,15 +176,17 @@ type ListenerServiceServer interface {
 	Accept(*AcceptRequest, grpc.ServerStreamingServer[AcceptResponse]) error
 	// Returns a listener as it is now.
 	//
-	// Caller: the owner. Idempotent. Reasons: INVALID_FIELD, LISTENER_NOT_FOUND.
+	// Caller: the owner, or an administrator. Idempotent. Reasons: INVALID_FIELD,
+	// LISTENER_NOT_FOUND.
 	GetListener(context.Context, *GetListenerRequest) (*GetListenerResponse, error)
-	// Lists the caller's listeners, oldest first.
+	// Lists the caller's listeners, or everybody's, oldest first.
 	//
-	// Caller: anybody, who sees only his own. Idempotent. Reasons: INVALID_FIELD.
+	// Caller: anybody, who sees only his own; all_callers is for administrators.
+	// Idempotent. Reasons: INVALID_FIELD, NOT_ALLOWED.
 	ListListeners(context.Context, *ListListenersRequest) (*ListListenersResponse, error)
 	// Stops listening. Sessions that were claimed go on, the others are closed.
 	//
-	// Caller: the owner. A second call is LISTENER_NOT_FOUND. Reasons:
+	// Caller: the owner, or an administrator. A second call is LISTENER_NOT_FOUND. Reasons:
 	// INVALID_FIELD, LISTENER_NOT_FOUND.
 	CloseListener(context.Context, *CloseListenerRequest) (*CloseListenerResponse, error)
 	mustEmbedUnimplementedListenerServiceServer()

@@ -201,8 +201,12 @@ type GetCapabilitiesResponse struct {
 	ServerVersion string `protobuf:"bytes,7,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
 	// What start_tls_protocol takes.
 	StartTlsProtocols []string `protobuf:"bytes,8,rep,name=start_tls_protocols,json=startTlsProtocols,proto3" json:"start_tls_protocols,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Who the service takes the caller for.
+	Principal string `protobuf:"bytes,9,opt,name=principal,proto3" json:"principal,omitempty"`
+	// The caller is an administrator.
+	Administrator bool `protobuf:"varint,10,opt,name=administrator,proto3" json:"administrator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetCapabilitiesResponse) Reset() {
@@ -284,6 +288,20 @@ func (x *GetCapabilitiesResponse) GetStartTlsProtocols() []string {
 	return nil
 }
 
+func (x *GetCapabilitiesResponse) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *GetCapabilitiesResponse) GetAdministrator() bool {
+	if x != nil {
+		return x.Administrator
+	}
+	return false
+}
+
 // Limits of the service.
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -297,8 +315,23 @@ type Limits struct {
 	MaxDetachGrace *durationpb.Duration `protobuf:"bytes,4,opt,name=max_detach_grace,json=maxDetachGrace,proto3" json:"max_detach_grace,omitempty"`
 	// Streams of one HTTP/2 connection: open another connection beyond it.
 	MaxConcurrentStreams int32 `protobuf:"varint,5,opt,name=max_concurrent_streams,json=maxConcurrentStreams,proto3" json:"max_concurrent_streams,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Listeners of one caller.
+	MaxListenersPerCaller int32 `protobuf:"varint,6,opt,name=max_listeners_per_caller,json=maxListenersPerCaller,proto3" json:"max_listeners_per_caller,omitempty"`
+	// Connects of one caller that are under way at once, StartTls and accepted
+	// handshakes too.
+	MaxHandshakesPerCaller int32 `protobuf:"varint,7,opt,name=max_handshakes_per_caller,json=maxHandshakesPerCaller,proto3" json:"max_handshakes_per_caller,omitempty"`
+	// Bytes of all buffers of one caller's connections together.
+	MaxBufferedBytesPerCaller int64 `protobuf:"varint,8,opt,name=max_buffered_bytes_per_caller,json=maxBufferedBytesPerCaller,proto3" json:"max_buffered_bytes_per_caller,omitempty"`
+	// How many targets that are new to it one caller may connect to in a second,
+	// after a burst.
+	NewDestinationsPerSecond int32 `protobuf:"varint,9,opt,name=new_destinations_per_second,json=newDestinationsPerSecond,proto3" json:"new_destinations_per_second,omitempty"`
+	// Bytes that one caller's connections may move in a second, both directions
+	// together; beyond it they are slowed down.
+	BytesPerSecondPerCaller int64 `protobuf:"varint,10,opt,name=bytes_per_second_per_caller,json=bytesPerSecondPerCaller,proto3" json:"bytes_per_second_per_caller,omitempty"`
+	// Attaches of one caller in a second, after a burst.
+	AttachesPerSecondPerCaller int32 `protobuf:"varint,11,opt,name=attaches_per_second_per_caller,json=attachesPerSecondPerCaller,proto3" json:"attaches_per_second_per_caller,omitempty"`
+	unknownFields              protoimpl.UnknownFields
+	sizeCache                  protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -362,6 +395,48 @@ func (x *Limits) GetMaxDetachGrace() *durationpb.Duration {
 func (x *Limits) GetMaxConcurrentStreams() int32 {
 	if x != nil {
 		return x.MaxConcurrentStreams
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxListenersPerCaller() int32 {
+	if x != nil {
+		return x.MaxListenersPerCaller
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxHandshakesPerCaller() int32 {
+	if x != nil {
+		return x.MaxHandshakesPerCaller
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxBufferedBytesPerCaller() int64 {
+	if x != nil {
+		return x.MaxBufferedBytesPerCaller
+	}
+	return 0
+}
+
+func (x *Limits) GetNewDestinationsPerSecond() int32 {
+	if x != nil {
+		return x.NewDestinationsPerSecond
+	}
+	return 0
+}
+
+func (x *Limits) GetBytesPerSecondPerCaller() int64 {
+	if x != nil {
+		return x.BytesPerSecondPerCaller
+	}
+	return 0
+}
+
+func (x *Limits) GetAttachesPerSecondPerCaller() int32 {
+	if x != nil {
+		return x.AttachesPerSecondPerCaller
 	}
 	return 0
 }
@@ -583,7 +658,10 @@ type ListSessionsRequest struct {
 	// Optional. Default 50, at most 1,000; a page of more than 1 MiB ends early.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Optional. From the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Optional. Everybody's sessions, for administrators. What a peer said before
+	// TLS (greeting) is its owner's alone.
+	AllCallers    bool `protobuf:"varint,3,opt,name=all_callers,json=allCallers,proto3" json:"all_callers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -630,6 +708,13 @@ func (x *ListSessionsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListSessionsRequest) GetAllCallers() bool {
+	if x != nil {
+		return x.AllCallers
+	}
+	return false
 }
 
 // A page of sessions.
@@ -1881,7 +1966,7 @@ var File_securesocket_v1_secure_socket_service_proto protoreflect.FileDescriptor
 const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\n" +
 	"+securesocket/v1/secure_socket_service.proto\x12\x0fsecuresocket.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1bsecuresocket/v1/error.proto\x1a\x1csecuresocket/v1/report.proto\x1a\x1dsecuresocket/v1/session.proto\x1a\x1esecuresocket/v1/settings.proto\x1a\x1csecuresocket/v1/stream.proto\"\x18\n" +
-	"\x16GetCapabilitiesRequest\"\xe0\x02\n" +
+	"\x16GetCapabilitiesRequest\"\xa4\x03\n" +
 	"\x17GetCapabilitiesResponse\x12%\n" +
 	"\x0esecure_sockets\x18\x01 \x01(\bR\rsecureSockets\x12<\n" +
 	"\bversions\x18\x02 \x03(\x0e2 .securesocket.v1.ProtocolVersionR\bversions\x12@\n" +
@@ -1889,30 +1974,42 @@ const file_securesocket_v1_secure_socket_service_proto_rawDesc = "" +
 	"\x06groups\x18\x04 \x03(\tR\x06groups\x12/\n" +
 	"\x06limits\x18\x05 \x01(\v2\x17.securesocket.v1.LimitsR\x06limits\x12%\n" +
 	"\x0eserver_version\x18\a \x01(\tR\rserverVersion\x12.\n" +
-	"\x13start_tls_protocols\x18\b \x03(\tR\x11startTlsProtocols\"\x90\x02\n" +
+	"\x13start_tls_protocols\x18\b \x03(\tR\x11startTlsProtocols\x12\x1c\n" +
+	"\tprincipal\x18\t \x01(\tR\tprincipal\x12$\n" +
+	"\radministrator\x18\n" +
+	" \x01(\bR\radministrator\"\x87\x05\n" +
 	"\x06Limits\x125\n" +
 	"\x17max_sessions_per_caller\x18\x01 \x01(\x05R\x14maxSessionsPerCaller\x12*\n" +
 	"\x11max_message_bytes\x18\x02 \x01(\x05R\x0fmaxMessageBytes\x12(\n" +
 	"\x10max_buffer_bytes\x18\x03 \x01(\x05R\x0emaxBufferBytes\x12C\n" +
 	"\x10max_detach_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x0emaxDetachGrace\x124\n" +
-	"\x16max_concurrent_streams\x18\x05 \x01(\x05R\x14maxConcurrentStreams\"s\n" +
+	"\x16max_concurrent_streams\x18\x05 \x01(\x05R\x14maxConcurrentStreams\x127\n" +
+	"\x18max_listeners_per_caller\x18\x06 \x01(\x05R\x15maxListenersPerCaller\x129\n" +
+	"\x19max_handshakes_per_caller\x18\a \x01(\x05R\x16maxHandshakesPerCaller\x12@\n" +
+	"\x1dmax_buffered_bytes_per_caller\x18\b \x01(\x03R\x19maxBufferedBytesPerCaller\x12=\n" +
+	"\x1bnew_destinations_per_second\x18\t \x01(\x05R\x18newDestinationsPerSecond\x12<\n" +
+	"\x1bbytes_per_second_per_caller\x18\n" +
+	" \x01(\x03R\x17bytesPerSecondPerCaller\x12B\n" +
+	"\x1eattaches_per_second_per_caller\x18\v \x01(\x05R\x1aattachesPerSecondPerCaller\"s\n" +
 	"\x14CreateSessionRequest\x12<\n" +
 	"\bsettings\x18\x01 \x01(\v2 .securesocket.v1.SessionSettingsR\bsettings\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"\x8a\x01\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"\x8f\x01\n" +
 	"\x15CreateSessionResponse\x122\n" +
-	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\x12!\n" +
-	"\fresume_token\x18\x02 \x01(\fR\vresumeToken\x12\x1a\n" +
+	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\x12&\n" +
+	"\fresume_token\x18\x02 \x01(\fB\x03\x80\x01\x01R\vresumeToken\x12\x1a\n" +
 	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"2\n" +
 	"\x11GetSessionRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\"H\n" +
 	"\x12GetSessionResponse\x122\n" +
-	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\"Q\n" +
+	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\"r\n" +
 	"\x13ListSessionsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"t\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1f\n" +
+	"\vall_callers\x18\x03 \x01(\bR\n" +
+	"allCallers\"t\n" +
 	"\x14ListSessionsResponse\x124\n" +
 	"\bsessions\x18\x01 \x03(\v2\x18.securesocket.v1.SessionR\bsessions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb0\x01\n" +

@@ -82,13 +82,13 @@ type SecureSocketServiceClient interface {
 	CreateSession(ctx context.Context, in *CreateSessionRequest, opts ...grpc.CallOption) (*CreateSessionResponse, error)
 	// Returns a session as it is now.
 	//
-	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
-	// SESSION_NOT_FOUND.
+	// State: any. Caller: the owner, or an administrator. Idempotent. Reasons:
+	// INVALID_FIELD, SESSION_NOT_FOUND.
 	GetSession(ctx context.Context, in *GetSessionRequest, opts ...grpc.CallOption) (*GetSessionResponse, error)
-	// Lists the caller's sessions, oldest first.
+	// Lists the caller's sessions, or everybody's, oldest first.
 	//
-	// State: any. Caller: anybody, who sees only his own. Idempotent. Reasons:
-	// INVALID_FIELD.
+	// State: any. Caller: anybody, who sees only his own; all_callers is for
+	// administrators. Idempotent. Reasons: INVALID_FIELD, NOT_ALLOWED.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	// Changes settings for the next connect or StartTls; the reply says which
 	// generation they take effect from. tcp.no_delay takes effect at once.
@@ -99,7 +99,7 @@ type SecureSocketServiceClient interface {
 	UpdateSession(ctx context.Context, in *UpdateSessionRequest, opts ...grpc.CallOption) (*UpdateSessionResponse, error)
 	// Ends the connection, if there is one, and forgets the session.
 	//
-	// State: any. Caller: the owner. A second call is SESSION_NOT_FOUND.
+	// State: any. Caller: the owner, or an administrator. A second call is SESSION_NOT_FOUND.
 	// Reasons: INVALID_FIELD, SESSION_NOT_FOUND.
 	DeleteSession(ctx context.Context, in *DeleteSessionRequest, opts ...grpc.CallOption) (*DeleteSessionResponse, error)
 	// Resolves, dials, handshakes and validates. Returns when the socket is
@@ -448,13 +448,13 @@ type SecureSocketServiceServer interface {
 	CreateSession(context.Context, *CreateSessionRequest) (*CreateSessionResponse, error)
 	// Returns a session as it is now.
 	//
-	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
-	// SESSION_NOT_FOUND.
+	// State: any. Caller: the owner, or an administrator. Idempotent. Reasons:
+	// INVALID_FIELD, SESSION_NOT_FOUND.
 	GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error)
-	// Lists the caller's sessions, oldest first.
+	// Lists the caller's sessions, or everybody's, oldest first.
 	//
-	// State: any. Caller: anybody, who sees only his own. Idempotent. Reasons:
-	// INVALID_FIELD.
+	// State: any. Caller: anybody, who sees only his own; all_callers is for
+	// administrators. Idempotent. Reasons: INVALID_FIELD, NOT_ALLOWED.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	// Changes settings for the next connect or StartTls; the reply says which
 	// generation they take effect from. tcp.no_delay takes effect at once.
@@ -465,7 +465,7 @@ type SecureSocketServiceServer interface {
 	UpdateSession(context.Context, *UpdateSessionRequest) (*UpdateSessionResponse, error)
 	// Ends the connection, if there is one, and forgets the session.
 	//
-	// State: any. Caller: the owner. A second call is SESSION_NOT_FOUND.
+	// State: any. Caller: the owner, or an administrator. A second call is SESSION_NOT_FOUND.
 	// Reasons: INVALID_FIELD, SESSION_NOT_FOUND.
 	DeleteSession(context.Context, *DeleteSessionRequest) (*DeleteSessionResponse, error)
 	// Resolves, dials, handshakes and validates. Returns when the socket is

@@ -1057,13 +1057,13 @@ const file_securesocket_v1_settings_proto_rawDesc = "" +
 	"tcpTimeout\x12%\n" +
 	"\x0esource_address\x18\x05 \x01(\tR\rsourceAddress\x12E\n" +
 	"\x0eaddress_family\x18\x06 \x01(\x0e2\x1e.securesocket.v1.AddressFamilyR\raddressFamilyB\v\n" +
-	"\t_no_delay\"\xee\x01\n" +
+	"\t_no_delay\"\xf3\x01\n" +
 	"\rProxySettings\x127\n" +
 	"\x04kind\x18\x01 \x01(\x0e2#.securesocket.v1.ProxySettings.KindR\x04kind\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
 	"\x04port\x18\x03 \x01(\x05R\x04port\x12\x1a\n" +
-	"\busername\x18\x04 \x01(\tR\busername\x12\x1a\n" +
-	"\bpassword\x18\x05 \x01(\tR\bpassword\"D\n" +
+	"\busername\x18\x04 \x01(\tR\busername\x12\x1f\n" +
+	"\bpassword\x18\x05 \x01(\tB\x03\x80\x01\x01R\bpassword\"D\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11KIND_HTTP_CONNECT\x10\x01\x12\x0f\n" +

@@ -3240,11 +3240,11 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\x12start_tls_protocol\x18\t \x01(\tR\x10startTlsProtocol\"N\n" +
 	"\x10ExtraCertificate\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x18\n" +
-	"\atrusted\x18\x02 \x01(\bR\atrusted\"\xe7\x01\n" +
+	"\atrusted\x18\x02 \x01(\bR\atrusted\"\xec\x01\n" +
 	"\rAttachSession\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\x12!\n" +
-	"\fresume_token\x18\x02 \x01(\fR\vresumeToken\x12\x1d\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12&\n" +
+	"\fresume_token\x18\x02 \x01(\fB\x03\x80\x01\x01R\vresumeToken\x12\x1d\n" +
 	"\n" +
 	"attach_seq\x18\x03 \x01(\x03R\tattachSeq\x12'\n" +
 	"\x0freceived_offset\x18\x04 \x01(\x03R\x0ereceivedOffset\x12,\n" +
@@ -3315,10 +3315,10 @@ const file_securesocket_v1_stream_proto_rawDesc = "" +
 	"\fsign_request\x18\x06 \x01(\v2\x1c.securesocket.v1.SignRequestH\x00R\vsignRequest\x127\n" +
 	"\bdetached\x18\a \x01(\v2\x19.securesocket.v1.DetachedH\x00R\bdetached\x124\n" +
 	"\arefused\x18\b \x01(\v2\x18.securesocket.v1.RefusedH\x00R\arefusedB\a\n" +
-	"\x05frame\"\x95\x02\n" +
+	"\x05frame\"\x9a\x02\n" +
 	"\bAttached\x122\n" +
-	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\x12!\n" +
-	"\fresume_token\x18\x02 \x01(\fR\vresumeToken\x12'\n" +
+	"\asession\x18\x01 \x01(\v2\x18.securesocket.v1.SessionR\asession\x12&\n" +
+	"\fresume_token\x18\x02 \x01(\fB\x03\x80\x01\x01R\vresumeToken\x12'\n" +
 	"\x0faccepted_offset\x18\x03 \x01(\x03R\x0eacceptedOffset\x12,\n" +
 	"\x12socket_data_offset\x18\x04 \x01(\x03R\x10socketDataOffset\x12<\n" +
 	"\fdetach_grace\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vdetachGrace\x12\x1d\n" +

@@ -7,10 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParseRule(t *testing.T) {
+func TestParsePattern(t *testing.T) {
 	t.Parallel()
 	prefix := netip.MustParsePrefix
-	for entry, want := range map[string]rule{
+	for entry, want := range map[string]pattern{
 		"10.0.0.0/8":            {prefix: prefix("10.0.0.0/8")},
 		"0.0.0.0/0":             {prefix: prefix("0.0.0.0/0")},
 		"::/0":                  {prefix: prefix("::/0")},
@@ -30,13 +30,13 @@ func TestParseRule(t *testing.T) {
 		"*.bücher.example:25":   {name: "xn--bcher-kva.example", below: true, port: 25},
 		"*.internal":            {name: "internal", below: true},
 	} {
-		got, err := parseRule(entry)
+		got, err := parsePattern(entry)
 		require.NoError(t, err, entry)
 		require.Equal(t, want, got, entry)
 	}
 }
 
-func TestMalformedRules(t *testing.T) {
+func TestMalformedPatterns(t *testing.T) {
 	t.Parallel()
 	for _, entry := range []string{
 		"", " ", "*", "*.", "*:443", "**.example.com", "a.*.example.com", "*example.com", "*.*.example.com", "example.*", ".example.com",

@@ -1,0 +1,114 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// lastWordsWait is how long a write that has failed waits for what the service said before it closed the connection.
+const lastWordsWait = time.Second
+
+// wayConn is a connection to the service that explains its end, if that comes before the service has said a word.
+type wayConn struct {
+	net.Conn
+	explain func(error) error
+	// judge, where set, looks at the first bytes.
+	judge func([]byte) error
+
+	once  sync.Once
+	heard chan struct{} // closed by the first Read, as it returns
+	early error         // before heard is closed: why that is the last one; nil: the service has spoken
+}
+
+func newWayConn(conn net.Conn, explain func(error) error, judge func([]byte) error) *wayConn {
+	return &wayConn{Conn: conn, explain: explain, judge: judge, heard: make(chan struct{})}
+}
+
+// Read implements net.Conn.
+func (c *wayConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.once.Do(func() {
+		defer close(c.heard)
+		switch {
+		case n == 0 && err != nil:
+			c.early = c.explain(err)
+			err = c.early
+		case c.judge != nil:
+			if c.early = c.judge(p[:n]); c.early != nil {
+				n, err = 0, c.early
+			}
+		}
+	})
+	return n, err
+}
+
+// Write implements net.Conn. One that fails because the service has gone may be the first to notice, although the service
+// has said why: gRPC's reader is told that at any moment.
+func (c *wayConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err == nil || !ended(err) {
+		return n, err
+	}
+	timer := time.NewTimer(lastWordsWait)
+	defer timer.Stop()
+	select {
+	case <-c.heard:
+		if c.early != nil {
+			err = c.early
+		}
+	case <-timer.C:
+	}
+	return n, err
+}
+
+// plainCredentials are none, but notice TLS.
+type plainCredentials struct {
+	credentials.TransportCredentials
+}
+
+func newPlainCredentials(addr address) credentials.TransportCredentials {
+	if addr.network == "unix" {
+		return insecure.NewCredentials()
+	}
+	return plainCredentials{insecure.NewCredentials()}
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (p plainCredentials) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := p.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	return newWayConn(conn, silentEnd, notHTTP2), info, nil
+}
+
+// Clone implements credentials.TransportCredentials.
+func (p plainCredentials) Clone() credentials.TransportCredentials {
+	return plainCredentials{p.TransportCredentials.Clone()}
+}
+
+// silentEnd is about a service that has ended a connection without a word, as servers of TLS do that are not greeted in it.
+func silentEnd(err error) error {
+	if !ended(err) {
+		return err
+	}
+	return newWayError(wayWantsTLS, "the service ended the connection without a word; it may speak nothing but TLS", nil)
+}
+
+// notHTTP2 knows what other servers say to a client of plain HTTP/2: an alert of TLS (RFC 8446 section 5.1), or HTTP/1. A
+// frame of HTTP/2 that begins so would have a length that nobody has allowed yet.
+func notHTTP2(p []byte) error {
+	switch {
+	case len(p) >= 2 && p[0] == 21 && p[1] == 3:
+		return newWayError(wayWantsTLS, "the service speaks TLS at this address", nil)
+	case bytes.HasPrefix(p, []byte("HTTP/")):
+		return newWayError(wayWantsTLS, "the service speaks HTTP/1 at this address; it may speak HTTP/2 in TLS", nil)
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+
+	"securesocket/server/callers"
+)
+
+// knowCallers makes the one who says who calls, and who may. It reads the files that the settings name.
+func (s settings) knowCallers(log *slog.Logger) (*callers.Callers, error) {
+	cfg := callers.Config{
+		Insecure: s.Insecure, TokensFile: s.Callers.Tokens, Logger: log,
+		Allow: s.Callers.Allow, Administrators: s.Callers.Administrators,
+	}
+	if t := s.TLS; t.Cert != "" {
+		cfg.TLS = &callers.TLS{
+			CertFile: t.Cert, KeyFile: t.Key, ClientCAFile: t.ClientCA, ClientCRLFile: t.ClientCRL, RequireClientCert: t.RequireClientCert,
+		}
+	}
+	if j := s.Callers.JWT; j.Issuer != "" {
+		cfg.JWT = &callers.JWT{Issuer: j.Issuer, Audience: j.Audience, SubjectClaim: j.Claim, KeysFile: j.JWKS, CAFile: j.CA}
+	}
+	c, err := callers.New(cfg)
+	if err != nil {
+		return nil, s.blame(s.callersSetting(err), err)
+	}
+	return c, nil
+}
+
+// callersSetting is the path of the setting that an error of package callers is about.
+func (s settings) callersSetting(err error) string {
+	if pe := new(callers.PatternError); errors.As(err, &pe) {
+		if slices.Contains(s.Callers.Allow, pe.Pattern) {
+			return "callers.allow"
+		}
+		return "callers.administrators"
+	}
+	if fe := new(callers.FileError); errors.As(err, &fe) {
+		for path, file := range map[string]string{
+			"tls.cert": s.TLS.Cert, "tls.client_ca": s.TLS.ClientCA, "tls.client_crl": s.TLS.ClientCRL,
+			"callers.tokens": s.Callers.Tokens, "callers.jwt.jwks": s.Callers.JWT.JWKS, "callers.jwt.ca": s.Callers.JWT.CA,
+		} {
+			if file == fe.File {
+				return path
+			}
+		}
+		return "tls.key"
+	}
+	return "callers.jwt.issuer" // the rest has been judged already
+}

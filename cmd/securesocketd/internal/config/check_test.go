@@ -1,0 +1,118 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSettingsHaveToFitTogether(t *testing.T) {
+	t.Parallel()
+	const tls = "tls: {cert: /c, key: /k}\n"
+	for name, c := range map[string]struct {
+		text    string
+		path    string
+		problem Problem // 0: they do
+	}{
+		"nowhere to listen":            {"listen: []", "listen", OutOfRange},
+		"unknown scheme":               {"listen: [http://x]", "listen", OutOfRange},
+		"relative socket":              {"listen: [unix://run/s]", "listen", OutOfRange},
+		"long socket":                  {"listen: [unix:///" + strings.Repeat("x", 200) + "]", "listen", OutOfRange},
+		"address twice":                {"listen: [unix:///x, unix:///x]", "listen", Duplicate},
+		"any port twice":               {"insecure: true\nlisten: [\"grpc://127.0.0.1:0\", \"grpc://127.0.0.1:0\"]", "", 0},
+		"plain without insecure":       {"listen: [\"grpc://127.0.0.1:1\"]", "listen", Conflict},
+		"plain":                        {"insecure: true\nlisten: [\"grpc://127.0.0.1:1\"]", "", 0},
+		"no port":                      {"insecure: true\nlisten: [grpc://x]", "listen", OutOfRange},
+		"port out of range":            {"insecure: true\nlisten: [\"grpc://x:70000\"]", "listen", OutOfRange},
+		"TLS without certificate":      {"listen: [\"grpcs://x:1\"]", "listen", Conflict},
+		"TLS without key":              {"tls: {cert: /c}", "tls.cert", Conflict},
+		"key alone":                    {"tls: {key: /k}", "tls.key", Conflict},
+		"TLS":                          {tls + "listen: [\"grpcs://x:1\"]", "", 0},
+		"TLS without port":             {tls + "listen: [grpcs://x]", "listen", OutOfRange},
+		"client CA without TLS":        {"tls: {client_ca: /ca}", "tls.client_ca", Conflict},
+		"certificates without CA":      {"tls: {cert: /c, key: /k, require_client_cert: true}", "tls.require_client_cert", Conflict},
+		"certificates":                 {"tls: {cert: /c, key: /k, client_ca: /ca, require_client_cert: true}", "", 0},
+		"CRL without CA":               {"tls: {cert: /c, key: /k, client_crl: /x}", "tls.client_crl", Conflict},
+		"keys without issuer":          {"callers: {jwt: {jwks: /x}}", "callers.jwt.jwks", Conflict},
+		"audience alone":               {"callers: {jwt: {audience: a}}", "callers.jwt.audience", Conflict},
+		"authorities alone":            {"callers: {jwt: {ca: /x}}", "callers.jwt.ca", Conflict},
+		"issuer without audience":      {"callers: {jwt: {issuer: \"https://x\"}}", "callers.jwt.issuer", Conflict},
+		"issuer that is not asked":     {"callers: {jwt: {issuer: x, audience: a, jwks: /x, ca: /y}}", "callers.jwt.ca", Conflict},
+		"no claim":                     {"callers: {jwt: {issuer: x, audience: a, claim: \"\"}}", "callers.jwt.claim", OutOfRange},
+		"issuer":                       {"callers: {jwt: {issuer: \"https://x\", audience: a, claim: email}}", "", 0},
+		"issuer's keys":                {"callers: {jwt: {issuer: x, audience: a, jwks: /x}}", "", 0},
+		"principal without kind":       {"callers: {allow: [alice]}", "callers.allow", OutOfRange},
+		"principal of unknown kind":    {"callers: {allow: [\"user:alice\"]}", "callers.allow", OutOfRange},
+		"user by name":                 {"callers: {administrators: [\"uid:root\"]}", "callers.administrators", OutOfRange},
+		"principals":                   {"callers: {allow: [\"*\", \"uid:*\", \"spiffe://prod/*\", anonymous], administrators: []}", "", 0},
+		"admin on the network":         {"admin: {listen: \"0.0.0.0:9090\"}", "admin.listen", OutOfRange},
+		"admin by name":                {"admin: {listen: \"localhost:9090\"}", "admin.listen", OutOfRange},
+		"admin with scheme":            {"admin: {listen: \"http://127.0.0.1:9090\"}", "admin.listen", OutOfRange},
+		"admin without host":           {"admin: {listen: \":9090\"}", "admin.listen", OutOfRange},
+		"admin relative":               {"admin: {listen: unix://x}", "admin.listen", OutOfRange},
+		"admin among callers":          {"listen: [unix:///x]\nadmin: {listen: unix:///x}", "admin.listen", Conflict},
+		"admin at ::1":                 {"admin: {listen: \"[::1]:9090\"}", "", 0},
+		"admin at 127/8":               {"admin: {listen: \"127.0.0.2:9090\"}", "", 0},
+		"admin at a socket":            {"admin: {listen: unix:///run/a}", "", 0},
+		"a caller's sessions":          {"limits: {sessions_per_caller: 30000}", "limits.sessions_per_caller", Conflict},
+		"all sessions":                 {"limits: {sessions: 10}", "limits.sessions", Conflict},
+		"refusing later than shedding": {"limits: {memory_refuse: 96%}", "limits.memory_refuse", Conflict},
+		"a caller's buffers":           {"limits: {buffered: 256MiB}", "limits.buffered", Conflict},
+		"both lowered":                 {"limits: {buffered: 256MiB, buffered_per_caller: 128MiB}", "", 0},
+		"memory of the machine":        {"limits: {memory: auto}", "", 0},
+		"CRLs as old as they say":      {"crl_max_age: 0s", "", 0},
+		"mistake counts once":          {"listen: [\"\"]", "listen", OutOfRange},
+		"two mistakes at one address":  {"listen: [x]\nadmin: {listen: x}", "listen", OutOfRange},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := loaded(t, c.text, nil)
+			if c.problem == 0 {
+				require.NoError(t, err)
+				return
+			}
+			e := mistakes(t, err)[0]
+			require.Equal(t, c.path, e.Path, e)
+			require.Equal(t, c.problem, e.Problem, e)
+			require.Equal(t, File, e.Origin.Layer, e)
+			require.Positive(t, e.Origin.Line)
+		})
+	}
+}
+
+// The one who said it is told, not the default that it does not fit.
+func TestConflictIsOfWhoMadeIt(t *testing.T) {
+	t.Parallel()
+	_, err := loaded(t, "limits: {sessions: 2000}\n", nil, "--limits-sessions-per-caller", "3000")
+	require.Equal(t, Flag, mistakes(t, err)[0].Origin.Layer)
+	_, err = loaded(t, "limits: {sessions_per_caller: 3000}\n", nil, "--limits-sessions", "2000")
+	require.Equal(t, Flag, mistakes(t, err)[0].Origin.Layer)
+}
+
+func TestOversights(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open, closed := filepath.Join(dir, "open"), filepath.Join(dir, "closed")
+	require.NoError(t, os.WriteFile(open, nil, 0o644)) //nolint:gosec // the flaw that is tested
+	require.NoError(t, os.WriteFile(closed, nil, 0o640))
+	file := write(t, "log: {}\n")
+	require.NoError(t, os.Chmod(file, 0o666)) //nolint:gosec // the flaw that is tested
+	for args, n := range map[string]int{
+		"--config=" + file:                 1,
+		"":                                 0,
+		"--tls-cert=/c --tls-key=/missing": 1, // never shown
+		"--tls-cert=/c --tls-key=/missing --listen=grpcs://127.0.0.1:1": 0,
+		"--callers-tokens=" + open:                                      1,
+		"--callers-tokens=" + closed:                                    0,
+		"--identity=x=" + open + "," + open:                             1,
+		"--identity=x=" + open + "," + closed:                           0,
+		"--bundle=x=" + open:                                            0,
+	} {
+		c, err := loaded(t, "", nil, strings.Fields(args)...)
+		require.NoError(t, err, args)
+		require.Len(t, c.Warnings(), n, args)
+	}
+}

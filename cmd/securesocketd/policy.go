@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"securesocket/server/egress"
+	"securesocket/session"
+)
+
+// rulebook keeps the egress policy up to date with its file: what cannot be used is said, and what was in force stays in
+// force, whole.
+type rulebook struct {
+	settings settings
+	own      ownAddresses
+	log      *slog.Logger
+	live     *egress.Live
+	loaded   func(revision string, err error) // told of every load
+	seen     os.FileInfo                      // as it was read last; nil: it never was
+}
+
+// policyEvery is how often the file is looked at.
+const policyEvery = time.Second
+
+// newRulebook loads the policy. Its error is of usage.
+func newRulebook(s settings, own ownAddresses, log *slog.Logger) (*rulebook, error) {
+	b := &rulebook{settings: s, own: own, log: log, live: new(egress.Live), loaded: func(string, error) {}}
+	if err := b.load(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// load puts the file's policy in force.
+func (b *rulebook) load() error {
+	p, err := b.read()
+	if err == nil {
+		b.live.Store(p)
+		b.loaded(p.Revision(), nil)
+	}
+	return err
+}
+
+func (b *rulebook) read() (*egress.Policy, error) {
+	var file *egress.File
+	if name := b.settings.Egress.Policy; name != "" {
+		b.seen, _ = os.Stat(name)
+		text, err := os.ReadFile(name) //nolint:gosec // the operator's own
+		if err != nil {
+			return nil, b.settings.blame("egress.policy", err)
+		}
+		if file, err = egress.ParseFile(name, text); err != nil {
+			return nil, b.settings.blame("egress.policy", err)
+		}
+	}
+	allow := b.settings.Egress.Allow
+	p, err := egress.New(egress.Config{File: file, Allow: allow, HasAllowList: allow != nil, Own: b.own, Report: b.report})
+	if err != nil {
+		return nil, b.settings.blame("egress.allow", err)
+	}
+	return p, nil
+}
+
+// report writes down what a policy in mode report would have denied.
+func (b *rulebook) report(caller string, t egress.Target, at netip.AddrPort, d *egress.DeniedError) {
+	b.log.Warn("egress would be denied", "principal", caller, "target", t.String(), "address", at.String(), "rule", d.Rule, "source", d.Source, "policy", d.Revision)
+}
+
+// reload loads the policy again, and has every live connection judged by it.
+func (b *rulebook) reload(r *session.Registry, why string) {
+	before := b.live.Load().Revision()
+	if err := b.load(); err != nil {
+		b.loaded(before, err)
+		b.log.Error("the egress policy cannot be loaded; the one before stays in force", "audit", "policy", "why", why, "error", err.Error(), "policy", before)
+		return
+	}
+	now := b.live.Load().Revision()
+	b.log.Info("egress policy loaded", "audit", "policy", "why", why, "policy", now, "before", before, "ended", r.Rejudge())
+}
+
+// watch reloads when the file has changed, until ctx ends.
+func (b *rulebook) watch(ctx context.Context, r *session.Registry, asked <-chan struct{}) {
+	tick := time.NewTicker(policyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked:
+			b.reload(r, "asked for")
+		case <-tick.C:
+			if b.changed() {
+				b.reload(r, "the file has changed")
+			}
+		}
+	}
+}
+
+func (b *rulebook) changed() bool {
+	name := b.settings.Egress.Policy
+	if name == "" {
+		return false
+	}
+	now, err := os.Stat(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && b.seen == nil:
+		return false // and it was said already
+	case err != nil || b.seen == nil:
+		if err != nil {
+			b.seen = nil
+		}
+		return true
+	}
+	return !os.SameFile(now, b.seen) || now.ModTime() != b.seen.ModTime() || now.Size() != b.seen.Size()
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"securesocket/cmd/securesocketd/internal/config"
+	"securesocket/server/listening"
+)
+
+// settings is what the operator chose, and what is made of it. An error of its methods begins with the flag, the
+// variable or the line of the file that is to blame.
+type settings struct{ *config.Config }
+
+// blame makes a mistake of usage of an error about the setting at path.
+func (s settings) blame(path string, err error) error {
+	return usagef("%s: %w", s.Where(path), err)
+}
+
+// logger writes to w what log.level asks for.
+func (s settings) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.Log.Level)) // it is one of slog's names
+	options := &slog.HandlerOptions{Level: level}
+	if s.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// listening is where callers may listen.
+func (s settings) listening() (*listening.Policy, error) {
+	allow := s.ListenAllow
+	if allow != nil && len(allow) == 0 {
+		allow = []string{"none"}
+	}
+	p, err := listening.New(listening.Config{Allow: allow})
+	if err != nil {
+		return nil, s.blame("listen_allow", err)
+	}
+	return p, nil
+}
+
+// crlAge is how old a leaf's CRL may be, as the engine wants it: negative for as old as it says.
+func (s settings) crlAge() time.Duration {
+	if s.CRLMaxAge == 0 {
+		return -1
+	}
+	return s.CRLMaxAge
+}

@@ -1,0 +1,188 @@
+package callers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/peer"
+)
+
+// ErrNoCredentials says that a caller showed nothing that could name it: a caller
+// over TLS without certificate and token.
+var ErrNoCredentials = errors.New("the caller has no credentials")
+
+// ConfigError says what in a [Config] cannot be used.
+type ConfigError struct {
+	// Field is the name in Config, with dots.
+	Field string
+	// Why says what is wrong with it.
+	Why string
+}
+
+func (e *ConfigError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Why) }
+
+// Config is what the operator decided. Its zero value serves Unix sockets alone,
+// to every user who can open them.
+type Config struct {
+	// Insecure serves TCP connections that no [SecureListener] accepted: nothing of
+	// theirs is encrypted, and who brings no token is [Anonymous].
+	Insecure bool
+	// TLS is for the connections of a SecureListener; nil: these are refused.
+	TLS *TLS
+	// JWT says whose JSON Web Tokens are accepted; nil: nobody's.
+	JWT *JWT
+	// TokensFile has lines of NAME sha256:HEX; "": there are no static tokens.
+	TokensFile string
+
+	// Allow lists who may call: principals, beginnings of principals with a "*" at
+	// their end, or "*" for everybody. nil: those that the operator chose one by one
+	// or by another setting, which are uid:*, token:* and anonymous. Whom a client
+	// authority or an issuer of tokens vouches for needs a pattern. An empty list
+	// that is not nil lets nobody in.
+	Allow []string
+	// Administrators lists who administers, as Allow does; nil: nobody. It does not
+	// let anybody in whom Allow leaves out.
+	Administrators []string
+
+	// Logger gets what happens to files, and handshakes that failed (DEBUG). nil: discards.
+	Logger *slog.Logger
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
+
+// byDefault are the patterns of a Config without Allow.
+var byDefault = []string{KindUID + ":*", KindToken + ":*", Anonymous}
+
+// Callers knows who calls. Made by New.
+type Callers struct {
+	insecure       bool
+	allow          patterns
+	administrators patterns
+	log            *slog.Logger
+	now            func() time.Time
+	tls            *source[tlsFiles] // nil: not served
+	tokens         *source[tokens]   // nil: there are none
+	jwt            *jwtVerifier      // nil: there are none
+}
+
+// New reads the files. It asks no issuer: that is for the first token to do.
+func New(cfg Config) (*Callers, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	c := &Callers{insecure: cfg.Insecure, log: cfg.Logger, now: cfg.Now}
+	if cfg.Allow == nil {
+		cfg.Allow = byDefault
+	}
+	var err error
+	if c.allow, err = parsePatterns(cfg.Allow); err != nil {
+		return nil, err
+	}
+	if c.administrators, err = parsePatterns(cfg.Administrators); err != nil {
+		return nil, err
+	}
+	if t := cfg.TLS; t != nil {
+		copied := *t
+		t = &copied
+		if err := t.check(); err != nil {
+			return nil, err
+		}
+		parse := func(contents [][]byte) (*tlsFiles, error) { return t.parse(contents, c.now) }
+		if c.tls, err = newSource(c.log, c.now, parse, t.paths()...); err != nil {
+			return nil, err
+		}
+	}
+	if file := cfg.TokensFile; file != "" {
+		parse := func(contents [][]byte) (*tokens, error) { return parseTokens(file, contents[0]) }
+		if c.tokens, err = newSource(c.log, c.now, parse, file); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.JWT != nil {
+		if c.jwt, err = newJWTVerifier(*cfg.JWT, c.log, c.now); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// Close ends what is being fetched from the issuer and waits for it. Tokens that
+// need its keys are refused from then on.
+func (c *Callers) Close() {
+	if c.jwt != nil {
+		c.jwt.close()
+	}
+}
+
+// Reload reads every file now, whether it seems to have changed or not. What cannot
+// be used stays as it was, and is in the error.
+func (c *Callers) Reload() error {
+	var errs []error
+	if c.tls != nil {
+		errs = append(errs, c.tls.reload())
+	}
+	if c.tokens != nil {
+		errs = append(errs, c.tokens.reload())
+	}
+	if c.jwt != nil {
+		errs = append(errs, c.jwt.reload())
+	}
+	return errors.Join(errs...)
+}
+
+// Authenticate says who makes the RPC of ctx, whose connection has to be one of
+// [Callers.Credentials]. It may wait for the issuer of a token, as long as ctx and
+// not longer than some seconds. Its errors are [ErrNoCredentials], [TokenError],
+// [CertificateError] and [IssuerError]; the first three are the caller's to mend.
+func (c *Callers) Authenticate(ctx context.Context) (principal string, err error) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return "", ErrNoCredentials
+	}
+	conn, ok := p.AuthInfo.(connection)
+	if !ok {
+		return "", ErrNoCredentials
+	}
+	principal, err = conn.principal()
+	if err != nil {
+		return "", err
+	}
+	token, err := bearer(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case token != "":
+		if !conn.encrypted() && !c.insecure {
+			return "", &TokenError{TokenUnencrypted}
+		}
+		return c.bearerPrincipal(ctx, token)
+	case principal == "":
+		return "", ErrNoCredentials
+	}
+	return principal, nil
+}
+
+// bearerPrincipal tells the two kinds of tokens apart by their shape.
+func (c *Callers) bearerPrincipal(ctx context.Context, token string) (string, error) {
+	isJWT := strings.Count(token, ".") == 2
+	switch {
+	case isJWT && c.jwt != nil:
+		return c.jwt.principal(ctx, token)
+	case !isJWT && c.tokens != nil:
+		return c.tokens.get().principal(token)
+	}
+	return "", &TokenError{TokenUnknown}
+}
+
+// Allowed says whether a principal may call at all.
+func (c *Callers) Allowed(principal string) bool { return c.allow.cover(principal) }
+
+// Administrator says whether a principal administers.
+func (c *Callers) Administrator(principal string) bool { return c.administrators.cover(principal) }

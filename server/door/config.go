@@ -1,0 +1,78 @@
+package door
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is what a Door allows. The zero value of each field is the default that
+// its comment names, and so is a negative one: nothing is unlimited.
+type Config struct {
+	// Max is how many connections there may be; 4,096.
+	Max int
+	// PerCaller is how many of them one caller may have; 64.
+	PerCaller int
+	// Unclaimed is how many of them may be unclaimed; a quarter of Max.
+	Unclaimed int
+	// PerAddress is how many unclaimed ones may come from an IPv4 address or an
+	// IPv6 /64; 16.
+	PerAddress int
+	// Local is how many unclaimed ones may come over Unix sockets, and whatever
+	// else has no IP address; 256.
+	Local int
+
+	// Reserve is asked before a connection is let in: nil, or why descriptors or
+	// memory do not allow one more. It must not block. Nil: there is always room.
+	Reserve func() error
+
+	// SetupTimeout is how long the HTTP/2 server lets a connection take to be set
+	// up; 10 s.
+	SetupTimeout time.Duration
+	// UnclaimedTimeout is how long a connection may be unclaimed and without a
+	// visit after that; 30 s.
+	UnclaimedTimeout time.Duration
+	// UserTimeout is how long what was sent may stay unacknowledged by TCP (Linux's
+	// TCP_USER_TIMEOUT); 10 s. The HTTP/2 server sets it where it sees a bare TCP
+	// connection, which behind a Door it does not.
+	UserTimeout time.Duration
+
+	// FrameBurst is how many frames without use a metered connection may send at
+	// once; 8,192. It has to be well above the streams of a connection, which
+	// may all be cancelled together.
+	FrameBurst int
+	// FramesPerSecond is how many of them it may send for ever; 1,000.
+	FramesPerSecond int
+
+	// Logger is told of what was refused, at most once a second. Nil: discards.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	number := func(n *int, def int) {
+		if *n <= 0 {
+			*n = def
+		}
+	}
+	duration := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	number(&c.Max, 4096)
+	number(&c.PerCaller, 64)
+	number(&c.Unclaimed, max(c.Max/4, 1))
+	number(&c.PerAddress, 16)
+	number(&c.Local, 256)
+	number(&c.FrameBurst, 8192)
+	number(&c.FramesPerSecond, 1000)
+	duration(&c.SetupTimeout, 10*time.Second)
+	duration(&c.UnclaimedTimeout, 30*time.Second)
+	duration(&c.UserTimeout, 10*time.Second)
+	if c.Reserve == nil {
+		c.Reserve = func() error { return nil }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}

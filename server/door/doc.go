@@ -1,0 +1,49 @@
+// Package door decides how many connections the API may have: before one knows
+// whose they are, and after.
+//
+// A [Door] wraps the service's listeners. A connection is let in if there is
+// room for it, and closed at once (TCP: with a reset) if there is none. At first
+// it is unclaimed: it counts for the address it comes from, an IPv4 address or
+// an IPv6 /64, or for the one pool of all Unix sockets. The first RPC that is
+// authenticated claims it ([Ticket.Claim]); from then on it counts for its
+// caller, and for the first one only, whoever else speaks over it.
+//
+// # Strangers
+//
+// An unclaimed connection ends when it is older than Config.SetupTimeout and
+// Config.UnclaimedTimeout together. There is one way to stay: RPCs that ask for
+// no authentication (health, reflection) are visits, see [Ticket.Visit], and a
+// connection may stay while a visit goes on, and for UnclaimedTimeout after the
+// last. So a load balancer that asks for health every few seconds, or watches
+// it, keeps its connection for as long as it likes. Bytes, pings and RPCs that
+// were refused keep nothing alive.
+//
+// Where the unclaimed have no room left, in all or of an address, the one that
+// has been quiet longest gives way to the newcomer if it has been so for a
+// second: whoever means to call has called by then. Half-open connections,
+// however many, so delay nobody for longer.
+//
+// # Floods
+//
+// HTTP/2 has frames that cost the sender nothing and the receiver something. A
+// [Door.Meter] counts them over a connection, above its TLS, and ends the
+// connection that sends far more of them than its data can explain, with GOAWAY
+// ENHANCE_YOUR_CALM (RFC 9113 section 7) where it can still be written. Its place
+// stays taken for ten seconds, so that a flood does not go on over the next
+// connection.
+//
+// # What it does not do
+//
+// It authenticates nobody, knows no RPC by name, and does not bound handshakes
+// in time: the HTTP/2 server has a timeout for that. It does not know sessions.
+//
+// # Concurrency
+//
+// All methods of a Door and of a Ticket may run at once. The package has no
+// goroutines but those of timers, which end with their connection.
+//
+// # Errors
+//
+// [LimitError] says that a caller has no room for another connection, and
+// [FloodError] that a connection sent too many frames.
+package door

@@ -1,0 +1,105 @@
+package door
+
+import (
+	"container/list"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Door counts connections. Made by New; it needs no closing, since its
+// connections are closed by those who accepted them.
+type Door struct {
+	cfg Config
+	log refusals
+
+	mu        sync.Mutex
+	open      int
+	unclaimed list.List                   // of *Ticket, the quietest first
+	addresses map[netip.Prefix]*list.List // the same by address; the zero Prefix is local
+	callers   map[string]int              // of the claimed ones
+	stats     Stats                       // its gauges are filled when asked for
+}
+
+// New returns a Door that nobody has passed.
+func New(cfg Config) *Door {
+	cfg = cfg.withDefaults()
+	return &Door{
+		cfg: cfg, addresses: make(map[netip.Prefix]*list.List), callers: make(map[string]int),
+	}
+}
+
+// yieldAge is how long an unclaimed connection is safe from newcomers. A caller
+// authenticates with its first RPC, a few round trips after the connect.
+const yieldAge = time.Second
+
+// enter lets a connection in, or says why not. Somebody who had to give way for
+// it is returned, and is not counted any more; the caller hangs up on him.
+func (d *Door) enter(conn net.Conn) (t, gone *Ticket, err error) {
+	t = &Ticket{door: d, conn: conn, address: addressOf(conn.RemoteAddr()), last: time.Now()}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	pool := d.addresses[t.address]
+	if pool == nil {
+		pool = list.New()
+	}
+	if limit, full := d.full(t.address, pool); full != nil {
+		if gone = quietest(full, t.last); gone == nil {
+			d.stats.refuse(limit.What)
+			return nil, nil, limit
+		}
+		gone.removeLocked()
+		d.stats.GaveWay++
+	}
+	d.open++
+	d.stats.Accepted++
+	d.addresses[t.address] = pool
+	t.inAll, t.inAddress = d.unclaimed.PushBack(t), pool.PushBack(t)
+	t.timer = time.AfterFunc(d.cfg.SetupTimeout+d.cfg.UnclaimedTimeout, t.expire)
+	return t, gone, nil
+}
+
+// full returns the narrowest limit that is reached, and those of whom one would
+// have to give way.
+func (d *Door) full(address netip.Prefix, pool *list.List) (*LimitError, *list.List) {
+	what, limit := LimitAddress, d.cfg.PerAddress
+	if !address.IsValid() {
+		what, limit = LimitLocal, d.cfg.Local
+	}
+	switch {
+	case pool.Len() >= limit:
+		return &LimitError{What: what, Limit: limit}, pool
+	case d.unclaimed.Len() >= d.cfg.Unclaimed:
+		return &LimitError{What: LimitUnclaimed, Limit: d.cfg.Unclaimed}, &d.unclaimed
+	case d.open >= d.cfg.Max:
+		return &LimitError{What: LimitAll, Limit: d.cfg.Max}, &d.unclaimed
+	}
+	return nil, nil
+}
+
+// quietest returns who has to give way, if anybody.
+func quietest(of *list.List, now time.Time) *Ticket {
+	if first := of.Front(); first != nil {
+		if t := first.Value.(*Ticket); now.Sub(t.last) >= yieldAge {
+			return t
+		}
+	}
+	return nil
+}
+
+// addressOf returns what an unclaimed connection counts for. Somebody who has an
+// IPv6 network has all of its addresses.
+func addressOf(a net.Addr) netip.Prefix {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	p, _ := ip.Prefix(bits)
+	return p
+}

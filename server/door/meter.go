@@ -1,0 +1,251 @@
+package door
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// FloodError says that the other end sent frames that its data cannot explain.
+type FloodError struct{ Kind uint8 } // of the frame that was too much (RFC 9113 section 6)
+
+func (e *FloodError) Error() string {
+	return fmt.Sprintf("too many HTTP/2 frames without use, the last of type %#x", e.Kind)
+}
+
+// What a meter weighs, in bytes of data: a frame without use costs frameCost, and
+// each byte of DATA, in either direction, pays for one. A receiver of data may
+// send two WINDOW_UPDATEs for as little as 4 KiB, so half of what data pays is
+// left over.
+const (
+	frameCost = 512
+	// answerPays is what a DATA frame of the server pays at least, however short:
+	// receivers that measure the network send PING and WINDOW_UPDATE in every round
+	// trip that brings some. Who wants to be paid has to make calls that succeed.
+	answerPays = 4 * frameCost
+	// strangersCost is a HEADERS frame on a connection that is unclaimed.
+	strangersCost = frameCost / 8
+	// strangersShare of the burst and of the rate is what an unclaimed connection
+	// has.
+	strangersShare = 8
+	// leastData is what a DATA frame has at least that is not one of a flood: a gRPC
+	// message has 5 bytes before it says anything, and each frame is kept in a buffer
+	// of its own until it is read.
+	leastData = 8
+	// mostPadding is of a DATA frame (RFC 9113 section 6.1), with its length.
+	mostPadding = 256
+	settingLen  = 6
+)
+
+// Meter watches the HTTP/2 frames that flow over conn, the server's end of a
+// connection: for one under TLS, what is decrypted. It keeps no byte, and looks
+// only at the nine bytes that begin each frame. When it is too much, Read fails
+// with a *FloodError, having closed conn, after GOAWAY if that can be written
+// without a wait.
+//
+// Frames without use are RST_STREAM, whichever side has to send it, SETTINGS (and
+// each setting), PING, PRIORITY, WINDOW_UPDATE, CONTINUATION, what RFC 9113 does
+// not know, and DATA with next to nothing in it, unless it ends a stream. On
+// unclaimed connections HEADERS count for something too: calls that are refused
+// have no data in their answers. conn is from the Door,
+// or somebody wrapped it since; one from elsewhere counts as claimed.
+//
+// Reads must not run beside each other, nor writes: HTTP/2 has one of each.
+// Close gives the connection's place back.
+func (d *Door) Meter(conn net.Conn) net.Conn {
+	return d.meter(conn, FromConn(conn), conn.RemoteAddr())
+}
+
+func (d *Door) meter(conn net.Conn, ticket *Ticket, remote net.Addr) net.Conn {
+	m := &meter{Conn: conn, door: d, ticket: ticket, remote: remote, refilled: time.Now()}
+	m.in.skip = prefaceLen
+	m.allow()
+	return m
+}
+
+type meter struct {
+	net.Conn
+	door   *Door
+	ticket *Ticket
+	remote net.Addr
+
+	// The reader's.
+	in       frames
+	flood    *FloodError
+	balance  int // what may still be sent
+	most     int // what balance may grow to
+	rate     int // what is added in a second
+	known    bool
+	refilled time.Time
+	halves   int // streams that DATA may end
+	last     uint32
+
+	paid atomic.Int64 // by what was written, and not yet added to balance
+
+	outMu sync.Mutex // held during writes, by the reader for GOAWAY
+	out   frames
+}
+
+// allow sets what the connection may send by whose it is.
+func (m *meter) allow() {
+	share := strangersShare
+	if m.known = m.ticket.Claimed(); m.known {
+		share = 1
+	}
+	most := m.door.cfg.FrameBurst * frameCost / share
+	m.balance += most - m.most
+	m.most, m.rate = most, m.door.cfg.FramesPerSecond*frameCost/share
+}
+
+// Read reads from the connection, and fails with a *FloodError when the other end
+// has sent too many frames.
+func (m *meter) Read(p []byte) (int, error) {
+	if m.flood != nil {
+		return 0, m.flood
+	}
+	n, err := m.Conn.Read(p)
+	for rest := p[:n]; ; {
+		var h frameHeader
+		var ok bool
+		if rest, h, ok = m.in.next(rest); !ok {
+			break
+		}
+		if m.balance = min(m.balance-m.cost(h), m.most); m.balance < 0 && !m.settle() {
+			return 0, m.end(h)
+		}
+	}
+	if m.paid.Load() < 0 && !m.settle() {
+		return 0, m.end(frameHeader{kind: frameRSTStream})
+	}
+	return n, err
+}
+
+// cost is negative for what pays.
+func (m *meter) cost(h frameHeader) int {
+	switch h.kind {
+	case frameHeaders:
+		m.last = max(m.last, h.stream)
+		if h.flags&flagEndStream == 0 {
+			m.halves++
+		}
+		if m.known {
+			return 0
+		}
+		return strangersCost
+	case frameData:
+		useful := h.length
+		if h.flags&flagPadded != 0 {
+			useful -= mostPadding
+		}
+		if h.flags&flagEndStream != 0 && m.halves > 0 {
+			m.halves--
+			return -max(useful, 0)
+		}
+		if useful < leastData {
+			return frameCost
+		}
+		return -useful
+	case frameSettings:
+		return frameCost * (1 + h.length/settingLen)
+	}
+	return frameCost
+}
+
+// settle adds what time and the other direction have paid, and reports whether
+// it is enough.
+func (m *meter) settle() bool {
+	if !m.known && m.ticket.Claimed() {
+		m.allow()
+	}
+	now := time.Now()
+	// A minute's worth is more than most, and does not overflow.
+	elapsed := min(now.Sub(m.refilled), time.Minute)
+	m.refilled = now
+	m.balance += int(m.paid.Swap(0)) + int(elapsed*time.Duration(m.rate)/time.Second)
+	m.balance = min(m.balance, m.most)
+	return m.balance >= 0
+}
+
+// Write writes to the connection.
+func (m *meter) Write(p []byte) (int, error) {
+	m.outMu.Lock()
+	defer m.outMu.Unlock()
+	n, err := m.Conn.Write(p)
+	paid := 0
+	for rest := p[:n]; ; {
+		var h frameHeader
+		var ok bool
+		if rest, h, ok = m.out.next(rest); !ok {
+			break
+		}
+		switch h.kind {
+		case frameData:
+			if h.length > 0 {
+				paid += max(h.length, answerPays)
+			}
+		case frameRSTStream:
+			paid -= frameCost
+		}
+	}
+	if paid != 0 {
+		m.paid.Add(int64(paid))
+	}
+	return n, err
+}
+
+const enhanceYourCalm = 0xb // RFC 9113 section 7
+
+// end closes the connection. What the other end reads of that, if it reads, is
+// GOAWAY: not while a write is stuck, or inside another frame.
+func (m *meter) end(h frameHeader) error {
+	m.flood = &FloodError{Kind: h.kind}
+	if m.outMu.TryLock() {
+		if m.out.between() {
+			debug := "too_many_frames"
+			goAway := binary.BigEndian.AppendUint32(nil, uint32(8+len(debug))<<8|frameGoAway)
+			goAway = append(goAway, 0, 0, 0, 0, 0)
+			goAway = binary.BigEndian.AppendUint32(goAway, m.last)
+			goAway = binary.BigEndian.AppendUint32(goAway, enhanceYourCalm)
+			_ = m.SetWriteDeadline(time.Now().Add(goAwayTimeout))
+			_, _ = m.Conn.Write(append(goAway, debug...))
+			m.out.skip = 1 // nothing follows
+		}
+		m.outMu.Unlock()
+	}
+	if m.ticket != nil {
+		m.ticket.banish()
+	}
+	_ = m.Close()
+	m.door.flooded(m.remote, m.flood)
+	return m.flood
+}
+
+// goAwayTimeout is how long the last frame may take; the socket's buffer has
+// room for it unless the other end reads nothing.
+const goAwayTimeout = 100 * time.Millisecond
+
+// NetConn returns the connection below. It must not be closed.
+func (m *meter) NetConn() net.Conn { return m.Conn }
+
+// RemoteAddr returns the address of the other end, with the ticket.
+func (m *meter) RemoteAddr() net.Addr { return m.remote }
+
+// Close closes the connection.
+func (m *meter) Close() error {
+	if m.ticket != nil {
+		m.ticket.leave()
+	}
+	return m.Conn.Close()
+}
+
+func (d *Door) flooded(addr net.Addr, err error) {
+	d.mu.Lock()
+	d.stats.Flooded++
+	d.mu.Unlock()
+	if more, ok := d.log.due(); ok {
+		d.cfg.Logger.Warn("connection ended", "address", addr.String(), "error", err.Error(), "more_since_last", more)
+	}
+}

@@ -1,0 +1,184 @@
+package door
+
+import (
+	"container/list"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Ticket is a connection's place. A nil Ticket is that of a connection which
+// came through no Door: it may do everything.
+type Ticket struct {
+	door    *Door
+	conn    net.Conn     // as it was accepted
+	address netip.Prefix // the zero Prefix for one without an IP address
+	claimed atomic.Bool  // set with caller, and never taken back
+
+	// The Door's mu guards the rest.
+	caller           string
+	refused          *LimitError // the claim was; the connection is about to end
+	banished         bool        // it sent a flood: closed, and its place is not free yet
+	left             bool        // it counts for nobody any more
+	last             time.Time   // it came, or a visit began or ended
+	visits           int         // that go on
+	inAll, inAddress *list.Element
+	timer            *time.Timer
+}
+
+// refusalLinger is how long a connection whose claim was refused stays, for the
+// refusal to reach the caller.
+const refusalLinger = time.Second
+
+// Claim says that an authenticated RPC of principal runs on the connection. The
+// first claim decides for whom the connection counts; later ones cost nothing
+// and succeed, whoever makes them. A caller who has no room left is refused with
+// a *LimitError, as is every later RPC on the connection, which is closed a
+// second later.
+func (t *Ticket) Claim(principal string) error {
+	if t == nil || t.claimed.Load() {
+		return nil
+	}
+	d := t.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case t.refused != nil:
+		return t.refused
+	case t.left || t.banished || t.claimed.Load():
+		return nil
+	case d.callers[principal] >= d.cfg.PerCaller:
+		t.refused = &LimitError{What: LimitCaller, Limit: d.cfg.PerCaller}
+		d.stats.refuse(LimitCaller)
+		t.timer.Reset(refusalLinger)
+		return t.refused
+	}
+	t.leavePoolsLocked()
+	t.timer.Stop()
+	t.caller = principal
+	d.callers[principal]++
+	t.claimed.Store(true)
+	return nil
+}
+
+// Claimed reports whether the connection counts for a caller.
+func (t *Ticket) Claimed() bool { return t == nil || t.claimed.Load() }
+
+// Visit says that an RPC runs which needs no authentication; leave says that it
+// has ended. An unclaimed connection may stay for that.
+func (t *Ticket) Visit() (leave func()) {
+	if t == nil || t.claimed.Load() {
+		return func() {}
+	}
+	t.visit(1)
+	return func() { t.visit(-1) }
+}
+
+func (t *Ticket) visit(n int) {
+	d := t.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t.visits += n
+	t.stirLocked()
+}
+
+// stirLocked makes t the last to give way.
+func (t *Ticket) stirLocked() {
+	t.last = time.Now()
+	if t.inAll != nil {
+		t.door.unclaimed.MoveToBack(t.inAll)
+		t.door.addresses[t.address].MoveToBack(t.inAddress)
+	}
+}
+
+// expire ends a connection that nobody has claimed, or whose claim was refused.
+func (t *Ticket) expire() {
+	d := t.door
+	d.mu.Lock()
+	if t.left || t.claimed.Load() && !t.banished {
+		d.mu.Unlock()
+		return
+	}
+	if t.refused == nil && !t.banished {
+		rest := d.cfg.UnclaimedTimeout
+		if t.visits == 0 {
+			rest -= time.Since(t.last)
+		}
+		if rest > 0 {
+			t.timer.Reset(rest)
+			d.mu.Unlock()
+			return
+		}
+		d.stats.Expired++
+	}
+	linger := t.refused != nil
+	t.banished = false
+	t.removeLocked()
+	d.mu.Unlock()
+	if linger {
+		_ = t.conn.Close()
+		return
+	}
+	hangUp(t.conn)
+}
+
+// banishment is how long the place of a connection stays taken that was ended for
+// a flood: whoever sends the next one over a new connection runs out of places.
+const banishment = 10 * time.Second
+
+func (t *Ticket) banish() {
+	t.door.mu.Lock()
+	defer t.door.mu.Unlock()
+	if !t.left {
+		t.banished = true
+		t.stirLocked()
+		t.timer.Reset(banishment)
+	}
+}
+
+// leave is called when the connection is closed, as often as one likes.
+func (t *Ticket) leave() {
+	t.door.mu.Lock()
+	defer t.door.mu.Unlock()
+	if !t.banished {
+		t.removeLocked()
+	}
+}
+
+func (t *Ticket) removeLocked() {
+	if t.left {
+		return
+	}
+	t.left = true
+	t.timer.Stop()
+	t.leavePoolsLocked()
+	d := t.door
+	d.open--
+	if t.claimed.Load() {
+		if d.callers[t.caller]--; d.callers[t.caller] == 0 {
+			delete(d.callers, t.caller)
+		}
+	}
+}
+
+func (t *Ticket) leavePoolsLocked() {
+	if t.inAll == nil {
+		return
+	}
+	d := t.door
+	d.unclaimed.Remove(t.inAll)
+	pool := d.addresses[t.address]
+	if pool.Remove(t.inAddress); pool.Len() == 0 {
+		delete(d.addresses, t.address)
+	}
+	t.inAll, t.inAddress = nil, nil
+}
+
+// hangUp closes without a wait; the kernel keeps nothing of a TCP connection.
+func hangUp(conn net.Conn) {
+	if c, ok := innermost(conn).(*net.TCPConn); ok {
+		_ = c.SetLinger(0)
+	}
+	_ = conn.Close()
+}

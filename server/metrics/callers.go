@@ -1,0 +1,74 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"securesocket/server/callers"
+)
+
+// Why a caller was not authenticated.
+const (
+	faultNone        = "no_credentials"
+	faultToken       = "token"
+	faultCertificate = "certificate"
+	faultIssuer      = "issuer"
+)
+
+// callerCounters count RPCs by how their callers were known, or were not.
+type callerCounters struct {
+	known   *counters // by kind of principal
+	unknown *counters // by fault
+}
+
+func newCallerCounters(reg *prometheus.Registry) callerCounters {
+	return callerCounters{
+		known: newCounters(reg, "authentications_total",
+			"RPCs whose caller is known, by the kind of his principal.", "kind",
+			[]string{
+				callers.KindUID, callers.KindSPIFFE, callers.KindDNS, callers.KindEmail, callers.KindX509,
+				callers.KindJWT, callers.KindToken, callers.Anonymous,
+			}),
+		unknown: newCounters(reg, "authentication_failures_total",
+			"RPCs whose caller could not be known, by what was wrong.", "fault",
+			[]string{faultNone, faultToken, faultCertificate, faultIssuer}),
+	}
+}
+
+// Authenticated counts what became of an RPC's credentials: whose they are, or why
+// they are nobody's.
+func (m *Metrics) Authenticated(principal string, err error) {
+	if err == nil && principal != "" {
+		m.callers.known.inc(callers.KindOf(principal))
+		return
+	}
+	m.callers.unknown.inc(faultOf(err))
+}
+
+// Authenticating counts what next says of each RPC; it has the form of
+// server.Authenticator.
+func (m *Metrics) Authenticating(next func(context.Context) (string, error)) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		principal, err := next(ctx)
+		m.Authenticated(principal, err)
+		return principal, err
+	}
+}
+
+func faultOf(err error) string {
+	if err == nil || errors.Is(err, callers.ErrNoCredentials) {
+		return faultNone
+	}
+	if _, ok := errors.AsType[*callers.TokenError](err); ok {
+		return faultToken
+	}
+	if _, ok := errors.AsType[*callers.CertificateError](err); ok {
+		return faultCertificate
+	}
+	if _, ok := errors.AsType[*callers.IssuerError](err); ok {
+		return faultIssuer
+	}
+	return other
+}

@@ -1,0 +1,137 @@
+package session
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// budget is what buffers may cost, in bytes: of one owner, or of all.
+type budget struct {
+	limit int64
+	held  atomic.Int64
+}
+
+func (b *budget) exceeded() bool { return b.held.Load() > b.limit }
+
+// accountLocked counts what the session's buffers cost now, and lets its core know
+// whether memory is scarce: then each of its rings has one chunk, so that what an
+// owner holds stays near his budget, and every connection goes on.
+func (s *Session) accountLocked() {
+	held := int64(s.core.Held())
+	if s.over != nil && (s.conn == nil || s.conn.ended) {
+		held = 0 // nobody will come for it
+	}
+	if delta := held - s.held; delta != 0 {
+		s.held = held
+		s.buffered.held.Add(delta)
+		s.reg.buffered.held.Add(delta)
+	}
+	s.core.Scarce(time.Now(), s.buffered.exceeded() || s.reg.buffered.exceeded())
+}
+
+// shedding keeps what sessions hold that no stream does within its share.
+type shedding struct {
+	mu      sync.Mutex
+	timer   *time.Timer // nil: nothing is to be looked at
+	stopped bool
+}
+
+// shedEvery is how often it is looked at, while there may be such sessions.
+const shedEvery = time.Second
+
+func (x *shedding) stop() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.stopped = true
+	if x.timer != nil {
+		x.timer.Stop()
+	}
+}
+
+// shedSoon looks after sessions that no stream holds, from now on and until there
+// are none.
+func (r *Registry) shedSoon() {
+	x := &r.shedding
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.timer == nil && !x.stopped {
+		x.timer = time.AfterFunc(shedEvery, r.shed)
+	}
+}
+
+func (r *Registry) shed() {
+	again := r.shedOnce(r.limits.memoryGone())
+	x := &r.shedding
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if again && !x.stopped {
+		x.timer.Reset(shedEvery)
+	} else {
+		x.timer = nil
+	}
+}
+
+// shedOnce ends the sessions that have been without a stream for longest, until
+// the others hold no more than their share, or, where memory has run out, nothing.
+// It says whether there are any left.
+func (r *Registry) shedOnce(all bool) (left bool) {
+	type idle struct {
+		s     *Session
+		since time.Time
+		held  int64
+	}
+	var found []idle
+	var total int64
+	for _, s := range r.all() {
+		s.mu.Lock()
+		if since := s.core.DetachedSince(); s.over == nil && s.attachment == nil && !since.IsZero() {
+			s.accountLocked()
+			found = append(found, idle{s, since, s.held})
+			total += s.held
+		}
+		s.mu.Unlock()
+	}
+	share := r.cfg.MaxBuffered / 100 * int64(r.cfg.DetachedShare)
+	if all {
+		share = 0
+	}
+	slices.SortFunc(found, func(a, b idle) int { return a.since.Compare(b.since) })
+	shed := 0
+	for _, i := range found {
+		if total <= share {
+			break
+		}
+		if i.held > 0 && i.s.shed() {
+			total -= i.held
+			shed++
+		}
+	}
+	if shed > 0 {
+		r.cfg.Logger.Warn("sessions without a stream were ended: their buffers are needed", "sessions", shed, "left", total)
+	}
+	return len(found) > shed
+}
+
+// shed ends a session that no stream holds; false: one has come.
+func (s *Session) shed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over != nil || s.attachment != nil {
+		return false
+	}
+	if !s.core.Resumable() {
+		if c := s.conn; c != nil && !c.ended {
+			c.stopLocked(CauseDetachExpired, nil, false)
+		}
+		return true
+	}
+	final := s.core.Shed(time.Now())
+	if final == nil {
+		return false
+	}
+	s.expiredLocked(final)
+	s.accountLocked()
+	return true
+}

@@ -1,0 +1,159 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"securesocket/session/quota"
+)
+
+// limits are what owners use up beside memory: each for himself and all together.
+type limits struct {
+	handshakes   *quota.Pool
+	attaches     *quota.Rate
+	destinations *quota.Destinations
+	bytes        *quota.Shaper
+	memory       *quota.Memory      // nil: nobody watches it
+	descriptors  *quota.Descriptors // nil: nobody counts them
+}
+
+func newLimits(cfg *Config) limits {
+	return limits{
+		handshakes: quota.NewPool(quota.PoolConfig{
+			What: "handshakes", PerOwner: int64(cfg.MaxHandshakesPerOwner), Total: int64(cfg.MaxHandshakes),
+		}),
+		attaches: quota.NewRate(quota.RateConfig{What: "attaches", PerOwner: cfg.AttachesPerOwner, Total: cfg.Attaches}),
+		destinations: quota.NewDestinations(quota.DestinationsConfig{
+			PerOwner: cfg.DestinationsPerOwner, Total: cfg.Destinations,
+			Suspect: func(owner string, distinct int) {
+				cfg.Logger.Warn("scan suspected", "owner", owner, "destinations", distinct)
+				cfg.Suspected(owner)
+			},
+		}),
+		bytes:       quota.NewShaper(quota.ShaperConfig{What: "bytes", PerOwner: cfg.BytesPerOwner, Total: cfg.Bytes}),
+		memory:      cfg.Memory,
+		descriptors: cfg.Descriptors,
+	}
+}
+
+// ResourceError reports that the service's machine has none of something left for
+// what is new.
+type ResourceError struct{ What string } // memory, descriptors
+
+func (e *ResourceError) Error() string {
+	return "the service has no " + e.What + " left for anything new: try again, or at another instance"
+}
+
+// retrySoon is when to try again what is refused because of what others hold.
+const retrySoon = time.Second
+
+// limitNames has what is limited in words.
+var limitNames = map[string]string{
+	"handshakes": "handshakes under way", "attaches": "attaches in short order", "destinations": "new destinations in short order",
+}
+
+// limitError is a refusal of quota in the session's terms.
+func limitError(err error) error {
+	e, ok := errors.AsType[*quota.Error](err)
+	if !ok {
+		return err
+	}
+	what, known := limitNames[e.What]
+	if !known {
+		return &ResourceError{e.What}
+	}
+	if e.Caller {
+		what += " of a caller"
+	}
+	retry := e.RetryAfter
+	if retry == 0 {
+		retry = retrySoon
+	}
+	return &LimitError{What: what, Limit: int(e.Limit), Retry: retry}
+}
+
+// admit says whether anything new may begin: a session, a listener, a connection.
+// The error is a ResourceError.
+func (l *limits) admit() error {
+	if l.memory == nil {
+		return nil
+	}
+	return limitError(l.memory.Admit())
+}
+
+// memoryGone: what nobody is attached to has to go.
+func (l *limits) memoryGone() bool { return l.memory != nil && l.memory.Level() == quota.Shed }
+
+// permit is what one connection, or one handshake, holds of the limits. Its methods
+// are called under the session's lock.
+type permit struct {
+	limits     *limits
+	owner      string
+	handshake  bool
+	descriptor bool
+}
+
+// begin takes what a new connection needs. The error is a LimitError or a
+// ResourceError, and then it holds nothing.
+func (p *permit) begin() error {
+	if err := p.limits.admit(); err != nil {
+		return err
+	}
+	if d := p.limits.descriptors; d != nil {
+		if err := d.Acquire(p.owner, 1); err != nil {
+			return limitError(err)
+		}
+		p.descriptor = true
+	}
+	if err := p.beginHandshake(); err != nil {
+		p.end()
+		return err
+	}
+	return nil
+}
+
+// beginHandshake takes what a handshake needs. The error is a LimitError.
+func (p *permit) beginHandshake() error {
+	if p.handshake {
+		return nil
+	}
+	if err := p.limits.handshakes.Acquire(p.owner, 1); err != nil {
+		return limitError(err)
+	}
+	p.handshake = true
+	return nil
+}
+
+func (p *permit) endHandshake() {
+	if p.handshake {
+		p.limits.handshakes.Release(p.owner, 1)
+		p.handshake = false
+	}
+}
+
+// end gives back all that is held.
+func (p *permit) end() {
+	p.endHandshake()
+	if p.descriptor {
+		p.limits.descriptors.Release(p.owner, 1)
+		p.descriptor = false
+	}
+}
+
+// newDestination counts a target, and the proxy on the way to it, where they are
+// new to an owner. The error is a LimitError.
+func (r *Registry) newDestination(owner string, t Target, via *Proxy) error {
+	err := r.limits.destinations.Allow(owner, t.Host(), t.Port)
+	if err == nil && via != nil {
+		err = r.limits.destinations.Allow(owner, via.Target.Host(), via.Target.Port)
+	}
+	return limitError(err)
+}
+
+// pace lets n bytes go when their turn has come.
+func (c *connection) pace(ctx context.Context, n int) {
+	if n > 0 {
+		_ = c.flow.Wait(ctx, n) // its only error is ctx's, and who reads or writes sees that himself
+	}
+}
