@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"log/slog"
-	"strings"
 
 	"google.golang.org/grpc"
 
@@ -103,8 +102,6 @@ func (g *guard) admit(ctx context.Context) (context.Context, error) {
 	c := caller{principal: principal, administrator: who == orAdministrator && g.administrator(principal)}
 	return context.WithValue(ctx, callerKey{}, c), nil
 }
-
-func isOurs(service string) bool { return strings.HasPrefix(service, ourPackage) }
 
 // auditor writes down what administrators do, and what is done to the policy.
 type auditor struct{ log *slog.Logger }

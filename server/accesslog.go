@@ -33,7 +33,7 @@ func accessLine(e session.End) []any {
 	if e.Proxied {
 		add("proxied", true)
 	}
-	if e.Status != tlsengine.StatusUnknown {
+	if e.Status != 0 && e.Status != tlsengine.StatusUnknown {
 		add("certificate", e.Status.String())
 	}
 	if e.Overruled != "" { // what an auditor looks for

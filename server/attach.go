@@ -100,6 +100,7 @@ func (s *service) begin(stream attachStream) (*session.Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clearSecrets(m)
 	if err := checkFrame(m); err != nil {
 		return nil, &grammarError{1, err.Error()}
 	}

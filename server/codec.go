@@ -41,7 +41,7 @@ func (c codec) Marshal(message any) (mem.BufferSlice, error) {
 func (c codec) Unmarshal(wire mem.BufferSlice, message any) error {
 	f, ok := message.(*inFrame)
 	if !ok {
-		return c.CodecV2.Unmarshal(wire, message)
+		return c.decode(wire, message)
 	}
 	h, ok := scanData(wire)
 	if ok {
@@ -49,5 +49,9 @@ func (c codec) Unmarshal(wire mem.BufferSlice, message any) error {
 		return nil
 	}
 	*f = inFrame{request: new(pb.AttachRequest)}
-	return c.CodecV2.Unmarshal(wire, f.request)
+	return c.decode(wire, f.request)
+}
+
+func (c codec) decode(wire mem.BufferSlice, message any) error {
+	return decoding(wire, func(wire mem.BufferSlice) error { return c.CodecV2.Unmarshal(wire, message) })
 }

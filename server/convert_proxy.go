@@ -4,6 +4,7 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/session"
 	"securesocket/session/proxy"
+	"securesocket/tlsengine/secret"
 )
 
 // proxyOf reads a proxy; nil: there is none.
@@ -16,16 +17,16 @@ func proxyOf(m *pb.ProxySettings) (*session.Proxy, error) {
 		return nil, &session.FieldError{Field: "proxy", Why: bounded(err.Error())}
 	}
 	return &session.Proxy{Target: target, Config: proxy.Config{
-		Kind: proxy.Kind(m.GetKind()), Username: m.GetUsername(), Password: m.GetPassword(),
+		Kind: proxy.Kind(m.GetKind()), Username: m.GetUsername(), Password: secret.FromString(m.GetPassword()),
 	}}, nil
 }
 
 // keepPassword gives a proxy that was shown without its password, and came back so,
 // the password that it has.
 func keepPassword(have, next *session.Proxy) {
-	if have != nil && next != nil && next.Password == "" {
+	if have != nil && next != nil && next.Password.Len() == 0 {
 		same := *have
-		if same.Password = ""; same == *next {
+		if same.Password = (secret.Bytes{}); same == *next {
 			next.Password = have.Password
 		}
 	}

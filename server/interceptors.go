@@ -6,11 +6,10 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"time"
 
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/auth"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/selector"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -24,33 +23,42 @@ import (
 // open to anybody.
 const ourPackage = "securesocket."
 
+func isOurs(method string) bool { return strings.HasPrefix(method, "/"+ourPackage) }
+
 // interceptorOptions returns the interceptors in their order: what goes wrong
-// in one is seen by those before it.
+// in one is seen by those before it. There are few of them, because each is a part
+// of the stack of every stream that is open.
 func interceptorOptions(g *guard, metrics Metrics, log *slog.Logger) []grpc.ServerOption {
-	ours := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool { return isOurs(c.Service) })
 	panics := recovery.WithRecoveryHandlerContext(func(_ context.Context, p any) error {
 		return session.Internal(log, "panic", "panic", p, "stack", string(debug.Stack()))
 	})
-	open := selector.MatchFunc(func(_ context.Context, c interceptors.CallMeta) bool { return !isOurs(c.Service) })
 	// Errors are converted outermost, so that every refusal has its ErrorInfo.
-	unary := []grpc.UnaryServerInterceptor{unaryStatus(log)}
-	stream := []grpc.StreamServerInterceptor{streamStatus(log)}
-	if metrics != nil {
-		unary = append(unary, selector.UnaryServerInterceptor(metrics.UnaryInterceptor(), ours))
-		stream = append(stream, selector.StreamServerInterceptor(metrics.StreamInterceptor(), ours))
+	f := finisher{metrics, log}
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(f.unary, recovery.UnaryServerInterceptor(panics), enterUnary(g), unaryKnown),
+		grpc.ChainStreamInterceptor(f.stream, recovery.StreamServerInterceptor(panics), enterStream(g)),
 	}
-	unary = append(unary,
-		recovery.UnaryServerInterceptor(panics),
-		selector.UnaryServerInterceptor(door.UnaryVisit, open),
-		selector.UnaryServerInterceptor(auth.UnaryServerInterceptor(g.admit), ours),
-		selector.UnaryServerInterceptor(unaryKnown, ours),
-	)
-	stream = append(stream,
-		recovery.StreamServerInterceptor(panics),
-		selector.StreamServerInterceptor(door.StreamVisit, open),
-		selector.StreamServerInterceptor(auth.StreamServerInterceptor(g.admit), ours),
-	)
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...)}
+}
+
+// enterUnary lets callers into our methods by name, and everybody into the others.
+func enterUnary(g *guard) grpc.UnaryServerInterceptor {
+	admit := auth.UnaryServerInterceptor(g.admit)
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if !isOurs(info.FullMethod) {
+			return door.UnaryVisit(ctx, req, info, handler)
+		}
+		return admit(ctx, req, info, handler)
+	}
+}
+
+func enterStream(g *guard) grpc.StreamServerInterceptor {
+	admit := auth.StreamServerInterceptor(g.admit)
+	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		if !isOurs(info.FullMethod) {
+			return door.StreamVisit(srv, ss, info, handler)
+		}
+		return admit(srv, ss, info, handler)
+	}
 }
 
 // unaryKnown refuses requests that the service does not fully understand.
@@ -63,16 +71,33 @@ func unaryKnown(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler g
 	return handler(ctx, req)
 }
 
-func unaryStatus(log *slog.Logger) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		resp, err := handler(ctx, req)
-		return resp, finalStatus(log, info.FullMethod, err)
-	}
+// finisher is the outermost interceptor: it converts errors, and tells the metrics.
+type finisher struct {
+	metrics Metrics // nil: nobody counts
+	log     *slog.Logger
 }
 
-func streamStatus(log *slog.Logger) grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		return finalStatus(log, info.FullMethod, handler(srv, ss))
+func (f finisher) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if m, ok := req.(proto.Message); ok {
+		defer clearSecrets(m) // whoever sent it, and however it ends
+	}
+	began := time.Now()
+	resp, err := handler(ctx, req)
+	err = finalStatus(f.log, info.FullMethod, err)
+	f.count(info.FullMethod, err, began)
+	return resp, err
+}
+
+func (f finisher) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	began := time.Now()
+	err := finalStatus(f.log, info.FullMethod, handler(srv, ss))
+	f.count(info.FullMethod, err, began)
+	return err
+}
+
+func (f finisher) count(method string, err error, began time.Time) {
+	if f.metrics != nil && isOurs(method) {
+		f.metrics.Handled(method, status.Code(err), reasonOfStatus(err), time.Since(began))
 	}
 }
 
@@ -83,7 +108,7 @@ func finalStatus(log *slog.Logger, method string, err error) error {
 		return nil
 	}
 	st := toStatus(err)
-	if status.Code(st) == codes.Internal && strings.HasPrefix(method, "/"+ourPackage) {
+	if status.Code(st) == codes.Internal && isOurs(method) {
 		if _, logged := errors.AsType[*session.InternalError](err); !logged {
 			return toStatus(session.Internal(log, "unexpected error", "method", method, "error", err.Error()))
 		}

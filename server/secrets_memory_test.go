@@ -121,8 +121,9 @@ func (p *scanned) count(t *testing.T, texts map[string][]byte) map[string]int {
 	return found
 }
 
-// What is left of keys and passwords in the memory of the service after their sessions. What libraries have let go of, as
-// the numbers of a key and what go-pkcs12 has decrypted, stays until the memory is used again; and so do strings.
+// What is left of keys and passwords in the memory of the service after their sessions: no key as it came, in PEM or DER.
+// What libraries have let go of, as the numbers of a key and what go-pkcs12 has decrypted, stays until the memory is used
+// again; and so do strings.
 func TestWhatIsLeftInMemory(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -188,5 +189,7 @@ func TestWhatIsLeftInMemory(t *testing.T) {
 	}
 	slices.Sort(report)
 	t.Logf("copies left of %d keys in all, %d passwords and passphrases: %s", len(hoard.keys), 2*wordCanaries, strings.Join(report, ", "))
+	require.Zero(t, counts["PEM"])
+	require.Zero(t, counts["DER"])
 	require.Positive(t, counts["label"], "the test of the test: what a session holds is found")
 }

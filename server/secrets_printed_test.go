@@ -13,6 +13,7 @@ import (
 	"securesocket/session"
 	"securesocket/session/proxy"
 	"securesocket/tlsengine/identity"
+	"securesocket/tlsengine/secret"
 	"securesocket/tlsengine/tlstest"
 )
 
@@ -47,7 +48,7 @@ func bearers(t *testing.T, h *hoard) []any {
 func proxyWith(password string) session.Proxy {
 	return session.Proxy{
 		Target: session.Target{Name: "proxy.example", Port: 3128},
-		Config: proxy.Config{Kind: proxy.HTTPConnect, Username: "user", Password: password},
+		Config: proxy.Config{Kind: proxy.HTTPConnect, Username: "user", Password: secret.FromString(password)},
 	}
 }
 
@@ -72,7 +73,9 @@ func TestSettingsPrintNoSecret(t *testing.T) {
 		}
 		require.NotEmpty(t, out.Bytes())
 		require.Empty(t, h.sieve.find(out.Bytes()), reflect.TypeOf(v))
-		if kind := reflect.TypeOf(v).Kind(); kind == reflect.Pointer {
+		switch reflect.TypeOf(v) {
+		case reflect.TypeFor[[]identity.KeyPair](): // these live no longer than a call
+		default:
 			require.Empty(t, h.sieve.find(fmt.Appendf(nil, "%v %+v %#v", hiding{v}, hiding{v}, hiding{v})), "hidden %T", v)
 		}
 	}

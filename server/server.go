@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -45,10 +46,11 @@ type Config struct {
 	Options              []grpc.ServerOption
 }
 
-// Metrics sees every RPC: interceptors, outermost but for the errors' conversion.
+// Metrics counts RPCs. Its methods run beside each other.
 type Metrics interface {
-	UnaryInterceptor() grpc.UnaryServerInterceptor
-	StreamInterceptor() grpc.StreamServerInterceptor
+	// Handled is told of an RPC of ours that has ended: its full name, its code, the
+	// ErrorReason without its prefix ("" for OK), and how long it took.
+	Handled(method string, code codes.Code, reason string, took time.Duration)
 }
 
 func (c Config) withDefaults() (Config, error) {

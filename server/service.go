@@ -153,6 +153,7 @@ func (s *service) UpdateSession(ctx context.Context, req *pb.UpdateSessionReques
 func (s *service) merging(ctx context.Context, want *pb.SessionSettings, mask *fieldmaskpb.FieldMask) func(session.Settings) (session.Settings, error) {
 	return func(have session.Settings) (session.Settings, error) {
 		merged := proto.CloneOf(toSettings(have)) // setting a field writes through its pointer
+		defer clearSecrets(merged)
 		if err := mergeSettings(merged, want, mask); err != nil {
 			return have, err
 		}
@@ -297,8 +298,8 @@ func targetOf(host string, port int32) (session.Target, error) {
 	return session.Target{Name: t.Name, Addr: t.Addr, Port: int(port)}, nil
 }
 
-// requestOf identifies a request: its arguments without what clear clears.
-func requestOf[M proto.Message](id string, req M, clear func(M)) (session.Request, error) {
+// requestOf identifies a request: its arguments without what reduce takes away.
+func requestOf[M proto.Message](id string, req M, reduce func(M)) (session.Request, error) {
 	if id == "" {
 		return session.Request{}, nil
 	}
@@ -306,13 +307,18 @@ func requestOf[M proto.Message](id string, req M, clear func(M)) (session.Reques
 		return session.Request{}, &session.FieldError{Field: "request_id", Why: fmt.Sprintf("is longer than %d bytes", maxRequestIDBytes)}
 	}
 	m := proto.CloneOf(req)
-	clear(m)
+	defer clearSecrets(m)
+	reduce(m)
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	defer clear(b)
 	if err != nil {
 		return session.Request{}, err
 	}
+	digest := sha256.New()
+	digest.Write(b)
 	// The type keeps an Open from being taken for a CreateSession.
-	return session.Request{ID: id, Digest: sha256.Sum256(append(b, req.ProtoReflect().Descriptor().FullName()...))}, nil
+	digest.Write([]byte(req.ProtoReflect().Descriptor().FullName()))
+	return session.Request{ID: id, Digest: [sha256.Size]byte(digest.Sum(nil))}, nil
 }
 
 func closeOf(m *pb.CloseSocket) (session.How, *int64, error) {

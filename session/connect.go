@@ -42,24 +42,59 @@ func (s *Session) Begin(args ConnectArgs, req Request, pinned bool) (*Attempt, e
 	}
 	s.connecting.Lock()
 	defer s.connecting.Unlock()
+	a, via, err := s.join(req, pinned)
+	if a != nil || err != nil {
+		return a, err
+	}
+	// What is refused for a limit leaves the connection that there is as it is.
+	if err := s.reg.newDestination(s.owner, args.Target, via); err != nil {
+		return nil, err
+	}
+	p := &permit{limits: &s.reg.limits, owner: s.owner}
+	if err := p.begin(); err != nil {
+		return nil, err
+	}
+	a, err = s.beginAnew(args, req, pinned, p)
+	if err != nil {
+		p.end()
+	}
+	return a, err
+}
+
+// join returns the attempt of the same request, or else the proxy on the way of a
+// new one.
+func (s *Session) join(req Request, pinned bool) (*Attempt, *Proxy, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over != nil {
+		return nil, nil, s.over
+	}
+	s.claimLocked()
+	a, found, err := s.requests.find(req, time.Now())
+	if found {
+		a.join(pinned)
+	}
+	return a, s.settings.Proxy, err
+}
+
+// beginAnew begins an attempt that has its permit.
+func (s *Session) beginAnew(args ConnectArgs, req Request, pinned bool, p *permit) (*Attempt, error) {
 	defaults, err := s.reg.defaultsOf(s.owner)
 	if err != nil {
 		return nil, err
 	}
-	a, settings, p, err := s.joinOrClear(args.Target, req, pinned, defaults)
-	if a != nil || err != nil {
-		return a, err
+	settings, err := s.clear(defaults)
+	if err != nil {
+		return nil, err
 	}
 	s.waitConnection()
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil {
-		p.end()
 		return nil, s.over
 	}
 	if err := s.reg.connectionBegins(); err != nil {
-		p.end()
 		return nil, err
 	}
 	s.status, s.report = tlsengine.StatusUnknown, nil
@@ -93,42 +128,25 @@ func (c *connection) beginLocked() error {
 	return nil
 }
 
-// joinOrClear returns the attempt of the same request, or else the settings and the
-// permit for a new one, and begins to end the connection that is in its way. What is
-// refused leaves that as it is.
-func (s *Session) joinOrClear(t Target, req Request, pinned bool, defaults *Settings) (*Attempt, Settings, *permit, error) {
+// clear returns the settings for a new attempt, and begins to end the connection that
+// is in its way.
+func (s *Session) clear(defaults *Settings) (Settings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil {
-		return nil, Settings{}, nil, s.over
-	}
-	s.claimLocked()
-	a, found, err := s.requests.find(req, time.Now())
-	if err != nil {
-		return nil, Settings{}, nil, err
-	}
-	if found {
-		a.join(pinned)
-		return a, Settings{}, nil, nil
+		return Settings{}, s.over
 	}
 	settings := s.settings
 	if defaults != nil {
 		settings = settings.Over(defaults)
 		if _, err := settings.check(&s.reg.cfg); err != nil {
-			return nil, Settings{}, nil, err // each is allowed, but not both together
+			return Settings{}, err // each is allowed, but not both together
 		}
-	}
-	if err := s.reg.newDestination(s.owner, t, s.reg.cfg.effective(settings).Proxy); err != nil {
-		return nil, Settings{}, nil, err
-	}
-	p := &permit{limits: &s.reg.limits, owner: s.owner}
-	if err := p.begin(); err != nil {
-		return nil, Settings{}, nil, err
 	}
 	if c := s.conn; c != nil && !c.ended {
 		c.stopLocked(CauseReconnect, nil, false)
 	}
-	return nil, settings, p, nil
+	return settings, nil
 }
 
 // phases take a connection to where bytes move. On failure they say in which one,

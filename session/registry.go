@@ -254,8 +254,8 @@ func NewRegistry(cfg Config) *Registry {
 	return r
 }
 
-// Config returns the configuration with its defaults.
-func (r *Registry) Config() Config { return r.cfg }
+// Config returns the configuration with its defaults, which is not to be changed.
+func (r *Registry) Config() *Config { return &r.cfg }
 
 // Create makes an idle session, or returns the one that the same request made
 // before (created = false). An ephemeral session is deleted when its first

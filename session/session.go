@@ -13,6 +13,7 @@ import (
 
 	"securesocket/session/resume"
 	"securesocket/tlsengine"
+	"securesocket/tlsengine/secret"
 	"securesocket/tlsengine/truststore"
 )
 
@@ -32,7 +33,7 @@ type Session struct {
 	created   time.Time
 	ephemeral bool      // deleted when its first connection has ended and is settled
 	listener  *Listener // that accepted its first connection; nil: none did
-	token     [32]byte
+	token     secret.Bytes
 	listKey   string // sorts by creation
 	reg       *Registry
 	buffered  *budget // the owner's
@@ -73,8 +74,10 @@ func newSession(r *Registry, id string, o *ownerSessions, owner string, settings
 		state:    StateUnconnected,
 		status:   tlsengine.StatusUnknown,
 	}
-	_, _ = rand.Read(s.token[:]) // never fails
-	s.core = resume.New(resume.Config{Token: s.token, Alloc: newBuffer})
+	var token [32]byte
+	_, _ = rand.Read(token[:]) // never fails
+	s.token = secret.Copy(token[:])
+	s.core = resume.New(resume.Config{Token: token, Alloc: newBuffer})
 	s.listKey = listKey(s.created, id)
 	s.lastUse = s.created
 	s.expireInLocked(r.cfg.SessionExpiry)
@@ -88,7 +91,7 @@ func (s *Session) ID() string { return s.id }
 func (s *Session) Owner() string { return s.owner }
 
 // Token is what an attach after the first needs. It is not to be logged.
-func (s *Session) Token() []byte { return s.token[:] }
+func (s *Session) Token() []byte { return s.token.Expose() }
 
 // ListKey is where the session stands in Registry.List.
 func (s *Session) ListKey() string { return s.listKey }

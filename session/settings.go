@@ -434,4 +434,10 @@ func (s Settings) verifyNames(host string) []string {
 }
 
 // equalSettings compares by value, through the pointers.
-func equalSettings(a, b Settings) bool { return reflect.DeepEqual(a, b) }
+func equalSettings(a, b Settings) bool {
+	if !a.Proxy.equal(b.Proxy) {
+		return false
+	}
+	a.Proxy, b.Proxy = nil, nil // reflection does not look into a password
+	return reflect.DeepEqual(a, b)
+}

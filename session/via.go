@@ -17,6 +17,13 @@ type Proxy struct {
 	proxy.Config
 }
 
+func (p *Proxy) equal(o *Proxy) bool {
+	if p == nil || o == nil {
+		return p == o
+	}
+	return p.Target == o.Target && p.Kind == o.Kind && p.Username == o.Username && p.Password.Equal(o.Password.Expose())
+}
+
 func (p *Proxy) address() string {
 	return net.JoinHostPort(p.Target.Host(), strconv.Itoa(p.Target.Port))
 }

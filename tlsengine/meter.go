@@ -4,7 +4,7 @@ import "fmt"
 
 // Bounds on what a peer may send that is of no use.
 const (
-	// A whole flight has at most sixteen certificates of 128 KiB. crypto/tls alone would take 256 KiB of certificates, and 64
+	// Beside the 128 KiB of certificates that are judged at most. crypto/tls alone would take 256 KiB of certificates, and 64
 	// KiB for each other message, in as many records and with as much padding as the peer likes.
 	maxHandshakeBytes = 1 << 20
 	// Enough for a flight of 4 KiB in records of one byte, or one of 128 KiB in the smallest records that a peer can be asked

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"securesocket/cmd/internal/hardening"
 	"securesocket/cmd/securesocketd/internal/config"
 )
 
@@ -32,6 +33,10 @@ const (
 )
 
 func main() {
+	if err := hardening.Apply(); err != nil { // before there is anything to keep
+		_, _ = fmt.Fprintf(os.Stderr, "securesocketd: %v\n", err)
+		os.Exit(exitError)
+	}
 	// A reader of stdout or stderr that goes away must not take the sessions with
 	// it.
 	signal.Ignore(syscall.SIGPIPE)

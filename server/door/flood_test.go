@@ -35,7 +35,7 @@ func tlsPair(tb testing.TB) (server, client *tls.Config) {
 // window).
 var ownLimit = map[string]bool{"CONTINUATION": true, "PING": true, "PING, acks unread": true, "huge headers": true, "HPACK bomb": true, "zero window": true}
 
-func TestFloodsAreEnded(t *testing.T) {
+func TestThreat38FloodsAreEnded(t *testing.T) {
 	t.Parallel()
 	serverTLS, clientTLS := tlsPair(t)
 	for name, tc := range map[string]struct {

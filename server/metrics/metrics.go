@@ -78,7 +78,7 @@ func New(cfg Config) *Metrics {
 		panics: newCounter(reg, "panics_total", "Panics that were caught: each is a defect."),
 		rpcErrors: newCounters(reg, "rpc_errors_total",
 			"RPCs that ended with an error, by the reason that the caller was told.", "reason", reasons()),
-		rpcs: grpcprom.NewServerMetrics(),
+		rpcs: newRPCs(),
 	}
 	reg.MustRegister(
 		m.rpcs, newPolled(cfg), buildInfo(cfg.Version),

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -54,10 +55,10 @@ func parse(text []byte) (*file, error) {
 	p := parser{xml: xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte(bom)))), file: &file{}}
 	for {
 		token, err := p.xml.Token()
-		if errors.Is(err, io.EOF) && p.ended {
+		switch {
+		case errors.Is(err, io.EOF) && p.ended && utf8.Valid(text): // encoding/xml lets comments be anything
 			return p.file, nil
-		}
-		if err != nil {
+		case err != nil:
 			return nil, errXML // its own words have the file's in them
 		}
 		if err := p.take(token); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"securesocket/session/proxy"
+	"securesocket/tlsengine/secret"
 
 	"github.com/stretchr/testify/require"
 )
@@ -23,28 +24,28 @@ func TestConfigs(t *testing.T) {
 		cfg   proxy.Config
 		field string // empty: it is good
 	}{
-		{proxy.Config{http, "", ""}, ""},
-		{proxy.Config{http, "u", ""}, ""},
-		{proxy.Config{http, "u", "p:p"}, ""},
-		{proxy.Config{http, "ü", "pä\u0080"}, ""},
-		{proxy.Config{http, long, long}, ""},
-		{proxy.Config{socks, "", ""}, ""},
-		{proxy.Config{socks, "u:\n", "p\x00"}, ""},
-		{proxy.Config{socks, long, long}, ""},
-		{proxy.Config{0, "", ""}, "kind"},
-		{proxy.Config{3, "", ""}, "kind"},
-		{proxy.Config{-1, "u", "p"}, "kind"},
-		{proxy.Config{http, "u:", "p"}, "username"},
-		{proxy.Config{http, "u\n", "p"}, "username"},
-		{proxy.Config{http, "u", "p\r\nX: y"}, "password"},
-		{proxy.Config{http, "u", "\x7f"}, "password"},
-		{proxy.Config{http, "", "p"}, "username"},
-		{proxy.Config{http, long + "x", "p"}, "username"},
-		{proxy.Config{http, "u", long + "x"}, "password"},
-		{proxy.Config{socks, "u", ""}, "password"},
-		{proxy.Config{socks, "", "p"}, "username"},
-		{proxy.Config{socks, long + "x", "p"}, "username"},
-		{proxy.Config{socks, "u", long + "x"}, "password"},
+		{proxy.Config{http, "", secret.FromString("")}, ""},
+		{proxy.Config{http, "u", secret.FromString("")}, ""},
+		{proxy.Config{http, "u", secret.FromString("p:p")}, ""},
+		{proxy.Config{http, "ü", secret.FromString("pä\u0080")}, ""},
+		{proxy.Config{http, long, secret.FromString(long)}, ""},
+		{proxy.Config{socks, "", secret.FromString("")}, ""},
+		{proxy.Config{socks, "u:\n", secret.FromString("p\x00")}, ""},
+		{proxy.Config{socks, long, secret.FromString(long)}, ""},
+		{proxy.Config{0, "", secret.FromString("")}, "kind"},
+		{proxy.Config{3, "", secret.FromString("")}, "kind"},
+		{proxy.Config{-1, "u", secret.FromString("p")}, "kind"},
+		{proxy.Config{http, "u:", secret.FromString("p")}, "username"},
+		{proxy.Config{http, "u\n", secret.FromString("p")}, "username"},
+		{proxy.Config{http, "u", secret.FromString("p\r\nX: y")}, "password"},
+		{proxy.Config{http, "u", secret.FromString("\x7f")}, "password"},
+		{proxy.Config{http, "", secret.FromString("p")}, "username"},
+		{proxy.Config{http, long + "x", secret.FromString("p")}, "username"},
+		{proxy.Config{http, "u", secret.FromString(long + "x")}, "password"},
+		{proxy.Config{socks, "u", secret.FromString("")}, "password"},
+		{proxy.Config{socks, "", secret.FromString("p")}, "username"},
+		{proxy.Config{socks, long + "x", secret.FromString("p")}, "username"},
+		{proxy.Config{socks, "u", secret.FromString(long + "x")}, "password"},
 	} {
 		err := tc.cfg.Validate()
 		if tc.field == "" {
@@ -63,7 +64,7 @@ func TestConfigs(t *testing.T) {
 func TestPasswordIsNeverPrinted(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []proxy.Kind{proxy.HTTPConnect, proxy.SOCKS5, 0} {
-		cfg := proxy.Config{Kind: kind, Username: username, Password: password}
+		cfg := proxy.Config{Kind: kind, Username: username, Password: secret.FromString(password)}
 		type holder struct {
 			Config  proxy.Config
 			Pointer *proxy.Config
@@ -86,7 +87,7 @@ func TestPasswordIsNeverPrinted(t *testing.T) {
 func TestPasswordIsInNoError(t *testing.T) {
 	t.Parallel()
 	for _, cfg := range kinds {
-		cfg.Username, cfg.Password = username, password
+		cfg.Username, cfg.Password = username, secret.FromString(password)
 		for _, answer := range []string{
 			"HTTP/1.1 407 bad: " + password + "\r\n\r\n", "HTTP/1.1 407 QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n",
 			"HTTP/1.1 200 OK\r\n" + password + "\r\n\r\n", password, "\x05\xff", "\x05\x02\x01\x01", "\x05\x02\x01\x00\x05\x01",
@@ -106,9 +107,9 @@ func TestPasswordIsInNoError(t *testing.T) {
 		}
 	}
 	for _, cfg := range []proxy.Config{
-		{Kind: proxy.HTTPConnect, Username: username, Password: password + "\n"},
-		{Kind: proxy.SOCKS5, Username: username, Password: strings.Repeat(password, 255)},
-		{Kind: 9, Username: username, Password: password},
+		{Kind: proxy.HTTPConnect, Username: username, Password: secret.FromString(password + "\n")},
+		{Kind: proxy.SOCKS5, Username: username, Password: secret.FromString(strings.Repeat(password, 255))},
+		{Kind: 9, Username: username, Password: secret.FromString(password)},
 	} {
 		err := cfg.Validate()
 		require.Error(t, err)

@@ -19,9 +19,14 @@ const maxHead = 16 << 10
 func askHTTP(conn io.ReadWriter, cfg Config, target netip.AddrPort) error {
 	request := fmt.Appendf(nil, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", target, target)
 	if cfg.Username != "" {
-		request = fmt.Appendf(request, "Proxy-Authorization: Basic %s\r\n", cfg.basic())
+		basic := cfg.basic()
+		request = fmt.Appendf(make([]byte, 0, len(request)+len(basic)+64), "%sProxy-Authorization: Basic %s\r\n", request, basic)
+		clear(basic)
 	}
-	if _, err := conn.Write(append(request, "\r\n"...)); err != nil {
+	request = append(request, "\r\n"...)
+	_, err := conn.Write(request)
+	clear(request)
+	if err != nil {
 		return err
 	}
 	for left := maxHead; ; {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"securesocket/session/proxy"
+	"securesocket/tlsengine/secret"
 	"securesocket/tlsengine/tlstest"
 
 	"github.com/stretchr/testify/require"
@@ -28,9 +29,9 @@ var (
 // kinds are both, each without and with credentials.
 var kinds = []proxy.Config{
 	{Kind: proxy.HTTPConnect},
-	{Kind: proxy.HTTPConnect, Username: username, Password: password},
+	{Kind: proxy.HTTPConnect, Username: username, Password: secret.FromString(password)},
 	{Kind: proxy.SOCKS5},
-	{Kind: proxy.SOCKS5, Username: username, Password: password},
+	{Kind: proxy.SOCKS5, Username: username, Password: secret.FromString(password)},
 }
 
 // turn is a part of a conversation: what the proxy has to be told, and what it answers. Its answer ends before all of it

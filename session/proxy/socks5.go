@@ -82,8 +82,9 @@ func askSOCKS5(conn io.ReadWriter, cfg Config, target netip.AddrPort) error {
 // authenticate gives the username and password, RFC 1929. Validate has seen to
 // their lengths.
 func authenticate(conn io.ReadWriter, cfg Config) error {
-	request := append([]byte{passwordVersion, byte(len(cfg.Username))}, cfg.Username...)
-	request = append(append(request, byte(len(cfg.Password))), cfg.Password...)
+	password := cfg.Password.Expose()
+	request := slices.Concat([]byte{passwordVersion, byte(len(cfg.Username))}, []byte(cfg.Username), []byte{byte(len(password))}, password)
+	defer clear(request)
 	status, err := exchange(conn, request, passwordVersion)
 	if err == nil && status != 0 {
 		err = socksRefused("username or password refused", status, true)

@@ -1,7 +1,6 @@
 package resume
 
 import (
-	"crypto/subtle"
 	"time"
 )
 
@@ -95,7 +94,7 @@ func (c *Core) judge(args *AttachArgs) error {
 	switch {
 	case len(args.Token) == 0 && c.lastSeq > 0 && !args.Trusted:
 		return &TokenError{Missing: true}
-	case len(args.Token) > 0 && subtle.ConstantTimeCompare(args.Token, c.cfg.Token[:]) == 0:
+	case len(args.Token) > 0 && !c.token.Equal(args.Token):
 		return &TokenError{}
 	case c.mutant == mutantNoAttachSeq:
 	case args.Seq <= c.lastSeq:

@@ -1,6 +1,10 @@
 package resume
 
-import "time"
+import (
+	"time"
+
+	"securesocket/tlsengine/secret"
+)
 
 // Effects say who may go on after a call. To wake one too often does no harm.
 type Effects uint16
@@ -79,8 +83,9 @@ const (
 
 // Core is the state of one session's data stream. Made by New.
 type Core struct {
-	cfg    Config
-	mutant mutant // 0, but in tests
+	cfg    Config       // without its token
+	token  secret.Bytes // in the place of that, so that no dump of a Core has it
+	mutant mutant       // 0, but in tests
 
 	gen      generation
 	events   eventLog
@@ -97,8 +102,11 @@ type Core struct {
 
 // New returns a Core without a generation.
 func New(cfg Config) *Core {
+	token := secret.Copy(cfg.Token[:])
+	cfg.Token = [32]byte{}
 	return &Core{
 		cfg:      cfg,
+		token:    token,
 		attaches: limit{every: attachEvery, burst: attachBurst},
 		failed:   limit{every: failedEvery, burst: failedBurst},
 	}

@@ -21,7 +21,8 @@
 // could not be promised: crypto/rsa, crypto/ecdsa and crypto/ed25519 keep forms of their own where nobody outside can reach
 // them, so that to wipe the numbers beside would remove one copy of several; and it would not be safe, for nothing says
 // when the last handshake has read them. Built with GOEXPERIMENT=runtimesecret, on Linux on amd64 and arm64, the collector
-// erases all of this as it frees it: parsing runs within runtime/secret, the libraries' copies and the key included.
+// erases what parsing has left, the libraries' copies and the key included, as it frees it; but not what a signature has
+// made of the key.
 //
 // # Concurrency
 //

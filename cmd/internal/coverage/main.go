@@ -1,12 +1,12 @@
-// Command coverage shows, by tests that it runs, which members and rules of the two documents behind this service the
-// service has: the SecureSocket class of Adobe AIR and the QSslSocket class of Qt 4.3. It writes docs/coverage.md.
+// Command coverage shows, by tests that it runs, what the service has of two lists: the members and rules of the two
+// documents behind it, which are the SecureSocket class of Adobe AIR and the QSslSocket class of Qt 4.3, and the threats
+// that it has to withstand. It writes docs/coverage.md, and the table of threats in docs/security.md.
 //
-// rows.txt has a row for each of them and the tests that show it. The command runs these tests, package by package, and
-// fails where one does not exist, fails or is skipped, where a row has neither a test nor a reason why it has none, and
-// where a row of the documents is missing. It does not judge whether a test asserts what its row says: whoever cites it
-// does.
+// rows.txt and threats.txt have a row for each of them and the tests that show it. The command runs these tests, package
+// by package, and fails where one does not exist, fails or is skipped, where a row has neither a test nor a reason why it
+// has none, and where a row is missing. It does not judge whether a test asserts what its row says: whoever cites it does.
 //
-// It is run from the top of the module. The document depends on rows.txt alone, so that two runs write the same.
+// It is run from the top of the module. What it writes depends on these two files alone, so that two runs write the same.
 //
 // Errors: it exits with 1 and names every row and test that is wrong, on the standard error stream; nothing is written
 // then.
@@ -24,14 +24,14 @@ import (
 	"syscall"
 )
 
-// document is where the table is, seen from the top of the module.
-const document = "docs/coverage.md"
-
 //go:embed rows.txt
 var rowsText []byte
 
+//go:embed threats.txt
+var threatsText []byte
+
 func main() {
-	check := flag.Bool("check", false, "write nothing, and fail if "+document+" is not what would be written")
+	check := flag.Bool("check", false, "write nothing, and fail if a document is not what would be written")
 	list := flag.Bool("list", false, "print the rows with their tests, and run nothing")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -48,36 +48,36 @@ func main() {
 }
 
 func run(ctx context.Context, check, list bool) error {
-	rows, err := parse(bytes.NewReader(rowsText))
-	if err != nil {
-		return err
+	var all []row
+	of := make(map[string][]row)
+	for _, d := range documents {
+		rows, err := parse(bytes.NewReader(*d.text), d.sections)
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.file, err)
+		}
+		of[d.file] = rows
+		all = append(all, rows...)
 	}
 	if list {
-		return printRows(os.Stdout, rows)
+		return printRows(os.Stdout, all)
 	}
-	results, err := runTests(ctx, ".", cited(rows), os.Stderr)
+	results, err := runTests(ctx, ".", cited(all), os.Stderr)
 	if err != nil {
 		return err
 	}
-	if err := judgeRows(rows, results); err != nil {
+	if err := judgeRows(all, results); err != nil {
 		return err
 	}
-	if pending := withState(rows, statePending); len(pending) > 0 {
+	if pending := withState(all, statePending); len(pending) > 0 {
 		fmt.Fprintf(os.Stderr, "coverage: %d rows are pending:\n", len(pending))
 		if err := printRows(os.Stderr, pending); err != nil {
 			return err
 		}
 	}
-	text := render(rows)
-	if !check {
-		return os.WriteFile(document, text, 0o644)
-	}
-	old, err := os.ReadFile(document)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(old, text) {
-		return fmt.Errorf("%s is stale: run make coverage, and commit it", document)
+	for _, d := range documents {
+		if err := d.update(of[d.file], check); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -72,5 +72,17 @@ func line(r row) string {
 	return "| " + strings.Join([]string{r.id, cell(r.is), cell(r.in), strings.Join(tests, "<br>"), cell(told)}, " | ") + " |\n"
 }
 
+// renderThreats makes the table of threats out of its rows.
+func renderThreats(rows []row) []byte {
+	var b strings.Builder
+	b.WriteString("\n| # | Attack | Defence | Shown by | State |\n|---|---|---|---|---|\n")
+	for _, r := range rows {
+		r.id = strings.TrimPrefix(r.id, "T")
+		b.WriteString(line(r))
+	}
+	b.WriteString("\n")
+	return []byte(b.String())
+}
+
 // cell keeps a text from ending its cell.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

@@ -23,7 +23,7 @@ func TestLine(t *testing.T) {
 
 func TestRender(t *testing.T) {
 	t.Parallel()
-	rows, err := parse(strings.NewReader(complete("A14", "row A14\nis a Socket\nin client.Conn\nby client.TestA\n")))
+	rows, err := parse(strings.NewReader(complete("A14", "row A14\nis a Socket\nin client.Conn\nby client.TestA\n")), sections)
 	require.NoError(t, err)
 	text := string(render(rows))
 	require.Equal(t, text, string(render(rows)), "the same again")

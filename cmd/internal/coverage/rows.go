@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// row is a member or a rule of one of the documents.
+// row is a member or a rule of one of the documents, or a threat.
 type row struct {
 	id      string
 	is      string // what it is, in few words
@@ -56,7 +56,7 @@ func withState(rows []row, s state) []row {
 // maxIs bounds the text of a row, so that it stays one that is read at a glance.
 const maxIs = 100
 
-// parse reads rows.txt, whose lines are a key, a space and a value:
+// parse reads rows.txt or threats.txt, whose lines are a key, a space and a value:
 //
 //	row A47          begins a row; all that follows is about it
 //	is TEXT          what it is, at most 100 characters
@@ -67,7 +67,7 @@ const maxIs = 100
 //	pending TEXT     what is being built; the tests that are cited show a part of it
 //
 // Empty lines and those that begin with # are left out. Every row of sections must be there, once and in that order.
-func parse(from io.Reader) ([]row, error) {
+func parse(from io.Reader, sections []section) ([]row, error) {
 	var rows []row
 	var errs []error
 	number := 0
@@ -92,7 +92,7 @@ func parse(from io.Reader) ([]row, error) {
 	for _, r := range rows {
 		errs = append(errs, r.check())
 	}
-	errs = append(errs, checkIDs(rows))
+	errs = append(errs, checkIDs(rows, sections))
 	return rows, errors.Join(errs...)
 }
 
@@ -148,7 +148,7 @@ func (r row) check() error {
 }
 
 // checkIDs compares the rows with those that the documents have.
-func checkIDs(rows []row) error {
+func checkIDs(rows []row, sections []section) error {
 	var want, got []string
 	for _, s := range sections {
 		want = append(want, s.ids...)

@@ -41,7 +41,7 @@ func TestParse(t *testing.T) {
 		by client.TestA
 		by securesocket.TestB/with_a_part/of.its_own
 		owed the rest
-	`)))
+	`)), sections)
 	require.NoError(t, err)
 	require.Len(t, rows, 100+86)
 	require.Equal(t, row{id: "A2b", is: "something", na: "of the language"}, rows[2])
@@ -92,12 +92,12 @@ func TestParseRefuses(t *testing.T) {
 		"a row that is missing":  {complete("A1", ""), errMissing},
 		"rows in another order":  {complete("A1", "") + "row A1\n" + good, errOrder},
 	} {
-		_, err := parse(strings.NewReader(tc.text))
+		_, err := parse(strings.NewReader(tc.text), sections)
 		require.ErrorIs(t, err, tc.want, name)
 	}
-	_, err := parse(strings.NewReader("is something\n" + complete("", "")))
+	_, err := parse(strings.NewReader("is something\n" + complete("", "")), sections)
 	require.Error(t, err, "before the first row")
-	_, err = parse(strings.NewReader(complete("A1", "row A1\n"+good+"by "+strings.Repeat("x", 1<<20))))
+	_, err = parse(strings.NewReader(complete("A1", "row A1\n"+good+"by "+strings.Repeat("x", 1<<20))), sections)
 	require.Error(t, err, "a line that has no end")
 }
 
@@ -125,22 +125,30 @@ func TestCitations(t *testing.T) {
 	require.Equal(t, "TestA", citation{".", "TestA/b/c"}.top())
 }
 
-// The rows of this module are in order, and the document is what they make. Whether the tests pass is for the command.
-func TestDocumentIsCurrent(t *testing.T) {
+// The rows of this module are in order, and the documents are what they make. Whether the tests pass is for the command.
+func TestDocumentsAreCurrent(t *testing.T) {
 	t.Parallel()
-	rows, err := parse(bytes.NewReader(rowsText))
-	require.NoError(t, err)
-	require.Empty(t, withState(rows, stateNoTest))
-	text, err := os.ReadFile(filepath.Join(top, document))
-	require.NoError(t, err)
-	require.True(t, bytes.Equal(render(rows), text), "%s is stale: run make coverage", document)
+	for _, d := range documents {
+		rows, err := parse(bytes.NewReader(*d.text), d.sections)
+		require.NoError(t, err, d.file)
+		require.Empty(t, withState(rows, stateNoTest))
+		old, err := os.ReadFile(filepath.Join(top, d.file))
+		require.NoError(t, err)
+		text, err := d.make(old, rows)
+		require.NoError(t, err, d.file)
+		require.True(t, bytes.Equal(text, old), "%s is stale: run make coverage", d.file)
+	}
 }
 
 // Each test that is cited is there under its name, so that whoever renames one is told.
 func TestCitedTestsExist(t *testing.T) {
 	t.Parallel()
-	rows, err := parse(bytes.NewReader(rowsText))
-	require.NoError(t, err)
+	var rows []row
+	for _, d := range documents {
+		of, err := parse(bytes.NewReader(*d.text), d.sections)
+		require.NoError(t, err, d.file)
+		rows = append(rows, of...)
+	}
 	declared := make(map[string]map[string]bool)
 	for _, c := range cited(rows) {
 		if declared[c.folder] == nil {
@@ -166,4 +174,24 @@ func functionsOf(t *testing.T, folder string) map[string]bool {
 		}
 	}
 	return names
+}
+
+// The table of threats replaces what stands between its marks, and nothing else.
+func TestThreatsGoBetweenTheirMarks(t *testing.T) {
+	t.Parallel()
+	rows := []row{{id: "T1", is: "a guess", in: "random IDs", by: []citation{{"server", "TestA"}}}}
+	const begin, end = "<!-- threats: written by make coverage -->\n", "<!-- end of threats -->\n"
+	text, err := threatsInto([]byte("before\n"+begin+"old\n"+end+"after\n"), rows)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "| 1 | a guess | random IDs | `server.TestA` | shown |\n")
+	require.NotContains(t, string(text), "old")
+	require.True(t, bytes.HasPrefix(text, []byte("before\n"+begin)))
+	require.True(t, bytes.HasSuffix(text, []byte(end+"after\n")))
+	again, err := threatsInto(text, rows)
+	require.NoError(t, err)
+	require.Equal(t, text, again)
+	for name, broken := range map[string]string{"no mark": "x", "no end": begin, "twice": begin + end + begin + end, "other order": end + begin} {
+		_, err := threatsInto([]byte(broken), rows)
+		require.ErrorIs(t, err, errNoMarks, name)
+	}
 }

@@ -28,6 +28,9 @@ var sections = []section{
 	{"Qt: QSslCipher, QSslKey, QSsl", ids("Q", 110, 112)},
 }
 
+// threatSections are the threats: their numbers are fixed too.
+var threatSections = []section{{"threats", ids("T", 1, 58)}}
+
 // ids are the numbers from first to last, each behind a letter.
 func ids(letter string, first, last int) []string {
 	out := make([]string, 0, last-first+1)

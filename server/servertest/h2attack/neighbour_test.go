@@ -17,16 +17,16 @@ import (
 )
 
 // most is what an attack may add to the memory of the process: of the server,
-// and of the attacker, who lives in it.
-const most = 64 << 20
+// and of the attacker, who lives in it. The race detector has its own.
+const most = raceFactor * 64 << 20
 
 // hungry are attacks that grpc-go alone does not bound: it keeps up to 10,000
 // SETTINGS frames until it has acknowledged them, of 16 KiB each.
 var hungry = map[string]bool{"SETTINGS of 2,000 settings": true}
 
-// TestFloodsHarmNoNeighbour runs each flood beside a caller, whose calls all have
+// TestThreat38FloodsHarmNoNeighbour runs each flood beside a caller, whose calls all have
 // to succeed.
-func TestFloodsHarmNoNeighbour(t *testing.T) { //nolint:paralleltest // it measures the process
+func TestThreat38FloodsHarmNoNeighbour(t *testing.T) { //nolint:paralleltest // it measures the process
 	o := h2attack.Options{Count: 12_000, Timeout: 5 * time.Second}
 	if testing.Short() {
 		o.Count = 2_000

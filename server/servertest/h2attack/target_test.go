@@ -66,7 +66,7 @@ func plain(tb testing.TB, network string, ca *tlstest.CA, guard *door.Door) targ
 	if guard != nil {
 		behind, server = guard.Listener(l), guard.Credentials(server)
 	}
-	s := grpc.NewServer(grpc.Creds(server),
+	s := grpc.NewServer(grpc.Creds(server), grpc.UnaryInterceptor(door.UnaryVisit), grpc.StreamInterceptor(door.StreamVisit),
 		grpc.MaxConcurrentStreams(2048), grpc.MaxHeaderListSize(16<<10), grpc.MaxRecvMsgSize(4<<20),
 		grpc.ConnectionTimeout(time.Second), grpc.StaticStreamWindowSize(256<<10), grpc.StaticConnWindowSize(4<<20),
 		grpc.WriteBufferSize(64<<10),

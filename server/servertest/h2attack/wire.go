@@ -35,7 +35,8 @@ type wire struct {
 	all     chan struct{} // closed by the reader when await streams have an answer
 
 	mu      sync.Mutex
-	await   int // streams that finish waits for
+	await   int  // streams that finish waits for
+	closing bool // by this side: how the connection ends says nothing
 	r       Result
 	answers map[uint32]string // by stream
 }
@@ -156,6 +157,7 @@ func (w *wire) ended(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
+	case w.closing:
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
 		w.r.End = EndOpen
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -241,6 +243,9 @@ func (w *wire) finish() (Result, error) {
 		case <-w.done:
 		}
 	}
+	w.mu.Lock()
+	w.closing = true
+	w.mu.Unlock()
 	_ = w.conn.Close()
 	<-w.done
 	w.mu.Lock()

@@ -14,6 +14,7 @@ import (
 
 	"securesocket/session/proxy"
 	"securesocket/session/proxy/proxytest"
+	"securesocket/tlsengine/secret"
 	"securesocket/tlsengine/tlstest"
 
 	"github.com/stretchr/testify/require"
@@ -84,14 +85,14 @@ func TestWantsCredentials(t *testing.T) {
 	bothKinds(t, func(t *testing.T, kind proxy.Kind, start start) {
 		peer := tlstest.ServeRaw(t, func(net.Conn) {})
 		p := start(t, proxytest.User("u"), proxytest.Password("p"))
-		for _, cfg := range []proxy.Config{{Kind: kind}, {Kind: kind, Username: "u", Password: "q"}, {Kind: kind, Username: "v", Password: "p"}} {
+		for _, cfg := range []proxy.Config{{Kind: kind}, {Kind: kind, Username: "u", Password: secret.FromString("q")}, {Kind: kind, Username: "v", Password: secret.FromString("p")}} {
 			_, err := ask(t, p, cfg, peer)
 			var refused *proxy.RefusedError
 			require.ErrorAs(t, err, &refused)
 			require.True(t, refused.Auth)
 		}
 		require.Empty(t, p.Targets())
-		_, err := ask(t, p, proxy.Config{Kind: kind, Username: "u", Password: "p"}, peer)
+		_, err := ask(t, p, proxy.Config{Kind: kind, Username: "u", Password: secret.FromString("p")}, peer)
 		require.NoError(t, err)
 		require.Equal(t, []string{peer}, p.Targets())
 	})
