@@ -7,6 +7,7 @@ import (
 
 	"securesocket/server/egress"
 	"securesocket/session"
+	"securesocket/session/flashpolicy"
 	"securesocket/tlsengine"
 )
 
@@ -72,6 +73,9 @@ func accessLine(e session.End) []any {
 			if denied.Source != "" {
 				add("rule_source", denied.Source)
 			}
+		}
+		if denied, ok := errors.AsType[*flashpolicy.DeniedError](e.Failure); ok {
+			add("rule", denied.Rule)
 		}
 		if internal, ok := errors.AsType[*session.InternalError](e.Failure); ok {
 			add("id", internal.ID)

@@ -36,7 +36,7 @@ func misplaced(tb testing.TB, id *tlstest.Identity) map[string]*pb.SessionSettin
 }
 
 // Whatever is done with a key, and whatever goes wrong with it, it is not told.
-func TestNoSecretIsTold(t *testing.T) {
+func TestThreat32NoSecretIsTold(t *testing.T) {
 	t.Parallel()
 	bothVersions(t, func(t *testing.T, version uint16) {
 		eachKey(t, func(t *testing.T, key crypto.Signer) {

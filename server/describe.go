@@ -16,6 +16,7 @@ import (
 	"securesocket/server/egress"
 	"securesocket/server/listening"
 	"securesocket/session"
+	"securesocket/session/flashpolicy"
 	"securesocket/session/proxy"
 	"securesocket/session/starttls"
 	"securesocket/tlsengine"
@@ -163,6 +164,10 @@ func describeService(err error) (description, bool) {
 			if de.Revision != "" {
 				d.metadata["policy_revision"] = de.Revision
 			}
+		}
+		if fe, ok := errors.AsType[*flashpolicy.DeniedError](e); ok {
+			d = of(pb.ErrorReason_ERROR_REASON_EGRESS_DENIED, "the target's Flash socket policy files do not allow the connection: "+fe.Why,
+				"phase", session.PhasePolicy.String(), "rule", fe.Rule, "why", fe.Why)
 		}
 		return d, true
 	case *session.ListenPolicyError:

@@ -30,6 +30,9 @@ func isOurs(method string) bool { return strings.HasPrefix(method, "/"+ourPackag
 // of the stack of every stream that is open.
 func interceptorOptions(g *guard, metrics Metrics, log *slog.Logger) []grpc.ServerOption {
 	panics := recovery.WithRecoveryHandlerContext(func(_ context.Context, p any) error {
+		if metrics != nil {
+			metrics.Panicked()
+		}
 		return session.Internal(log, "panic", "panic", p, "stack", string(debug.Stack()))
 	})
 	// Errors are converted outermost, so that every refusal has its ErrorInfo.
@@ -97,7 +100,7 @@ func (f finisher) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerI
 
 func (f finisher) count(method string, err error, began time.Time) {
 	if f.metrics != nil && isOurs(method) {
-		f.metrics.Handled(method, status.Code(err), reasonOfStatus(err), time.Since(began))
+		f.metrics.Handled(method, err, time.Since(began))
 	}
 }
 

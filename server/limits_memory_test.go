@@ -236,4 +236,3 @@ func TestDescriptorsOfListeners(t *testing.T) {
 	}
 	require.Zero(t, d.Total())
 }
-

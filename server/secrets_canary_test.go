@@ -24,9 +24,9 @@ import (
 	"securesocket/tlsengine/tlstest"
 )
 
-// TestHundredCanaries: keys, passphrases, passwords and tokens go through every call and every failure that is known, and
+// TestThreat32HundredCanaries: keys, passphrases, passwords and tokens go through every call and every failure that is known, and
 // nothing that the service then has told, or its process can be asked for, has any of them.
-func TestHundredCanaries(t *testing.T) {
+func TestThreat32HundredCanaries(t *testing.T) {
 	t.Parallel()
 	b := newBattery(t)
 	require.GreaterOrEqual(t, len(b.secrets), 100)

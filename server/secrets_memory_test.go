@@ -32,12 +32,12 @@ import (
 // scannedEnv makes the test's binary the service that is scanned, at a socket of that path.
 const scannedEnv = "SECURESOCKET_TEST_SCANNED"
 
-// TestServiceToBeScanned is a service in a process of its own, for TestWhatIsLeftInMemory: it ends with its stdin, and
+// TestServiceToBeScanned is a service in a process of its own, for TestThreat34WhatIsLeftInMemory: it ends with its stdin, and
 // collects its garbage for each line that comes there.
 func TestServiceToBeScanned(t *testing.T) {
 	path := os.Getenv(scannedEnv)
 	if path == "" {
-		t.Skip("it runs as the other process of TestWhatIsLeftInMemory")
+		t.Skip("it runs as the other process of TestThreat34WhatIsLeftInMemory")
 	}
 	svc := servertest.Start(t)
 	l, err := net.Listen("unix", path)
@@ -124,7 +124,7 @@ func (p *scanned) count(t *testing.T, texts map[string][]byte) map[string]int {
 // What is left of keys and passwords in the memory of the service after their sessions: no key as it came, in PEM or DER.
 // What libraries have let go of, as the numbers of a key and what go-pkcs12 has decrypted, stays until the memory is used
 // again; and so do strings.
-func TestWhatIsLeftInMemory(t *testing.T) {
+func TestThreat34WhatIsLeftInMemory(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux shows a process's memory in this way")

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -48,9 +47,11 @@ type Config struct {
 
 // Metrics counts RPCs. Its methods run beside each other.
 type Metrics interface {
-	// Handled is told of an RPC of ours that has ended: its full name, its code, the
-	// ErrorReason without its prefix ("" for OK), and how long it took.
-	Handled(method string, code codes.Code, reason string, took time.Duration)
+	// Handled is told of an RPC of ours that has ended: its full name, the status that
+	// its caller is told, nil for OK, and how long it took.
+	Handled(method string, status error, took time.Duration)
+	// Panicked is told of a handler that did.
+	Panicked()
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -80,20 +80,6 @@ func (d description) status() *status.Status {
 	return st
 }
 
-// reasonOfStatus is the reason in a status of toStatus, without its prefix; "" where
-// there is none.
-func reasonOfStatus(err error) string {
-	if err == nil {
-		return ""
-	}
-	for _, d := range status.Convert(err).Details() {
-		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == domain {
-			return info.GetReason()
-		}
-	}
-	return ""
-}
-
 // reasonCodes has the google.rpc.Code of every reason.
 var reasonCodes = map[pb.ErrorReason]codes.Code{
 	pb.ErrorReason_ERROR_REASON_INVALID_FIELD:        codes.InvalidArgument,

@@ -145,7 +145,9 @@ func TestThreat53LiveSessions(t *testing.T) {
 			requireReset(t, ends)
 			stays.echoes("after")
 			require.NotContains(t, stays.kinds(), "security_error")
-			require.Eventually(t, func() bool { return len(log.lines("connection closed", "cause=POLICY", after.Revision())) == 1 }, patience, time.Millisecond)
+			require.Eventually(t, func() bool {
+				return len(log.lines("connection closed", "reason=EGRESS_DENIED", "rule=deny[0]", "policy="+after.Revision())) == 1
+			}, patience, time.Millisecond, "%q", log.lines("connection closed"))
 
 			_, err := c.Connect(t.Context(), &pb.ConnectRequest{SessionId: newIdle(t.Context(), t, c, nil, settings).id, Host: host, Port: port})
 			require.Equal(t, "EGRESS_DENIED", reasonOf(t, err))

@@ -194,6 +194,9 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 		found[i] = a.Addr()
 	}
 	c.emit(HostFound{found})
+	if err := c.flashPolicy(ctx, addrs); err != nil {
+		return policyOr(PhaseTCP, err), err
+	}
 
 	c.setState(StateConnecting)
 	c.mark(spanTCP, true)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"securesocket/session/durable"
+	"securesocket/session/flashpolicy"
 	"securesocket/session/quota"
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/identity"
@@ -69,6 +70,7 @@ type Resolver interface {
 // NewRegistry.
 type Config struct {
 	Egress    Egress
+	Flash     *flashpolicy.Checker            // asks targets for their Flash socket policy files; nil: nobody does
 	Listening Listening                       // nobody listens
 	Resolver  Resolver                        // Go's own resolver
 	System    func() (*truststore.Set, error) // the machine's anchors; truststore.LoadSystem, once

@@ -36,7 +36,7 @@ func withCores(dir string) func(*exec.Cmd) {
 
 // A service that dies amid its sessions leaves no core file; its last words, all goroutines with their arguments, have
 // nothing of a key, a passphrase or a password; and SSLKEYLOGFILE has no effect.
-func TestCrashTellsNothing(t *testing.T) {
+func TestThreat33CrashTellsNothing(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no signals")

@@ -22,7 +22,8 @@ type logWriter struct {
 
 	mu      sync.Mutex
 	closed  bool
-	dropped int
+	dropped int         // since the sink was told
+	ever    uint64      // dropped
 	lines   chan []byte // closed by Close
 }
 
@@ -57,8 +58,16 @@ func (w *logWriter) Write(p []byte) (int, error) {
 	case w.lines <- append([]byte(nil), p...):
 	default:
 		w.dropped++
+		w.ever++
 	}
 	return len(p), nil
+}
+
+// Dropped is how many lines were dropped, ever.
+func (w *logWriter) Dropped() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ever
 }
 
 // Close waits for what is left, for a bounded time.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"securesocket/server/egress"
@@ -19,8 +20,9 @@ type rulebook struct {
 	own      ownAddresses
 	log      *slog.Logger
 	live     *egress.Live
-	loaded   func(revision string, err error) // told of every load
-	seen     os.FileInfo                      // as it was read last; nil: it never was
+	loaded   func(error)  // told of every load but the first
+	seen     os.FileInfo  // as it was read last; nil: it never was
+	at       atomic.Int64 // when the policy in force was loaded, in nanoseconds
 }
 
 // policyEvery is how often the file is looked at.
@@ -28,7 +30,7 @@ const policyEvery = time.Second
 
 // newRulebook loads the policy. Its error is of usage.
 func newRulebook(s settings, own ownAddresses, log *slog.Logger) (*rulebook, error) {
-	b := &rulebook{settings: s, own: own, log: log, live: new(egress.Live), loaded: func(string, error) {}}
+	b := &rulebook{settings: s, own: own, log: log, live: new(egress.Live), loaded: func(error) {}}
 	if err := b.load(); err != nil {
 		return nil, err
 	}
@@ -40,7 +42,7 @@ func (b *rulebook) load() error {
 	p, err := b.read()
 	if err == nil {
 		b.live.Store(p)
-		b.loaded(p.Revision(), nil)
+		b.at.Store(time.Now().UnixNano())
 	}
 	return err
 }
@@ -65,6 +67,9 @@ func (b *rulebook) read() (*egress.Policy, error) {
 	return p, nil
 }
 
+// since is when the policy in force was loaded.
+func (b *rulebook) since() time.Time { return time.Unix(0, b.at.Load()) }
+
 // report writes down what a policy in mode report would have denied.
 func (b *rulebook) report(caller string, t egress.Target, at netip.AddrPort, d *egress.DeniedError) {
 	b.log.Warn("egress would be denied", "principal", caller, "target", t.String(), "address", at.String(), "rule", d.Rule, "source", d.Source, "policy", d.Revision)
@@ -73,8 +78,9 @@ func (b *rulebook) report(caller string, t egress.Target, at netip.AddrPort, d *
 // reload loads the policy again, and has every live connection judged by it.
 func (b *rulebook) reload(r *session.Registry, why string) {
 	before := b.live.Load().Revision()
-	if err := b.load(); err != nil {
-		b.loaded(before, err)
+	err := b.load()
+	b.loaded(err)
+	if err != nil {
 		b.log.Error("the egress policy cannot be loaded; the one before stays in force", "audit", "policy", "why", why, "error", err.Error(), "policy", before)
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"securesocket/cmd/internal/gcpace"
 	"securesocket/server"
@@ -25,16 +26,25 @@ func serve(f settings, stdout, stderr io.Writer, signals <-chan os.Signal) error
 		return err
 	}
 	defer p.close()
+	p.metrics = p.metricsOf(sink)
+	look, err := startAdmin(adminConfig{Listen: f.Admin.Listen, Metrics: p.metrics.Handler(), Ready: p.ready, Policy: p.policyInForce, Logger: log})
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Where("admin.listen"), err)
+	}
+	defer closeAdmin(look)
 	listeners, own, err := listenAll(f)
 	if err != nil {
 		return err
 	}
+	own = append(own, look.Own()...)
 	if p.rules, err = newRulebook(f, own, log); err != nil {
 		for _, l := range listeners {
 			_ = l.Close()
 		}
 		return err
 	}
+	p.rules.loaded = p.metrics.Reloaded
+	p.inForce.Store(p.rules)
 	registry := p.registry(f)
 	s := p.server(f, registry)
 	warn(f, log)
@@ -48,6 +58,7 @@ func serve(f settings, stdout, stderr io.Writer, signals <-chan os.Signal) error
 		log.Info("serving", "address", l.address, "version", version)
 		_, _ = fmt.Fprintf(stdout, "ready %s\n", l.address)
 	}
+	look.Serving()
 	reload := make(chan struct{}, 1)
 	ctx, stopWatching := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
@@ -61,6 +72,7 @@ func serve(f settings, stdout, stderr io.Writer, signals <-chan os.Signal) error
 			return err
 		case sig := <-signals:
 			if sig != syscall.SIGHUP {
+				look.Draining()
 				drain(f, s, log, sig, signals)
 				return nil
 			}
@@ -73,6 +85,15 @@ func serve(f settings, stdout, stderr io.Writer, signals <-chan os.Signal) error
 			}
 		}
 	}
+}
+
+// adminClose is how long those who look have to end.
+const adminClose = time.Second
+
+func closeAdmin(a *admin) {
+	ctx, cancel := context.WithTimeout(context.Background(), adminClose)
+	defer cancel()
+	a.Close(ctx)
 }
 
 // warn says at the start what an operator should not overlook.

@@ -1,17 +1,22 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
+	"securesocket/cmd/internal/hardening"
 	"securesocket/server"
 	"securesocket/server/callers"
 	"securesocket/server/door"
 	"securesocket/server/listening"
+	"securesocket/server/metrics"
 	"securesocket/session"
 	"securesocket/session/durable"
+	"securesocket/session/flashpolicy"
 	"securesocket/session/quota"
 	"securesocket/tlsengine/truststore"
 )
@@ -27,6 +32,13 @@ type parts struct {
 	memory      *quota.Memory
 	descriptors *quota.Descriptors
 	door        *door.Door
+	flash       *flashpolicy.Checker   // nil: off
+	open        *hardening.Descriptors // nil: they cannot be counted
+	metrics     *metrics.Metrics
+
+	// What those who look are shown, once it is there.
+	stats   atomic.Pointer[session.Registry]
+	inForce atomic.Pointer[rulebook]
 }
 
 // parts makes all of it but the policy, which needs the service's own addresses. Where a part fails, those before are
@@ -41,6 +53,9 @@ func (s settings) parts(log *slog.Logger) (_ *parts, err error) {
 	if p.sockets, err = s.listening(); err != nil {
 		return nil, err
 	}
+	if p.flash, err = s.flash(); err != nil {
+		return nil, err
+	}
 	if p.held, err = s.held(); err != nil {
 		return nil, err
 	}
@@ -51,6 +66,9 @@ func (s settings) parts(log *slog.Logger) (_ *parts, err error) {
 		return nil, err
 	}
 	p.memory = memoryOf(s, log)
+	if p.open, err = hardening.OpenDescriptors(); err != nil {
+		log.Debug("descriptors cannot be counted", "error", err)
+	}
 	p.descriptors = quota.NewDescriptors(quota.DescriptorsConfig{Reserve: int64(s.Limits.DescriptorReserve)})
 	p.door = doorOf(s, log, p.memory, p.descriptors)
 	return p, nil
@@ -59,6 +77,9 @@ func (s settings) parts(log *slog.Logger) (_ *parts, err error) {
 func (p *parts) close() {
 	if p.callers != nil {
 		p.callers.Close()
+	}
+	if p.open != nil {
+		_ = p.open.Close()
 	}
 	if p.store == nil {
 		return
@@ -102,10 +123,57 @@ func doorOf(s settings, log *slog.Logger, memory *quota.Memory, descriptors *quo
 	})
 }
 
+// metricsOf counts what operators look at.
+func (p *parts) metricsOf(sink *logWriter) *metrics.Metrics {
+	cfg := metrics.Config{
+		Reason: server.ReasonOf, Version: version, Door: p.door.Stats, LogLinesDropped: sink.Dropped, Policy: p.policyInForce,
+		Stats: func() session.Stats {
+			if r := p.stats.Load(); r != nil {
+				return r.Stats()
+			}
+			return session.Stats{}
+		},
+	}
+	if p.memory != nil {
+		cfg.Memory = func() (used, limit int64) { _ = p.memory.Level(); return p.memory.Used(), p.memory.Limit() }
+	}
+	if p.open != nil {
+		cfg.Descriptors = func() (int, int, error) {
+			n, err := p.open.Count()
+			limit, limitErr := p.open.Limit()
+			return n, limit, errors.Join(err, limitErr)
+		}
+	}
+	return metrics.New(cfg)
+}
+
+func (p *parts) policyInForce() metrics.Policy {
+	rules := p.inForce.Load()
+	if rules == nil {
+		return metrics.Policy{}
+	}
+	return metrics.Policy{Revision: rules.live.Load().Revision(), Loaded: rules.since()}
+}
+
+// ready says why the service should be sent nothing new.
+func (p *parts) ready() error {
+	if p.memory != nil {
+		if err := p.memory.Admit(); err != nil {
+			return err
+		}
+	}
+	if p.descriptors.Pressure() {
+		return errDescriptors
+	}
+	return nil
+}
+
+var errDescriptors = errors.New("descriptors are short")
+
 // registry holds the sessions.
 func (p *parts) registry(s settings) *session.Registry {
 	cfg := session.Config{
-		Egress: server.Egress(p.rules.live), Listening: server.Listening(p.sockets), Logger: p.log,
+		Egress: server.Egress(p.rules.live), Flash: p.flash, Listening: server.Listening(p.sockets), Logger: p.log,
 		LegacyTLS: s.LegacyTLS, ForbidOverride: s.ForbidOverride, LeafCRLAge: s.crlAge(),
 		Store: p.store, Identities: p.held.identities, Bundles: p.held.bundles,
 		System: sync.OnceValues(func() (*truststore.Set, error) {
@@ -125,16 +193,21 @@ func (p *parts) registry(s settings) *session.Registry {
 		DNSTimeout: s.Timeouts.DNS, SessionExpiry: s.Timeouts.SessionExpiry, DetachGrace: s.Timeouts.DetachGrace,
 		GracefulTimeout: s.Timeouts.Graceful, ClaimTimeout: s.Timeouts.Claim,
 	}
+	cfg.Ended = p.metrics.Ended
 	if s.Log.Access {
-		cfg.Ended = server.AccessLog(p.log)
+		write := server.AccessLog(p.log)
+		cfg.Ended = func(e session.End) { p.metrics.Ended(e); write(e) }
 	}
-	return session.NewRegistry(cfg)
+	cfg.Suspected = func(string) { p.metrics.Suspected() }
+	r := session.NewRegistry(cfg)
+	p.stats.Store(r)
+	return r
 }
 
 // server serves them.
 func (p *parts) server(s settings, r *session.Registry) *server.Server {
 	return server.New(server.Config{
-		Registry: r, Callers: p.callers, Door: p.door, Policy: p.rules.live, Logger: p.log, Version: version,
+		Registry: r, Callers: p.callers, Authenticate: p.metrics.Authenticating(p.callers.Authenticate), Metrics: p.metrics, Door: p.door, Policy: p.rules.live, Logger: p.log, Version: version,
 		MaxConcurrentStreams: uint32(s.Limits.StreamsPerConnection), //nolint:gosec // bounded by the table of settings
 		SetupTimeout:         s.Timeouts.Setup, KeepaliveTime: s.Timeouts.Keepalive, KeepaliveTimeout: s.Timeouts.KeepaliveTimeout,
 		ConnectionIdle: s.Timeouts.ConnectionIdle,

@@ -7,6 +7,7 @@ import (
 
 	"securesocket/cmd/securesocketd/internal/config"
 	"securesocket/server/listening"
+	"securesocket/session/flashpolicy"
 )
 
 // settings is what the operator chose, and what is made of it. An error of its methods begins with the flag, the
@@ -27,6 +28,18 @@ func (s settings) logger(w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// flash is whose policy files are asked for; nil: nobody's.
+func (s settings) flash() (*flashpolicy.Checker, error) {
+	if s.Egress.FlashPolicy != "enforce" {
+		return nil, nil
+	}
+	c, err := flashpolicy.New(flashpolicy.Config{Origin: s.Egress.FlashOrigin})
+	if err != nil {
+		return nil, s.blame("egress.flash_origin", err)
+	}
+	return c, nil
 }
 
 // listening is where callers may listen.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"time"
 
-	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -52,8 +51,7 @@ type Metrics struct {
 	refusals    *counters // by limit
 	suspected   prometheus.Counter
 	panics      prometheus.Counter
-	rpcErrors   *counters // by reason
-	rpcs        *grpcprom.ServerMetrics
+	rpcs        rpcCounters
 }
 
 // New returns a Metrics that has seen nothing.
@@ -76,12 +74,10 @@ func New(cfg Config) *Metrics {
 		suspected: newCounter(reg, "scans_suspected_total",
 			"Callers who looked as if they scanned, each time one began to."),
 		panics: newCounter(reg, "panics_total", "Panics that were caught: each is a defect."),
-		rpcErrors: newCounters(reg, "rpc_errors_total",
-			"RPCs that ended with an error, by the reason that the caller was told.", "reason", reasons()),
-		rpcs: newRPCs(),
+		rpcs:   newRPCCounters(reg),
 	}
 	reg.MustRegister(
-		m.rpcs, newPolled(cfg), buildInfo(cfg.Version),
+		newPolled(cfg), buildInfo(cfg.Version),
 		// Neither tells what it may not read.
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -97,7 +93,7 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 // Refused counts what a limit did not let through, by the name of the limit, such
-// as "sessions". Of RPCs the interceptors count it already.
+// as "sessions". Of RPCs Handled counts it already.
 func (m *Metrics) Refused(limit string) { m.refusals.inc(limitLabel(limit)) }
 
 // Suspected counts a caller who looks as if he scanned.

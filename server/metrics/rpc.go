@@ -1,12 +1,10 @@
 package metrics
 
 import (
-	"context"
 	"time"
 
-	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -14,16 +12,41 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 )
 
-// MaxRPCSeries is how many series RPCs may have: of each method three, one for each of
-// gRPC's 17 codes that it has ended with, and a histogram of ten.
-const MaxRPCSeries = 30 * 40
+// MaxRPCSeries is how many series RPCs may have: of each method one for each of gRPC's
+// 17 codes that it has ended with, and one for others; and of each unary one a histogram
+// of ten.
+const MaxRPCSeries = 30 * 28
 
 // rpcBuckets are few, since each is there for every method. What waits for a peer or a
 // caller has its time there, not in the service.
 var rpcBuckets = []float64{.001, .005, .025, .1, .5, 2.5, 10}
 
-func newRPCs() *grpcprom.ServerMetrics {
-	return grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(grpcprom.WithHistogramBuckets(rpcBuckets)))
+// rpcCounters count RPCs of our services.
+type rpcCounters struct {
+	handled *prometheus.CounterVec   // by method and code
+	seconds *prometheus.HistogramVec // by method, of unary ones
+	errors  *counters                // by reason
+}
+
+func newRPCCounters(reg *prometheus.Registry) rpcCounters {
+	c := rpcCounters{
+		handled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "rpcs_total", Help: "RPCs that have ended, by method and code.",
+		}, []string{"method", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "rpc_seconds", Help: "How long unary RPCs took.", Buckets: rpcBuckets,
+		}, []string{"method"}),
+		errors: newCounters(reg, "rpc_errors_total",
+			"RPCs that ended with an error, by the reason that the caller was told.", "reason", reasons()),
+	}
+	reg.MustRegister(c.handled, c.seconds)
+	return c
+}
+
+// method is one of the contract.
+type method struct {
+	name  string // Service/Method
+	unary bool
 }
 
 // ours are the methods of the contract, by their full names.
@@ -32,53 +55,44 @@ var ours = methods(
 	pb.File_securesocket_v1_trust_service_proto, pb.File_securesocket_v1_diagnostic_service_proto,
 )
 
-func methods(files ...protoreflect.FileDescriptor) map[string]bool {
-	names := make(map[string]bool)
+func methods(files ...protoreflect.FileDescriptor) map[string]method {
+	all := make(map[string]method)
 	for _, file := range files {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)
 			for j := range service.Methods().Len() {
-				names["/"+string(service.FullName())+"/"+string(service.Methods().Get(j).Name())] = true
+				m := service.Methods().Get(j)
+				all["/"+string(service.FullName())+"/"+string(m.Name())] = method{
+					string(service.Name()) + "/" + string(m.Name()), !m.IsStreamingClient() && !m.IsStreamingServer(),
+				}
 			}
 		}
 	}
-	return names
+	return all
 }
 
-// Handled counts the reasons of RPCs that failed. It makes a Metrics what
-// server.Config.Metrics takes; codes and times are the interceptors' matter.
-func (m *Metrics) Handled(method string, code codes.Code, reason string, _ time.Duration) {
-	if code != codes.OK && ours[method] {
-		m.rpcErrors.inc(reason)
+// Handled counts an RPC that has ended: its full name, what its caller is told, and how
+// long it took. It makes a Metrics what server.Config.Metrics takes.
+func (m *Metrics) Handled(fullMethod string, err error, took time.Duration) {
+	rpc, known := ours[fullMethod]
+	if !known {
+		return
 	}
-}
-
-// UnaryInterceptor counts RPCs of our services, and the limits that refused them. It
-// has to be the outermost one (grpc.UnaryInterceptor makes it so) to see what callers
-// are told.
-func (m *Metrics) UnaryInterceptor() grpc.UnaryServerInterceptor {
-	count := m.rpcs.UnaryServerInterceptor()
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if !ours[info.FullMethod] {
-			return handler(ctx, req)
-		}
-		resp, err := count(ctx, req, info, handler)
+	m.rpcs.handled.WithLabelValues(rpc.name, codeLabel(status.Code(err))).Inc()
+	if rpc.unary {
+		m.rpcs.seconds.WithLabelValues(rpc.name).Observe(took.Seconds())
+	}
+	if err != nil {
 		m.told(err)
-		return resp, err
 	}
 }
 
-// StreamInterceptor is UnaryInterceptor for streams.
-func (m *Metrics) StreamInterceptor() grpc.StreamServerInterceptor {
-	count := m.rpcs.StreamServerInterceptor()
-	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		if !ours[info.FullMethod] {
-			return handler(srv, ss)
-		}
-		err := count(srv, ss, info, handler)
-		m.told(err)
-		return err
+// codeLabel is one of gRPC's codes: others can be made, and each would be a series.
+func codeLabel(c codes.Code) string {
+	if c > codes.Unauthenticated {
+		return other
 	}
+	return c.String()
 }
 
 // The reasons that a limit has, without their prefix.
@@ -87,19 +101,19 @@ const (
 	resourcesReason = "LOCAL_RESOURCES"
 )
 
-// told counts the limit that a caller was told of.
+// told counts the reason that a caller was told, and the limit where it was one.
 func (m *Metrics) told(err error) {
-	if err == nil {
-		return
-	}
 	for _, detail := range status.Convert(err).Details() {
 		info, ok := detail.(*errdetails.ErrorInfo)
 		if !ok {
 			continue
 		}
-		if r := info.GetReason(); r == limitReason || r == resourcesReason {
+		reason := info.GetReason()
+		m.rpcs.errors.inc(reason)
+		if reason == limitReason || reason == resourcesReason {
 			m.Refused(info.GetMetadata()["what"])
 		}
 		return
 	}
+	m.rpcs.errors.inc(other)
 }

@@ -1,14 +1,15 @@
 package metrics_test
 
 import (
-	"context"
 	"errors"
 	"io"
+	"maps"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -44,7 +45,6 @@ func TestRPCsThroughTheWire(t *testing.T) {
 		sc.Ended, sc.MaxSessionsPerOwner = m.Ended, 1
 		sv.Authenticate = m.Authenticating(sv.Authenticate)
 		sv.Metrics = m
-		sv.Options = append(sv.Options, grpc.UnaryInterceptor(m.UnaryInterceptor()), grpc.StreamInterceptor(m.StreamInterceptor()))
 	})
 	c := s.Client(t)
 	_, err := c.CreateSession(t.Context(), &pb.CreateSessionRequest{})
@@ -65,22 +65,22 @@ func TestRPCsThroughTheWire(t *testing.T) {
 	require.NoError(t, err)
 
 	f := scrape(t, m)
-	const service = "securesocket.v1.SecureSocketService"
-	handled := func(kind, method, code string) float64 {
-		return f.value(t, "grpc_server_handled_total", "grpc_code", code, "grpc_method", method, "grpc_service", service, "grpc_type", kind)
-	}
-	require.InDelta(t, 1, handled("unary", "CreateSession", "OK"), 0)
-	require.InDelta(t, 1, handled("unary", "CreateSession", "ResourceExhausted"), 0)
-	require.InDelta(t, 1, handled("unary", "GetSession", "NotFound"), 0)
-	require.InDelta(t, 1, handled("unary", "GetSession", "Unauthenticated"), 0)
-	require.InDelta(t, 1, handled("bidi_stream", "Attach", "InvalidArgument"), 0)
+	moved := f.moved()
+	require.InDelta(t, 2, moved["rpc_seconds method SecureSocketService/CreateSession"], 0)
+	require.NotContains(t, moved, "rpc_seconds method SecureSocketService/Attach")
+	maps.DeleteFunc(moved, func(key string, _ float64) bool { return strings.HasPrefix(key, "rpc_seconds") })
 	require.Equal(t, map[string]float64{
-		"refusals_total limit sessions_per_caller": 1,
-		"rpc_errors_total reason LIMIT":            1, "rpc_errors_total reason SESSION_NOT_FOUND": 1,
+		"rpcs_total code OK method SecureSocketService/CreateSession":                1,
+		"rpcs_total code ResourceExhausted method SecureSocketService/CreateSession": 1,
+		"rpcs_total code NotFound method SecureSocketService/GetSession":             1,
+		"rpcs_total code Unauthenticated method SecureSocketService/GetSession":      1,
+		"rpcs_total code InvalidArgument method SecureSocketService/Attach":          1,
+		"refusals_total limit sessions_per_caller":                                   1,
+		"rpc_errors_total reason LIMIT":                                              1, "rpc_errors_total reason SESSION_NOT_FOUND": 1,
 		"rpc_errors_total reason UNAUTHENTICATED": 1, "rpc_errors_total reason STREAM_GRAMMAR": 1,
 		"authentications_total kind OTHER": 4, "authentication_failures_total fault OTHER": 1, // the kit's principals have no kind
 		"build_info": 1,
-	}, f.moved())
+	}, moved)
 	for _, v := range f.labelValues() {
 		require.NotContains(t, v, "grpc.health")
 	}
@@ -140,13 +140,11 @@ func TestAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			unary := m.UnaryInterceptor()
 			for i := range each {
 				m.Ended(hostile(i))
 				m.Refused("sessions")
 				m.Authenticated("uid:1", nil)
-				_, _ = unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: pb.SecureSocketService_GetSession_FullMethodName},
-					func(context.Context, any) (any, error) { return nil, nil })
+				m.Handled(pb.SecureSocketService_GetSession_FullMethodName, nil, time.Millisecond)
 			}
 		})
 	}

@@ -119,7 +119,7 @@ func (h *hugeCRL) sample() {
 }
 
 // Not parallel: other tests' memory would count.
-func TestHugeCRLInLittleMemory(t *testing.T) {
+func TestThreat14HugeCRL(t *testing.T) {
 	entries := 5_000_000
 	if testing.Short() || underRace {
 		entries = 300_000

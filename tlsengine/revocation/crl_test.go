@@ -75,7 +75,7 @@ func TestGivenCRL(t *testing.T) {
 }
 
 // What makes a list say nothing, whatever it lists.
-func TestUnusableCRL(t *testing.T) {
+func TestThreat14UnusableCRL(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	ca := newAuthority(t)

@@ -50,7 +50,7 @@ func responder(c *x509.Certificate) {
 	c.Subject.CommonName = "Test Responder"
 }
 
-func TestDelegatedResponder(t *testing.T) {
+func TestThreat15DelegatedResponder(t *testing.T) {
 	t.Parallel()
 	ca, other := newAuthority(t), newAuthority(t)
 	l := ca.leaf(nil)
@@ -103,7 +103,7 @@ func TestDelegatedResponder(t *testing.T) {
 	}
 }
 
-func TestUnusableOCSP(t *testing.T) {
+func TestThreat15UnusableOCSP(t *testing.T) {
 	t.Parallel()
 	ca, other := newAuthority(t), newAuthority(t)
 	l := ca.leaf(nil)

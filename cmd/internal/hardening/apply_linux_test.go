@@ -42,7 +42,7 @@ func abort(t *testing.T, p process) []string {
 	return files
 }
 
-func TestNoCore(t *testing.T) {
+func TestThreat33NoCore(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, abort(t, start(t, roleHard, 0)))
 }
@@ -62,7 +62,7 @@ func TestCoreWithoutApply(t *testing.T) {
 
 // Another process of the same user, without privileges, cannot read the memory. Everything in the directory of a process
 // that is not dumpable is root's.
-func TestSameUserCannotLookInside(t *testing.T) {
+func TestThreat33SameUserCannotLookInside(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can start processes of another user")

@@ -19,7 +19,7 @@ func answer(c codes.Code) string {
 	}[c]
 }
 
-func TestThreat3NoOtherSpellingReachesAMethod(t *testing.T) {
+func TestThreat03NoOtherSpellingReachesAMethod(t *testing.T) {
 	t.Parallel()
 	for name, start := range targets(t) {
 		t.Run(name, func(t *testing.T) {

@@ -57,6 +57,7 @@ type Egress struct {
 	Allow       []string // nil: no allow list; empty: nothing is allowed
 	Policy      string   // a file, or empty
 	FlashPolicy string   // off or enforce
+	FlashOrigin string   // a domain, or empty
 }
 
 // KeyPair names the files of a certificate chain and of its private key.

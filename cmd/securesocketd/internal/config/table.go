@@ -117,6 +117,11 @@ var general = []*setting{
 		into: func(c *Config) any { return &c.Egress.FlashPolicy },
 	},
 	{
+		path: "egress.flash_origin", kind: text, arg: "DOMAIN", sample: "app.example.com",
+		help: "Whom the grants of Flash socket policy files are compared with; without it only grants to everybody hold.",
+		into: func(c *Config) any { return &c.Egress.FlashOrigin },
+	},
+	{
 		path: "listen_allow", kind: texts, arg: "TARGET", sample: "192.0.2.1:20000-30000",
 		help: "Let callers listen at TARGET too, an ADDRESS, ADDRESS:PORT, ADDRESS:FIRST-LAST or CIDR of this machine; without it they may at loopback addresses alone, and with the word none, or an empty list, nowhere.",
 		into: func(c *Config) any { return &c.ListenAllow },
@@ -184,8 +189,8 @@ var limits = []*setting{
 	count("sessions_per_caller", 1000, million, "How many of them one caller may have.", func(l *Limits) any { return &l.SessionsPerCaller }),
 	count("listeners", 1024, 65535, "How many listeners there may be.", func(l *Limits) any { return &l.Listeners }),
 	count("listeners_per_caller", 64, 65535, "How many of them one caller may have.", func(l *Limits) any { return &l.ListenersPerCaller }),
-	count("handshakes", 2048, million, "How many TLS handshakes may be under way at once.", func(l *Limits) any { return &l.Handshakes }),
-	count("handshakes_per_caller", 256, million, "How many of them for one caller.", func(l *Limits) any { return &l.HandshakesPerCaller }),
+	count("handshakes", 4096, million, "How many TLS handshakes may be under way at once.", func(l *Limits) any { return &l.Handshakes }),
+	count("handshakes_per_caller", 1024, million, "How many of them for one caller.", func(l *Limits) any { return &l.HandshakesPerCaller }),
 	{
 		path: "limits.attaches_per_caller", kind: rate, arg: "N/s", def: "1000/s", min: 1, max: million,
 		help: "How often one caller may attach to its sessions.",
@@ -201,8 +206,8 @@ var limits = []*setting{
 		into: func(c *Config) any { return &c.Limits.DestinationsPerCaller },
 	},
 	count("destinations_burst", 500, million, "How many new destinations at once, after a rest.", func(l *Limits) any { return &l.DestinationsBurst }),
-	amount("bytes", byteRate, "4GiB/s", 64*kib, tib, "How much data all sessions together may move, in both directions.", func(l *Limits) any { return &l.Bytes }),
-	amount("bytes_per_caller", byteRate, "1GiB/s", 64*kib, tib, "How much of it for one caller.", func(l *Limits) any { return &l.BytesPerCaller }),
+	amount("bytes", byteRate, "16GiB/s", 64*kib, tib, "How much data all sessions together may move, in both directions.", func(l *Limits) any { return &l.Bytes }),
+	amount("bytes_per_caller", byteRate, "4GiB/s", 64*kib, tib, "How much of it for one caller.", func(l *Limits) any { return &l.BytesPerCaller }),
 	amount("buffered", size, "2GiB", mib, tib, "How much data may wait in the service's memory.", func(l *Limits) any { return &l.Buffered }),
 	amount("buffered_per_caller", size, "512MiB", mib, tib, "How much of it for one caller.", func(l *Limits) any { return &l.BufferedPerCaller }),
 	share("detached_share", 25, 100, "How much of buffered may belong to sessions that no stream holds.", func(l *Limits) any { return &l.DetachedShare }),
