@@ -85,6 +85,40 @@ func TestAdministratorsEndWhatIsOthers(t *testing.T) {
 	require.True(t, errors.Is(err, io.EOF) || infoReason(err) == "LISTENER_NOT_FOUND", "%v", err)
 }
 
+// A page_token is a place and no key: with another's one goes on in one's own list.
+func TestForeignPageTokens(t *testing.T) {
+	t.Parallel()
+	w := newAccessWorld(t)
+	for _, who := range []string{theNeighbour, theOwner, theNeighbour, theOwner} {
+		newIdle(w.as(who), t, w.c, nil)
+		_, err := w.lc.Listen(w.as(who), &pb.ListenRequest{Address: "127.0.0.1"})
+		require.NoError(t, err)
+	}
+	for _, giver := range []string{theOwner, theAdministrator} {
+		all := giver == theAdministrator
+		sessions, err := w.c.ListSessions(w.as(giver), &pb.ListSessionsRequest{PageSize: 1, AllCallers: all})
+		require.NoError(t, err)
+		require.NotEmpty(t, sessions.GetNextPageToken())
+		listeners, err := w.lc.ListListeners(w.as(giver), &pb.ListListenersRequest{PageSize: 1, AllCallers: all})
+		require.NoError(t, err)
+		require.NotEmpty(t, listeners.GetNextPageToken())
+		mine, err := w.c.ListSessions(w.as(theNeighbour), &pb.ListSessionsRequest{PageToken: sessions.GetNextPageToken()})
+		require.NoError(t, err)
+		require.NotEmpty(t, mine.GetSessions())
+		for _, s := range mine.GetSessions() {
+			require.Equal(t, theNeighbour, s.GetOwner())
+		}
+		his, err := w.lc.ListListeners(w.as(theNeighbour), &pb.ListListenersRequest{PageToken: listeners.GetNextPageToken()})
+		require.NoError(t, err)
+		require.NotEmpty(t, his.GetListeners())
+		for _, l := range his.GetListeners() {
+			require.Equal(t, theNeighbour, l.GetOwner())
+		}
+		_, err = w.c.ListSessions(w.as(theNeighbour), &pb.ListSessionsRequest{PageToken: sessions.GetNextPageToken(), AllCallers: true})
+		require.Equal(t, "NOT_ALLOWED", reasonOf(t, err))
+	}
+}
+
 // A method that is served, and of which the table says nothing, is refused before anything of it runs.
 func TestMethodsWithoutARoleAreRefused(t *testing.T) {
 	t.Parallel()

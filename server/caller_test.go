@@ -75,7 +75,13 @@ type caller struct {
 // start begins a stream with a first frame; its answer is not awaited.
 func start(ctx context.Context, tb testing.TB, c pb.SecureSocketServiceClient, first *pb.AttachRequest) *caller {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	return startFor(ctx, patience, tb, c, first)
+}
+
+// startFor is start for a stream that lasts as long as a whole test.
+func startFor(ctx context.Context, atMost time.Duration, tb testing.TB, c pb.SecureSocketServiceClient, first *pb.AttachRequest) *caller {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(ctx, atMost)
 	tb.Cleanup(cancel)
 	stream, err := c.Attach(ctx)
 	require.NoError(tb, err)

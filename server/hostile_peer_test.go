@@ -23,7 +23,12 @@ type neighbour struct{ *caller }
 func newNeighbour(tb testing.TB, c pb.SecureSocketServiceClient) neighbour {
 	tb.Helper()
 	addr, ca := echoServer(tb)
-	k := open(tb, c, addr, ca)
+	host, port := hostPort(tb, addr)
+	// It lives while others wait for their turn.
+	k := startFor(tb.Context(), 10*time.Minute, tb, c, openFrame(&pb.Open{
+		Host: host, Port: port, AttachSeq: 1, Certificates: []*pb.ExtraCertificate{{Certificate: ca.Root().DER(), Trusted: true}},
+	}))
+	k.until(func() bool { return k.attached != nil })
 	k.secure()
 	n := neighbour{k}
 	n.talks()

@@ -62,8 +62,8 @@ func TestAccessHasEveryMethod(t *testing.T) {
 	var served []string
 	for name, info := range s.grpc.GetServiceInfo() {
 		for _, m := range info.Methods {
-			if isOurs(name) {
-				served = append(served, "/"+name+"/"+m.Name)
+			if method := "/" + name + "/" + m.Name; isOurs(method) {
+				served = append(served, method)
 			}
 		}
 	}

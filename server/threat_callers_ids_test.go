@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/status"
@@ -12,13 +13,14 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server"
 	"securesocket/server/servertest"
+	"securesocket/tlsengine/tlstest"
 )
 
 // TestThreat01GuessedIDs: nobody finds a session or a listener by trying.
 func TestThreat01GuessedIDs(t *testing.T) {
 	t.Parallel()
 	probes := 100_000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		probes = 10_000
 	}
 	w := newAccessWorld(t)
@@ -88,6 +90,29 @@ func TestThreat01SamePath(t *testing.T) {
 		}
 		foreign, missing := cost(o.id(row.names)), cost(unknown.id)
 		require.InDelta(t, missing, foreign, 0.5, "%s: allocations", name)
+	}
+}
+
+// A session that has expired is remembered for its owner alone.
+func TestThreat02ExpiredIDs(t *testing.T) {
+	t.Parallel()
+	w := newResumableWorld(t, tlstest.Echo)
+	k := w.resumable(t, w.direct, grace(time.Second))
+	k.secure()
+	s := k.session()
+	k.cancel()
+	require.Eventually(t, func() bool {
+		_, err := w.direct.GetSession(t.Context(), &pb.GetSessionRequest{SessionId: s.id})
+		return err != nil
+	}, patience, 10*time.Millisecond)
+	neighbour := servertest.As(t.Context(), theNeighbour)
+	trust := pb.NewTrustServiceClient(w.svc.Dial(t))
+	unknown := naming(t, w.direct, trust, idle{unknownID(), s.token})
+	for name, call := range naming(t, w.direct, trust, s) {
+		require.Equal(t, "SESSION_EXPIRED", reasonOf(t, call(t.Context())), name)
+		foreign := call(neighbour)
+		require.Equal(t, "SESSION_NOT_FOUND", reasonOf(t, foreign), name)
+		requireSame(t, status.Convert(unknown[name](neighbour)).Proto(), status.Convert(foreign).Proto(), name)
 	}
 }
 

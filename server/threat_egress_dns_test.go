@@ -105,14 +105,13 @@ func TestThreat08MixedAnswers(t *testing.T) {
 	for i := range 30 {
 		many = append(many, netip.AddrFrom4([4]byte{10, 1, 1, byte(i)}).String())
 	}
-	ns := hostiledns.Start(t, func(q hostiledns.Question) hostiledns.Reply {
-		return map[string]hostiledns.Reply{
-			"mixed.example":  hostiledns.Addresses(outsideAddr, insideAddr, "fd00::1"),
-			"last.example":   hostiledns.OverTCP(hostiledns.Addresses(append(many, outsideAddr)...)),
-			"inside.example": hostiledns.Addresses(insideAddr, "::1"),
-			"alias.example":  hostiledns.CNAMEChain(3, insideAddr, outsideAddr),
-		}[q.Name]
-	})
+	replies := map[string]hostiledns.Reply{
+		"mixed.example":  hostiledns.Addresses(outsideAddr, insideAddr, "fd00::1"),
+		"last.example":   hostiledns.OverTCP(hostiledns.Addresses(append(many, outsideAddr)...)),
+		"inside.example": hostiledns.Addresses(insideAddr, "::1"),
+		"alias.example":  hostiledns.CNAMEChain(3, insideAddr, outsideAddr),
+	}
+	ns := hostiledns.Start(t, func(q hostiledns.Question) hostiledns.Reply { return replies[q.Name] })
 	outside := netip.MustParseAddrPort(outsideAddr + ":443")
 	for text, lenient := range map[string]bool{"{}": false, "mixed_answers: deny": false, "mixed_answers: first_allowed": true} {
 		t.Run(text, func(t *testing.T) {

@@ -85,8 +85,8 @@ func (l *limits) admit() error {
 // memoryGone: what nobody is attached to has to go.
 func (l *limits) memoryGone() bool { return l.memory != nil && l.memory.Level() == quota.Shed }
 
-// permit is what one connection, or one handshake, holds of the limits. Its methods
-// are called under the session's lock.
+// permit is what one connection, or one listener, holds of the limits. Its methods
+// are called by one at a time: under the session's lock.
 type permit struct {
 	limits     *limits
 	owner      string
@@ -100,17 +100,35 @@ func (p *permit) begin() error {
 	if err := p.limits.admit(); err != nil {
 		return err
 	}
-	if d := p.limits.descriptors; d != nil {
-		if err := d.Acquire(p.owner, 1); err != nil {
-			return limitError(err)
-		}
-		p.descriptor = true
+	if err := p.beginSocket(); err != nil {
+		return err
 	}
 	if err := p.beginHandshake(); err != nil {
 		p.end()
 		return err
 	}
 	return nil
+}
+
+// beginSocket takes what a socket needs. The error is a ResourceError.
+func (p *permit) beginSocket() error {
+	d := p.limits.descriptors
+	if d == nil {
+		return nil
+	}
+	if err := d.Acquire(p.owner, 1); err != nil {
+		return limitError(err)
+	}
+	p.descriptor = true
+	return nil
+}
+
+// beginListener takes what a new listener needs. The error is a ResourceError.
+func (p *permit) beginListener() error {
+	if err := p.limits.admit(); err != nil {
+		return err
+	}
+	return p.beginSocket()
 }
 
 // beginHandshake takes what a handshake needs. The error is a LimitError.

@@ -43,6 +43,7 @@ type Listener struct {
 	listKey   string
 	created   time.Time
 	reg       *Registry
+	permit    *permit // until it listens no more
 	args      ListenArgs
 	socket    net.Listener
 	local     netip.AddrPort
@@ -398,6 +399,7 @@ func (l *Listener) end(over error) bool {
 		close(l.stop)
 		_ = l.socket.Close()
 		<-l.stopped
+		l.permit.end()
 	}
 	cause := CauseDrain // and those that were given out may still be claimed
 	if errors.Is(over, ErrListenerNotFound) {

@@ -91,12 +91,18 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 	if l, err := r.listenedBefore(owner, req); l != nil || err != nil {
 		return l, warnings, err
 	}
+	permit := &permit{limits: &r.limits, owner: owner}
+	if err := permit.beginListener(); err != nil {
+		return nil, nil, err
+	}
 	socket, err := r.openListener(ctx, args.Addr)
 	if err != nil {
+		permit.end()
 		return nil, nil, err
 	}
 	l := &Listener{
-		id: strings.ToLower(rand.Text()), owner: owner, created: time.Now(), reg: r, args: args,
+		permit: permit,
+		id:     strings.ToLower(rand.Text()), owner: owner, created: time.Now(), reg: r, args: args,
 		socket: socket, local: addrPort(socket.Addr()),
 		slots: make(chan struct{}, args.Backlog), stop: make(chan struct{}), stopped: make(chan struct{}),
 		waiting: make(map[*Session]*arrival),
@@ -108,6 +114,7 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 	if !r.draining.IsZero() {
 		l.alone.Stop()
 		_ = socket.Close()
+		permit.end()
 		return nil, nil, &DrainingError{}
 	}
 	o := r.ownerLocked(owner)

@@ -70,7 +70,7 @@ func TestJSONWebTokensOfCallers(t *testing.T) {
 	i := newIssuer(t, "k1")
 	file := filepath.Join(t.TempDir(), "jwks.json")
 	require.NoError(t, os.WriteFile(file, i.keys(), 0o600))
-	g := guarded(t, "callers: {allow: [\"jwt:alice\", \"jwt:team-*\"], administrators: [\"jwt:team-*\"], jwt: {issuer: \"https://issuer.test\", audience: securesocket, jwks: "+file+"}}\n")
+	g := gated(t, "callers: {allow: [\"jwt:alice\", \"jwt:team-*\"], administrators: [\"jwt:team-*\"], jwt: {issuer: \"https://issuer.test\", audience: securesocket, jwks: "+file+"}}\n")
 	cc := g.connect(g.client())
 	good := i.token(nil)
 	g.is("jwt:alice", cc, good)

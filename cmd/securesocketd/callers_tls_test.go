@@ -27,7 +27,7 @@ const allowWeb = "callers: {allow: [\"dns:web.test\", \"spiffe://prod/*\"], admi
 // The API's TLS is 1.2 or 1.3, for a client of grpc-go without the SDK.
 func TestVersionsOfTheAPIsTLS(t *testing.T) {
 	t.Parallel()
-	g := guarded(t, allowWeb)
+	g := gated(t, allowWeb)
 	web := g.caller(g.ca, "web.test")
 	for version, works := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		config := g.client(web)
@@ -57,7 +57,7 @@ func TestOpenSSLAtTheAPI(t *testing.T) {
 		}
 		t.Skip("openssl is not installed")
 	}
-	g := guardedBy(t, ", require_client_cert: true", allowWeb)
+	g := gatedBy(t, ", require_client_cert: true", allowWeb)
 	dir := t.TempDir()
 	anchor := filepath.Join(dir, "ca.pem")
 	require.NoError(t, os.WriteFile(anchor, g.ca.Root().PEM(), 0o600))
@@ -115,7 +115,7 @@ func TestOpenSSLAtTheAPI(t *testing.T) {
 // A client certificate says who calls, if its authority is the operator's, it is in force, and the name is one who may call.
 func TestClientCertificatesOfCallers(t *testing.T) {
 	t.Parallel()
-	g := guarded(t, allowWeb)
+	g := gated(t, allowWeb)
 	resp, err := who(t, g.connect(g.client(g.caller(g.ca, "web.test"))))
 	require.NoError(t, err)
 	require.Equal(t, "dns:web.test", resp.GetPrincipal())
@@ -155,7 +155,7 @@ func TestClientCertificatesOfCallers(t *testing.T) {
 	// A token that is not accepted is not passed over for the certificate.
 	g.refuses(codes.Unauthenticated, "UNAUTHENTICATED", string(callers.TokenUnknown), g.connect(g.client(g.caller(g.ca, "web.test"))), callers.NewToken())
 
-	required := guardedBy(t, ", require_client_cert: true", allowWeb)
+	required := gatedBy(t, ", require_client_cert: true", allowWeb)
 	required.is("dns:web.test", required.connect(required.client(required.caller(required.ca, "web.test"))))
 	required.shut(required.connect(required.client()))
 }
@@ -174,7 +174,7 @@ func (g *gate) serialAt(tb testing.TB) string {
 // does not fit its key changes nothing.
 func TestReloadOfTheCertificate(t *testing.T) {
 	t.Parallel()
-	g := guarded(t, allowWeb)
+	g := gated(t, allowWeb)
 	old := g.connect(g.client(g.caller(g.ca, "web.test")))
 	g.is("dns:web.test", old)
 	renew := func() string {

@@ -30,7 +30,7 @@ func TestStaticTokensOfCallers(t *testing.T) {
 	deploy, backup, admin := callers.NewToken(), callers.NewToken(), callers.NewToken()
 	all := map[string]string{"deploy": deploy, "backup": backup, "admin": admin}
 	require.NoError(t, os.WriteFile(file, tokensFile(all), 0o600))
-	g := guarded(t, "callers: {tokens: "+file+", administrators: [\"token:admin\"]}\n")
+	g := gated(t, "callers: {tokens: "+file+", administrators: [\"token:admin\"]}\n")
 	cc := g.connect(g.client())
 	for name, token := range all {
 		resp, err := who(t, cc, token)

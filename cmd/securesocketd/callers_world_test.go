@@ -33,14 +33,14 @@ type gate struct {
 	clientCA  string
 }
 
-// guarded runs a daemon that asks for client certificates. Its configuration has rest below it; listen is served beside
+// gated runs a daemon that asks for client certificates. Its configuration has rest below it; listen is served beside
 // grpcs://.
-func guarded(t *testing.T, rest string, listen ...string) *gate {
+func gated(t *testing.T, rest string, listen ...string) *gate {
 	t.Helper()
-	return guardedBy(t, "", rest, listen...)
+	return gatedBy(t, "", rest, listen...)
 }
 
-func guardedBy(t *testing.T, tlsSettings, rest string, listen ...string) *gate {
+func gatedBy(t *testing.T, tlsSettings, rest string, listen ...string) *gate {
 	t.Helper()
 	dir := t.TempDir()
 	g := &gate{tb: t, ca: tlstest.NewCA(t), clientCA: filepath.Join(dir, "clients.pem")}

@@ -11,6 +11,11 @@ const (
 	RuleLoopbackOnly = "loopback-only"
 	// RuleNotInAllowList: no rule of the operator's covers the address and port.
 	RuleNotInAllowList = "not-in-allow-list"
+	// RuleLowPort: a port below 1024 of a loopback address needs a rule, and there is none: other
+	// programs of the machine believe that who has one is the system.
+	RuleLowPort = "low-port"
+	// RuleMulticast: nobody listens at a group's address, whatever the rules say.
+	RuleMulticast = "multicast"
 	// RuleUnspecified: 0.0.0.0 and :: need a rule that names them, and there is none.
 	RuleUnspecified = "unspecified-address"
 	// RuleZone: an address with a zone is not judged.

@@ -5,9 +5,10 @@
 // that. It is asked in this order, and the first that applies decides:
 //
 //  1. nobody listens anywhere when the operator says "none";
-//  2. loopback addresses (127.0.0.0/8 and ::1) are allowed, at every port;
-//  3. what a rule of the operator's covers is allowed;
-//  4. everything else is denied.
+//  2. multicast addresses are denied;
+//  3. loopback addresses (127.0.0.0/8 and ::1) are allowed, at the ports from 1024 on;
+//  4. what a rule of the operator's covers is allowed;
+//  5. everything else is denied.
 //
 // # Unspecified addresses
 //

@@ -6,9 +6,9 @@ import (
 )
 
 // Config is what an operator decides. The zero value allows loopback addresses
-// alone.
+// alone, and of them the ports from 1024 on.
 type Config struct {
-	// Allow lists where callers may listen beside loopback addresses. An entry is
+	// Allow lists where callers may listen beside that. An entry is
 	// one of
 	//
 	//	10.0.0.1                  one address, every port
@@ -27,7 +27,7 @@ type Config struct {
 }
 
 // Policy is an immutable snapshot of where callers may listen. The zero value
-// allows loopback addresses alone. Its methods may run at once.
+// allows what that of [Config] does. Its methods may run at once.
 type Policy struct {
 	nobody bool
 	allow  []rule
@@ -79,10 +79,14 @@ func (p *Policy) Check(at netip.AddrPort) error {
 		allow = at.Addr().String()
 	}
 	switch {
+	case at.Addr().IsMulticast():
+		return &DeniedError{Rule: RuleMulticast, Subject: subject, Remedy: "give an address of the service's machine"}
 	case p.nobody:
 		return &DeniedError{Rule: RuleNone, Subject: subject, Remedy: "the operator lets nobody listen (--listen-allow none)"}
 	case at.Addr().IsUnspecified() && len(ranges) == 0:
 		return denied(RuleUnspecified, subject, allow)
+	case at.Addr().IsLoopback():
+		return denied(RuleLowPort, subject, allow)
 	case len(p.allow) == 0:
 		return denied(RuleLoopbackOnly, subject, allow)
 	}
@@ -97,10 +101,13 @@ func (p *Policy) Ports(addr netip.Addr) []PortRange {
 		return nil
 	}
 	addr = addr.Unmap()
-	if addr.IsLoopback() {
-		return []PortRange{everyPort}
+	if addr.IsMulticast() {
+		return nil
 	}
 	var all []PortRange
+	if addr.IsLoopback() {
+		all = append(all, unprivileged)
+	}
 	for _, r := range p.allow {
 		if r.covers(addr) {
 			all = append(all, r.ports)

@@ -12,7 +12,10 @@ type PortRange struct{ First, Last uint16 }
 // Contains reports whether port is one of them.
 func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
 
-var everyPort = PortRange{1, 65535}
+var (
+	everyPort    = PortRange{1, 65535}
+	unprivileged = PortRange{1024, 65535}
+)
 
 // merge sorts all, in place, and joins what overlaps or touches.
 func merge(all []PortRange) []PortRange {

@@ -40,7 +40,7 @@ const (
 // Every RPC can also return UNAUTHENTICATED and INTERNAL.
 type ListenerServiceClient interface {
 	// Listens at an address that the operator allows; without his word, loopback
-	// addresses alone.
+	// addresses alone, and of them the ports from 1024 on.
 	//
 	// Caller: anybody, who becomes the owner. Idempotent by request_id. Reasons:
 	// those of CreateSession, PORT_OUT_OF_RANGE, HOST_REQUIRED, HOST_SYNTAX,
@@ -156,7 +156,7 @@ func (c *listenerServiceClient) CloseListener(ctx context.Context, in *CloseList
 // Every RPC can also return UNAUTHENTICATED and INTERNAL.
 type ListenerServiceServer interface {
 	// Listens at an address that the operator allows; without his word, loopback
-	// addresses alone.
+	// addresses alone, and of them the ports from 1024 on.
 	//
 	// Caller: anybody, who becomes the owner. Idempotent by request_id. Reasons:
 	// those of CreateSession, PORT_OUT_OF_RANGE, HOST_REQUIRED, HOST_SYNTAX,

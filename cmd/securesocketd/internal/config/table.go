@@ -123,7 +123,7 @@ var general = []*setting{
 	},
 	{
 		path: "listen_allow", kind: texts, arg: "TARGET", sample: "192.0.2.1:20000-30000",
-		help: "Let callers listen at TARGET too, an ADDRESS, ADDRESS:PORT, ADDRESS:FIRST-LAST or CIDR of this machine; without it they may at loopback addresses alone, and with the word none, or an empty list, nowhere.",
+		help: "Let callers listen at TARGET too, an ADDRESS, ADDRESS:PORT, ADDRESS:FIRST-LAST or CIDR of this machine; without it they may at loopback addresses alone, at ports from 1024 on, and with the word none, or an empty list, nowhere.",
 		into: func(c *Config) any { return &c.ListenAllow },
 	},
 	{
