@@ -8,12 +8,14 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
@@ -35,6 +37,7 @@ type abortWorld struct {
 	ctx         context.Context
 	descriptors *quota.Descriptors
 	reached     atomic.Int64
+	socket      string
 
 	silent, talking, secure, flawed, full string   // addresses
 	peers                                 sync.Map // the peers' ends, by their way
@@ -93,6 +96,13 @@ func newAbortWorld(tb testing.TB) *abortWorld {
 		sc.DestinationsPerOwner = quota.Limit{PerSecond: 1e9, Burst: 1e9}
 		sc.Destinations, sc.AttachesPerOwner, sc.Attaches = sc.DestinationsPerOwner, sc.DestinationsPerOwner, sc.DestinationsPerOwner
 	}, servertest.AllowEgress(tb, "127.0.0.0/8", "name.test"))
+	// Not in memory: such pipes are large, and would be most of the heap.
+	l, err := net.Listen("unix", filepath.Join(tb.TempDir(), "s"))
+	require.NoError(tb, err)
+	w.socket = l.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- w.svc.Server.Serve(l) }()
+	tb.Cleanup(func() { w.svc.Server.Close(); <-served })
 	w.c = w.connect()
 	tb.Cleanup(w.c.cut)
 	return w
@@ -106,8 +116,8 @@ func (w *abortWorld) connect() abortConn {
 	var mu sync.Mutex
 	var raw []net.Conn
 	cc, err := grpc.NewClient("passthrough:///service", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
-			conn, err := w.svc.DialContext(ctx, addr)
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, "unix", w.socket)
 			mu.Lock()
 			defer mu.Unlock()
 			if len(raw) > 0 && err == nil { // it was cut: no other takes its place

@@ -288,9 +288,6 @@ func (a *Attachment) detachLocked(keep bool) {
 	a.sendSoonLocked()
 	s.core.Detach(time.Now(), a.seq)
 	s.effectsLocked()
-	if s.core.Resumable() {
-		s.reg.shedSoon()
-	}
 	c := s.conn
 	if c == nil || c.ended {
 		s.settledLocked()

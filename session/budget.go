@@ -28,13 +28,18 @@ func (s *Session) accountLocked() {
 		s.buffered.held.Add(delta)
 		s.reg.buffered.held.Add(delta)
 	}
+	if held > 0 && s.attachment == nil {
+		s.reg.shedSoon()
+	}
 	s.core.Scarce(time.Now(), s.buffered.exceeded() || s.reg.buffered.exceeded())
 }
 
 // shedding keeps what sessions hold that no stream does within its share.
 type shedding struct {
+	running atomic.Bool
 	mu      sync.Mutex
 	timer   *time.Timer // nil: nothing is to be looked at
+	asked   bool        // since it was looked at last
 	stopped bool
 }
 
@@ -54,19 +59,29 @@ func (x *shedding) stop() {
 // are none.
 func (r *Registry) shedSoon() {
 	x := &r.shedding
+	if x.running.Load() {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.asked = true
 	if x.timer == nil && !x.stopped {
+		x.running.Store(true)
 		x.timer = time.AfterFunc(shedEvery, r.shed)
 	}
 }
 
 func (r *Registry) shed() {
-	again := r.shedOnce(r.limits.memoryGone())
 	x := &r.shedding
 	x.mu.Lock()
+	x.asked = false
+	x.mu.Unlock()
+	x.running.Store(false)
+	left := r.shedOnce(r.limits.memoryGone())
+	x.mu.Lock()
 	defer x.mu.Unlock()
-	if again && !x.stopped {
+	if (left || x.asked) && !x.stopped {
+		x.running.Store(true)
 		x.timer.Reset(shedEvery)
 	} else {
 		x.timer = nil
@@ -75,7 +90,7 @@ func (r *Registry) shed() {
 
 // shedOnce ends the sessions that have been without a stream for longest, until
 // the others hold no more than their share, or, where memory has run out, nothing.
-// It says whether there are any left.
+// It says whether any of them holds something still.
 func (r *Registry) shedOnce(all bool) (left bool) {
 	type idle struct {
 		s     *Session
@@ -111,7 +126,7 @@ func (r *Registry) shedOnce(all bool) (left bool) {
 	if shed > 0 {
 		r.cfg.Logger.Warn("sessions without a stream were ended: their buffers are needed", "sessions", shed, "left", total)
 	}
-	return len(found) > shed
+	return total > 0
 }
 
 // shed ends a session that no stream holds; false: one has come.
@@ -120,12 +135,6 @@ func (s *Session) shed() bool {
 	defer s.mu.Unlock()
 	if s.over != nil || s.attachment != nil {
 		return false
-	}
-	if !s.core.Resumable() {
-		if c := s.conn; c != nil && !c.ended {
-			c.stopLocked(CauseDetachExpired, nil, false)
-		}
-		return true
 	}
 	final := s.core.Shed(time.Now())
 	if final == nil {
