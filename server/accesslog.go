@@ -70,6 +70,9 @@ func accessLine(e session.End) []any {
 		add("reason", ReasonOf(e.Failure), "error", bounded(e.Failure.Error()))
 		if denied, ok := errors.AsType[*egress.DeniedError](e.Failure); ok {
 			add("rule", denied.Rule)
+			if e.PolicyRevision == "" {
+				add("policy", denied.Revision)
+			}
 			if denied.Source != "" {
 				add("rule_source", denied.Source)
 			}

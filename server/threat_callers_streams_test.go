@@ -86,7 +86,10 @@ func TestThreat44ReplayedAttach(t *testing.T) {
 	live := first.again(w.direct)
 	live.sent = int64(len("transfer 100;"))
 
-	for range 20 {
+	for n := range 20 {
+		if n == 10 { // and the live stream's own first frame
+			replay[0].GetAttach().AttachSeq++
+		}
 		old := start(t.Context(), t, w.direct, replay[0])
 		for _, m := range replay[1:] {
 			_ = old.stream.Send(m) // until it is refused

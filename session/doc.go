@@ -16,7 +16,8 @@
 // The TLS handshake and the judgement of a chain (package tlsengine), what is
 // kept over restarts (package durable), which byte is where (package resume), how a
 // peer is asked for TLS and a proxy for a connection (packages starttls and proxy),
-// who may call (package server), which targets may be dialled (an [Egress]) and where
+// what is counted and how fast it may go (package quota), what Flash socket policy files
+// grant (package flashpolicy), who may call (package server), which targets may be dialled (an [Egress]) and where
 // callers may listen (a [Listening]).
 //
 // # Concurrency
@@ -50,7 +51,8 @@
 //
 // Timers (the handshake's clock, idle, claim, detach, grace, graceful close,
 // progress, expiry) run a function that takes the session's lock and ends; each is
-// stopped when its connection, session or listener ends.
+// stopped when its connection, session or listener ends. One of the registry (shedding)
+// looks at the sessions that hold bytes without a stream; Close stops it.
 //
 // # Errors
 //
@@ -59,7 +61,7 @@
 // [SupersededError], [TokenError], [ExpiredError], [RequestIDError], [CertificateInputError], [DecisionError],
 // [ErrListenerNotFound]. What the service
 // cannot do, or the operator does not allow: [LimitError], [DrainingError],
-// [PolicyError], [ListenPolicyError], [ListenError], [NotAllowedError]. What the
+// [ResourceError], [PolicyError], [ListenPolicyError], [ListenError], [NotAllowedError]. What the
 // network and the peer did: [NetworkError], [TimeoutError], [ClosedError],
 // [ProxyError], [InjectionError] and the errors of starttls and tlsengine.
 package session

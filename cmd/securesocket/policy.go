@@ -91,6 +91,9 @@ func policyText(to target, answer *pb.ExplainPolicyResponse) []byte {
 	word := "denied"
 	if answer.GetAllowed() {
 		word = "allowed"
+		if answer.GetUnresolved() != nil {
+			word = "not denied so far"
+		}
 	}
 	out.Line("%s %s %s, policy %s", to, word, decided, cmp.Or(answer.GetRevision(), "without a revision"))
 	return out.Bytes()

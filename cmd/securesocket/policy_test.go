@@ -56,7 +56,7 @@ func TestPolicyExplain(t *testing.T) {
 	r = run("policy explain [::1]:1")
 	require.Equal(t, exitDone, r.code, r.stderr)
 	require.Contains(t, r.stdout, "(HOST_NOT_FOUND)")
-	require.Contains(t, r.stdout, "[::1]:1 allowed as no rule applies")
+	require.Contains(t, r.stdout, "[::1]:1 not denied so far as no rule applies")
 
 	require.Equal(t, exitPolicy, run("policy explain a:1 --principal forbidden").code)
 	for _, line := range []string{"policy", "policy explain", "policy explain a", "policy explain a:1 b:2", "policy explain a:0", "policy explain a:1 -o yaml"} {

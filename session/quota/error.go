@@ -28,5 +28,5 @@ func (e *Error) Error() string {
 	if e.RetryAfter > 0 {
 		return fmt.Sprintf("%s: the limit %s is %d a second; retry after %v", e.What, whose, e.Limit, e.RetryAfter)
 	}
-	return fmt.Sprintf("%s: the limit %s is %d, and %d are in use", e.What, whose, e.Limit, e.Used)
+	return fmt.Sprintf("%s: the limit %s is %d, and %d is in use", e.What, whose, e.Limit, e.Used)
 }
