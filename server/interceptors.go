@@ -19,11 +19,15 @@ import (
 	"securesocket/session"
 )
 
-// ourPackage begins the names of our own services; health and reflection are
-// open to anybody.
+// ourPackage begins the names of our own services.
 const ourPackage = "securesocket."
 
 func isOurs(method string) bool { return strings.HasPrefix(method, "/"+ourPackage) }
+
+// isOpen: everybody may call it. Whatever else a path may be, it goes past the guard.
+func isOpen(method string) bool {
+	return strings.HasPrefix(method, "/grpc.health.v1.Health/") || strings.HasPrefix(method, "/grpc.reflection.")
+}
 
 // interceptorOptions returns the interceptors in their order: what goes wrong
 // in one is seen by those before it. There are few of them, because each is a part
@@ -39,28 +43,35 @@ func interceptorOptions(g *guard, metrics Metrics, log *slog.Logger) []grpc.Serv
 	f := finisher{metrics, log}
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(f.unary, recovery.UnaryServerInterceptor(panics), enterUnary(g), unaryKnown),
-		grpc.ChainStreamInterceptor(f.stream, recovery.StreamServerInterceptor(panics), enterStream(g)),
+		grpc.ChainStreamInterceptor(f.stream, recovery.StreamServerInterceptor(panics), enterStream(watcher{g, log})),
 	}
 }
 
-// enterUnary lets callers into our methods by name, and everybody into the others.
+// enterUnary lets everybody into what is open, and callers by name into the rest.
 func enterUnary(g *guard) grpc.UnaryServerInterceptor {
 	admit := auth.UnaryServerInterceptor(g.admit)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if !isOurs(info.FullMethod) {
+		if isOpen(info.FullMethod) {
 			return door.UnaryVisit(ctx, req, info, handler)
 		}
 		return admit(ctx, req, info, handler)
 	}
 }
 
-func enterStream(g *guard) grpc.StreamServerInterceptor {
-	admit := auth.StreamServerInterceptor(g.admit)
+// enterStream is enterUnary for streams, whose callers are looked after.
+func enterStream(w watcher) grpc.StreamServerInterceptor {
+	admit := auth.StreamServerInterceptor(w.guard.admit)
+	watched := func(handler grpc.StreamHandler) grpc.StreamHandler {
+		return func(srv any, ss grpc.ServerStream) error {
+			defer w.watch(ss.Context())()
+			return handler(srv, ss)
+		}
+	}
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		if !isOurs(info.FullMethod) {
+		if isOpen(info.FullMethod) {
 			return door.StreamVisit(srv, ss, info, handler)
 		}
-		return admit(srv, ss, info, handler)
+		return admit(srv, ss, info, watched(handler))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server"
+	"securesocket/server/metrics"
 	"securesocket/server/servertest"
 	"securesocket/session"
 	"securesocket/tlsengine/tlstest"
@@ -28,6 +29,7 @@ type battery struct {
 
 	t     *testing.T
 	heard *transcript
+	count *metrics.Metrics
 	svc   *servertest.Service
 	cc    *grpc.ClientConn
 	c     pb.SecureSocketServiceClient
@@ -65,7 +67,7 @@ func (l faultyListening) CheckListen(addr netip.AddrPort) error {
 
 func newBattery(t *testing.T) *battery {
 	t.Helper()
-	b := &battery{hoard: newHoard(t), t: t, heard: &transcript{}, clients: tlstest.NewCA(t)}
+	b := &battery{hoard: newHoard(t), t: t, heard: &transcript{}, count: metrics.New(metrics.Config{Reason: server.ReasonOf}), clients: tlstest.NewCA(t)}
 	b.good = serveDoorman(t, tls.VersionTLS13, tls.RequireAndVerifyClientCert, b.clients)
 	b.bad = serveDoorman(t, tls.VersionTLS12, tls.RequireAndVerifyClientCert, tlstest.NewCA(t))
 	for _, d := range []doorman{b.good, b.bad} { // nobody asks them
@@ -82,7 +84,9 @@ func newBattery(t *testing.T) *battery {
 	level := &slog.HandlerOptions{Level: slog.LevelDebug}
 	log := slog.New(slog.NewMultiHandler(slog.NewTextHandler(b.heard, level), slog.NewJSONHandler(b.heard, level)))
 	b.svc = servertest.Start(t, servertest.AllowEgress(t, "127.0.0.0/8", "::1", defective, "nobody.example"), func(sc *session.Config, sv *server.Config) {
-		sc.Logger, sv.Logger = log, log
+		sc.Logger, sv.Logger, sv.Metrics = log, log, b.count
+		access := server.AccessLog(log)
+		sc.Ended = func(e session.End) { access(e); b.count.Ended(e) }
 		sc.Resolver, sc.Listening = faulty{}, faultyListening{sc.Listening}
 	})
 	cc, err := grpc.NewClient("passthrough:///service", grpc.WithContextDialer(b.svc.DialContext),

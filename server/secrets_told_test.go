@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"runtime/pprof"
 
 	"github.com/stretchr/testify/require"
@@ -56,9 +58,13 @@ func (b *battery) hold() (live []*caller) {
 	return live
 }
 
-// profiles are what an operator may ask the process for.
+// profiles are what an operator may ask the process for, metrics included.
 func (b *battery) profiles() {
 	b.t.Helper()
+	scrape := httptest.NewRecorder()
+	b.count.Handler().ServeHTTP(scrape, httptest.NewRequestWithContext(b.t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	require.Equal(b.t, http.StatusOK, scrape.Code)
+	_, _ = b.heard.Write(scrape.Body.Bytes())
 	for _, p := range pprof.Profiles() {
 		for debug := range 3 {
 			var out bytes.Buffer
@@ -96,7 +102,7 @@ func (b *battery) keepsAll() {
 	defer b.heard.mu.Unlock()
 	text := b.heard.text.Bytes()
 	for _, told := range []string{"level=DEBUG", `"level":"DEBUG"`, "connection closed", "INVALID_PRIVATE_KEY", "INVALID_CERTIFICATE", "INVALID_FIELD",
-		"PROXY_REFUSED", "EGRESS_DENIED", "INTERNAL", "RESUME_TOKEN", "UNAUTHENTICATED", "panic", "a defect", "goroutine ", "heap profile"} {
+		"PROXY_REFUSED", "EGRESS_DENIED", "INTERNAL", "RESUME_TOKEN", "UNAUTHENTICATED", "panic", "a defect", "goroutine ", "heap profile", "securesocket_refusals_total"} {
 		require.True(b.t, bytes.Contains(text, []byte(told)), "the service is overheard: %s", told)
 	}
 	require.NotEmpty(b.t, b.heard.tokens)

@@ -122,6 +122,10 @@ func (s *service) shown(ctx context.Context, sess *session.Session) *pb.Session 
 	m := toSession(sess.Snapshot())
 	if m.GetOwner() != principalOf(ctx) {
 		m.Greeting = nil
+		if f := m.GetLastError(); f.GetMetadata()["reply"] != "" {
+			delete(f.Metadata, "reply")
+			f.Message = "the peer refused; what it said is the owner's"
+		}
 	}
 	return m
 }

@@ -75,8 +75,5 @@ func TestThreat52ReloadRace(t *testing.T) {
 	wg.Wait()
 	require.Positive(t, reloads.Load())
 	require.Positive(t, w.attempts(), "some met the policy that allows them")
-	for revision := range byRevision {
-		require.NotEmpty(t, revision)
-	}
 	require.NotEmpty(t, log.lines("connection closed", "reason=EGRESS_DENIED", "rule=deny[0]", "rule_source=policy.yaml:2"))
 }

@@ -23,25 +23,25 @@ func TestThreat47PeersThatHoard(t *testing.T) {
 	idleSoon := func(m *pb.Open) {
 		m.Settings = &pb.SessionSettings{IdleTimeout: durationpb.New(100 * time.Millisecond)}
 	}
-	forEver := func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+	forEver := func(conn net.Conn, _ <-chan struct{}) { _, _ = io.Copy(io.Discard, conn) }
 	for name, tc := range map[string]struct {
-		peer   func(net.Conn)
+		peer   func(conn net.Conn, released <-chan struct{})
 		change func(*pb.Open)
 		does   func(*caller)
 		cause  pb.CloseCause
 	}{
 		"says nothing": {forEver, idleSoon, func(*caller) {}, pb.CloseCause_CLOSE_CAUSE_IDLE_TIMEOUT},
-		"half-closed, and stays": {func(conn net.Conn) {
+		"half-closed, and stays": {func(conn net.Conn, released <-chan struct{}) {
 			_ = conn.(*net.TCPConn).CloseWrite()
-			forEver(conn)
+			forEver(conn, released)
 		}, idleSoon, func(*caller) {}, pb.CloseCause_CLOSE_CAUSE_IDLE_TIMEOUT},
-		"does not answer a half-close": {func(conn net.Conn) {
-			forEver(conn)
-			time.Sleep(patience) // its end is the service's
+		"does not answer a half-close": {func(conn net.Conn, released <-chan struct{}) {
+			forEver(conn, released)
+			<-released // its end is the service's
 		}, idleSoon, func(k *caller) { k.finish() }, pb.CloseCause_CLOSE_CAUSE_IDLE_TIMEOUT},
-		"does not read what a close waits for": {func(conn net.Conn) {
+		"does not read what a close waits for": {func(conn net.Conn, released <-chan struct{}) {
 			narrow(conn)
-			time.Sleep(patience)
+			<-released
 		}, func(*pb.Open) {}, func(k *caller) {
 			k.write(make([]byte, 400<<10))
 			k.send(closeFrame(pb.CloseSocket_HOW_GRACEFUL))
@@ -50,10 +50,8 @@ func TestThreat47PeersThatHoard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			released := make(chan struct{})
-			addr := tlstest.ServeRaw(t, func(conn net.Conn) {
-				go func() { <-released; _ = conn.Close() }()
-				tc.peer(conn)
-			})
+			addr := tlstest.ServeRaw(t, func(conn net.Conn) { tc.peer(conn, released) })
+			defer close(released)
 			svc := servertest.Start(t, func(sc *session.Config, _ *server.Config) { sc.GracefulTimeout = 200 * time.Millisecond })
 			c := svc.Client(t)
 			k := open(t, c, addr, nil, plainly, tc.change)
@@ -63,7 +61,6 @@ func TestThreat47PeersThatHoard(t *testing.T) {
 			require.Equal(t, tc.cause, closed.GetCause(), "%v", closed)
 			require.NoError(t, k.end())
 			givenBack(t, svc)
-			close(released)
 		})
 	}
 }

@@ -87,8 +87,7 @@ func TestThreat41Messages(t *testing.T) {
 		"an endless number":       {bytes.Repeat([]byte{0xff}, 1000), []codes.Code{codes.Internal, codes.InvalidArgument}},
 		"100,000 unknown fields":  {bytes.Repeat(unknown(nil), 80_000), []codes.Code{codes.InvalidArgument}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { //nolint:paralleltest // the neighbour is asked after all of them
 			for _, method := range methodsOf {
 				err := invoke(t.Context(), cc, method, tc.message)
 				require.Contains(t, tc.codes, status.Code(err), "%s: %v", method, err)
@@ -99,7 +98,7 @@ func TestThreat41Messages(t *testing.T) {
 			}
 		})
 	}
-	t.Cleanup(n.talks)
+	n.talks()
 }
 
 // FuzzThreat41Messages sends any bytes to any method: the service answers, and lives.

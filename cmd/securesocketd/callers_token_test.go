@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,4 +100,35 @@ func TestTokensInClear(t *testing.T) {
 	cc = dial(t, g.ready[0])
 	g.refuses(codes.PermissionDenied, "NOT_ALLOWED", "", cc)
 	g.is("token:deploy", cc, deploy)
+}
+
+// A stream that is open does not outlive its caller's token, and disturbs no other caller's.
+func TestStreamsEndWithTheirToken(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "tokens")
+	gone, stays := callers.NewToken(), callers.NewToken()
+	require.NoError(t, os.WriteFile(file, tokensFile(map[string]string{"gone": gone, "stays": stays}), 0o600))
+	g := gated(t, "callers: {tokens: "+file+"}\n")
+	attach := func(token string) (pb.SecureSocketService_AttachClient, *pb.AttachResponse) {
+		c := pb.NewSecureSocketServiceClient(g.connect(g.client()))
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
+		created, err := c.CreateSession(ctx, &pb.CreateSessionRequest{})
+		require.NoError(t, err)
+		stream, err := c.Attach(ctx)
+		require.NoError(t, err)
+		require.NoError(t, stream.Send(&pb.AttachRequest{Frame: &pb.AttachRequest_Attach{Attach: &pb.AttachSession{SessionId: created.GetSession().GetSessionId(), AttachSeq: 1}}}))
+		m, err := stream.Recv()
+		require.NoError(t, err)
+		return stream, m
+	}
+	one, m := attach(gone)
+	require.NotNil(t, m.GetAttached())
+	other, _ := attach(stays)
+	replace(t, file, tokensFile(map[string]string{"stays": stays}))
+	_, err := one.Recv() // it waits for the end
+	require.Error(t, err)
+	require.Contains(t, g.log(), "audit=revoked principal=token:gone")
+	require.NoError(t, other.CloseSend())
+	_, err = other.Recv()
+	require.ErrorIs(t, err, io.EOF)
 }

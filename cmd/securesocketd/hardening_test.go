@@ -98,3 +98,44 @@ func TestThreat33CrashTellsNothing(t *testing.T) {
 		}
 	}
 }
+
+// SSLKEYLOGFILE writes no keys of connections, and GODEBUG brings neither old versions nor 3DES back.
+func TestThreat35Environment(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	keys := filepath.Join(dir, "keys")
+	d := start(t, 1, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "SSLKEYLOGFILE="+keys, "GODEBUG=tls3des=1,tls10server=1,tlsunsafeekm=1")
+	}, "--listen", "unix://"+filepath.Join(t.TempDir(), "s.sock"), "--egress-allow", "127.0.0.0/8")
+	c := d.client(t)
+	ca := tlstest.NewCA(t)
+	id := ca.Leaf(tlstest.RSA(2048))
+	connect := func(config *tls.Config) error {
+		config.Certificates = []tls.Certificate{id.Certificate()}
+		host, port, err := net.SplitHostPort(tlstest.Serve(t, config, tlstest.Echo))
+		require.NoError(t, err)
+		s, err := c.CreateSession(t.Context(), &pb.CreateSessionRequest{})
+		require.NoError(t, err)
+		session := s.GetSession().GetSessionId()
+		_, err = c.AddCertificate(t.Context(), &pb.AddCertificateRequest{SessionId: session, Certificate: ca.DER(), Trusted: true})
+		require.NoError(t, err)
+		_, err = c.Connect(t.Context(), &pb.ConnectRequest{SessionId: session, Host: host, Port: atoi32(t, port)})
+		_, gone := c.DeleteSession(t.Context(), &pb.DeleteSessionRequest{SessionId: session}) // the end of the service does not wait for it
+		require.NoError(t, gone)
+		return err
+	}
+	require.NoError(t, connect(&tls.Config{MinVersion: tls.VersionTLS13}))
+	require.NoError(t, connect(&tls.Config{MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12}))
+	for _, old := range []*tls.Config{
+		{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}},
+		{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+	} {
+		require.Equal(t, "PEER_INCOMPATIBLE", reasonOf(t, connect(old)))
+	}
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, d.exit(t))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.Contains(t, d.log(), "GODEBUG", "which is warned of")
+}

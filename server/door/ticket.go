@@ -175,6 +175,13 @@ func (t *Ticket) leavePoolsLocked() {
 	t.inAll, t.inAddress = nil, nil
 }
 
+// HangUp ends the connection at once.
+func (t *Ticket) HangUp() {
+	if t != nil {
+		hangUp(t.conn)
+	}
+}
+
 // hangUp closes without a wait; the kernel keeps nothing of a TCP connection.
 func hangUp(conn net.Conn) {
 	if c, ok := innermost(conn).(*net.TCPConn); ok {
