@@ -60,19 +60,19 @@ func accessLine(e session.End) []any {
 			add(span.name, span.Duration.Round(time.Microsecond))
 		}
 	}
-	if e.PolicyRevision != "" {
-		add("policy", e.PolicyRevision)
+	denied, isDenied := errors.AsType[*egress.DeniedError](e.Failure)
+	if revision := e.PolicyRevision; isDenied {
+		add("policy", denied.Revision) // of the policy that decided
+	} else if revision != "" {
+		add("policy", revision)
 	}
 	if e.Label != "" {
 		add("label", bounded(e.Label))
 	}
 	if e.Failure != nil {
 		add("reason", ReasonOf(e.Failure), "error", bounded(e.Failure.Error()))
-		if denied, ok := errors.AsType[*egress.DeniedError](e.Failure); ok {
+		if isDenied {
 			add("rule", denied.Rule)
-			if e.PolicyRevision == "" {
-				add("policy", denied.Revision)
-			}
 			if denied.Source != "" {
 				add("rule_source", denied.Source)
 			}

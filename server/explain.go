@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/netip"
+	"slices"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server/egress"
@@ -32,14 +34,14 @@ func (s *diagnosticService) ExplainPolicy(ctx context.Context, req *pb.ExplainPo
 	}
 	rules := new(egress.Policy)
 	if s.policy != nil {
-		rules = s.policy.Load() // one snapshot for all of it
+		rules = s.policy.Load().Silent() // one snapshot for all of it
 	}
 	asked := targetFor(target)
 	var addrs []netip.Addr
 	var unresolved error
 	if asked.Name != "" {
 		if unresolved = rules.CheckName(principal, asked, target.Port); unresolved == nil {
-			addrs, unresolved = s.registry.Addresses(ctx, target)
+			addrs, unresolved = s.registry.Addresses(ctx, who.principal, target)
 		} else {
 			unresolved = &session.PolicyError{Err: unresolved}
 		}
@@ -47,6 +49,13 @@ func (s *diagnosticService) ExplainPolicy(ctx context.Context, req *pb.ExplainPo
 	if ctx.Err() != nil {
 		return nil, session.ErrCancelled
 	}
+	if _, limited := errors.AsType[*session.LimitError](unresolved); limited {
+		return nil, unresolved
+	}
+	// Those that decide come first: a connect judges all, and not all are explained.
+	slices.SortStableFunc(addrs, func(a, b netip.Addr) int {
+		return rank(rules, principal, asked, a, target.Port) - rank(rules, principal, asked, b, target.Port)
+	})
 	addrs = addrs[:min(len(addrs), maxExplained)]
 	e := rules.Explain(principal, asked, addrs, target.Port)
 	resp := &pb.ExplainPolicyResponse{
@@ -65,4 +74,13 @@ func (s *diagnosticService) ExplainPolicy(ctx context.Context, req *pb.ExplainPo
 		resp.Steps = append(resp.Steps, m)
 	}
 	return resp, nil
+}
+
+// rank is 0 for an address that decides about its name, otherwise 1.
+func rank(rules *egress.Policy, principal string, t egress.Target, a netip.Addr, port int) int {
+	allowed := rules.CheckAddr(principal, t, netip.AddrPortFrom(a, uint16(port))) == nil //nolint:gosec // 1..65535 by targetOf
+	if allowed == rules.FirstAllowed() {
+		return 0
+	}
+	return 1
 }

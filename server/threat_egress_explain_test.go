@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,9 +87,12 @@ func TestThreat51ExplanationIsWhatHappens(t *testing.T) {
 		owners[who] = owner{ctx, newIdle(ctx, t, c, nil)}
 	}
 	var denied, allowed, sources int
+	var reported atomic.Int64
 	rapid.Check(t, func(rt *rapid.T) {
 		text := drawPolicyText(rt)
-		p := policyOf(t, text, func(c *egress.Config) { c.Report = func(string, egress.Target, netip.AddrPort, *egress.DeniedError) {} })
+		p := policyOf(t, text, func(c *egress.Config) {
+			c.Report = func(string, egress.Target, netip.AddrPort, *egress.DeniedError) { reported.Add(1) }
+		})
 		live.Store(p)
 		who := rapid.SampledFrom([]string{"uid:1", "uid:2", "team/a", "other"}).Draw(rt, "who")
 		host := rapid.SampledFrom([]string{
@@ -98,10 +102,12 @@ func TestThreat51ExplanationIsWhatHappens(t *testing.T) {
 		by := owners[who]
 
 		reason, metadata := connectReason(by.ctx, t, c, by.s, host, port)
+		before := reported.Load()
 		his, err := d.ExplainPolicy(by.ctx, &pb.ExplainPolicyRequest{Host: host, Port: port})
 		require.NoError(rt, err)
 		about, err := d.ExplainPolicy(admin, &pb.ExplainPolicyRequest{Host: host, Port: port, Principal: who})
 		require.NoError(rt, err)
+		require.Equal(rt, before, reported.Load(), "who asks for an explanation goes nowhere")
 		for _, e := range []*pb.ExplainPolicyResponse{his, about} {
 			require.Equal(rt, p.Revision(), e.GetRevision())
 			if reason == "HOST_NOT_FOUND" {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -145,4 +146,23 @@ func TestThreat12ExplanationsDialNothing(t *testing.T) {
 		require.True(t, resp.GetAllowed())
 	}
 	require.Zero(t, w.attempts())
+}
+
+// Nor does anybody look through names by it: they are destinations too.
+func TestThreat12ExplanationsOfNamesCount(t *testing.T) {
+	t.Parallel()
+	asked := &countingResolver{}
+	svc := servertest.Start(t, servertest.AllowEgress(t), func(sc *session.Config, _ *server.Config) {
+		sc.Resolver, sc.DestinationsPerOwner = asked, quota.Limit{PerSecond: 1, Burst: 8}
+	})
+	d := pb.NewDiagnosticServiceClient(svc.Dial(t))
+	limited := 0
+	for i := range 100 {
+		_, err := d.ExplainPolicy(t.Context(), &pb.ExplainPolicyRequest{Host: fmt.Sprintf("n%d.example", i), Port: 443})
+		if infoReason(err) == "LIMIT" {
+			limited++
+		}
+	}
+	require.Equal(t, 100, limited+len(asked.asked()))
+	require.Greater(t, limited, 60)
 }

@@ -3,6 +3,8 @@ package server_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -75,5 +77,11 @@ func TestThreat52ReloadRace(t *testing.T) {
 	wg.Wait()
 	require.Positive(t, reloads.Load())
 	require.Positive(t, w.attempts(), "some met the policy that allows them")
-	require.NotEmpty(t, log.lines("connection closed", "reason=EGRESS_DENIED", "rule=deny[0]", "rule_source=policy.yaml:2"))
+	closed := log.lines("connection closed", "reason=EGRESS_DENIED", "rule=deny[0]", "rule_source=policy.yaml:2")
+	require.NotEmpty(t, closed)
+	for _, line := range closed {
+		require.True(t, slices.ContainsFunc(all, func(p *egress.Policy) bool {
+			return strings.Contains(line, "policy="+p.Revision()) && strings.Contains(line, fmt.Sprintf("edition %d", byRevision[p.Revision()]))
+		}), line)
+	}
 }

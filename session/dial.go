@@ -16,6 +16,17 @@ const (
 	dialStagger  = 250 * time.Millisecond // RFC 8305, connection attempt delay
 )
 
+// dialNameServer connects Go's resolver, which would wait out its own five seconds on
+// a socket of a lookup that everybody has given up, where nobody counts it.
+func dialNameServer(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, address)
+	if err == nil {
+		context.AfterFunc(ctx, func() { _ = conn.Close() }) // ctx ends with the exchange too
+	}
+	return conn, err
+}
+
 // lookup resolves the target, for the timeline too.
 func (c *connection) lookup(ctx context.Context, fam Family) ([]netip.AddrPort, error) {
 	if c.target.Name != "" {
@@ -42,8 +53,17 @@ func (r *Registry) resolve(ctx context.Context, owner string, target Target, fam
 	if err != nil {
 		return nil, err
 	}
-	var out []netip.AddrPort
-	var refused error
+	for {
+		revision := r.cfg.Egress.Revision()
+		out, err := r.judged(owner, target, addrs)
+		if r.cfg.Egress.Revision() == revision { // all of it was one policy's
+			return out, err
+		}
+	}
+}
+
+// judged is those of the addresses that may be dialled, or why none may.
+func (r *Registry) judged(owner string, target Target, addrs []netip.Addr) (out []netip.AddrPort, refused error) {
 	for _, a := range addrs {
 		ap := netip.AddrPortFrom(a, uint16(target.Port)) //nolint:gosec // 1..65535 by Target
 		if err := r.cfg.Egress.CheckAddr(owner, target, ap); err != nil {
@@ -62,8 +82,11 @@ func (r *Registry) resolve(ctx context.Context, owner string, target Target, fam
 }
 
 // Addresses finds what a name leads to, without asking the policy and without
-// dialling.
-func (r *Registry) Addresses(ctx context.Context, target Target) ([]netip.Addr, error) {
+// dialling. It is one of the owner's destinations: the error may be a LimitError.
+func (r *Registry) Addresses(ctx context.Context, owner string, target Target) ([]netip.Addr, error) {
+	if err := r.newDestination(owner, target, nil); err != nil {
+		return nil, err
+	}
 	return r.addresses(ctx, target, 0)
 }
 

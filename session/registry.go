@@ -126,7 +126,7 @@ func (c Config) withDefaults() Config {
 		c.Listening = noListening{}
 	}
 	if c.Resolver == nil {
-		c.Resolver = &net.Resolver{PreferGo: true}
+		c.Resolver = &net.Resolver{PreferGo: true, Dial: dialNameServer}
 	}
 	if c.System == nil {
 		c.System = sync.OnceValues(func() (*truststore.Set, error) { return truststore.LoadSystem(truststore.SystemConfig{}) })

@@ -42,10 +42,15 @@ func (s *Session) rejudge() (ended bool) {
 // judges who has come to a listener.
 func (c *connection) judgeLocked() *PolicyError {
 	egress := c.s.reg.cfg.Egress
-	for _, r := range c.routes {
+	for len(c.routes) > 0 {
 		c.policy = egress.Revision()
-		if err := egress.CheckAddr(c.s.owner, r.target, r.addr); err != nil {
-			return &PolicyError{err}
+		for _, r := range c.routes {
+			if err := egress.CheckAddr(c.s.owner, r.target, r.addr); err != nil {
+				return &PolicyError{err}
+			}
+		}
+		if egress.Revision() == c.policy { // all of it was one policy's
+			break
 		}
 	}
 	return nil

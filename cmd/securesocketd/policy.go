@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +24,8 @@ type rulebook struct {
 	live     *egress.Live
 	loaded   func(error)  // told of every load but the first
 	seen     os.FileInfo  // as it was read last; nil: it never was
+	looked   os.FileInfo  // as it was when it was looked at last
+	machine  string       // its addresses, as they were then
 	at       atomic.Int64 // when the policy in force was loaded, in nanoseconds
 }
 
@@ -48,6 +52,7 @@ func (b *rulebook) load() error {
 }
 
 func (b *rulebook) read() (*egress.Policy, error) {
+	b.machine = machineAddresses()
 	var file *egress.File
 	if name := b.settings.Egress.Policy; name != "" {
 		b.seen, _ = os.Stat(name)
@@ -99,27 +104,51 @@ func (b *rulebook) watch(ctx context.Context, r *session.Registry, asked <-chan 
 		case <-asked:
 			b.reload(r, "asked for")
 		case <-tick.C:
-			if b.changed() {
+			switch {
+			case b.changed():
 				b.reload(r, "the file has changed")
+			case machineAddresses() != b.machine: // the service is reached by those that are new
+				b.reload(r, "the machine's addresses have changed")
 			}
 		}
 	}
 }
 
+// changed says whether the file is another than the one that was read, and as it was a look ago: who writes it in place
+// may not be done.
 func (b *rulebook) changed() bool {
 	name := b.settings.Egress.Policy
 	if name == "" {
 		return false
 	}
 	now, err := os.Stat(name)
+	before := b.looked
+	b.looked = now
 	switch {
-	case errors.Is(err, os.ErrNotExist) && b.seen == nil:
-		return false // and it was said already
-	case err != nil || b.seen == nil:
-		if err != nil {
-			b.seen = nil
-		}
-		return true
+	case err != nil:
+		was := b.seen
+		b.seen, b.looked = nil, nil
+		return was != nil // it is said once
+	case b.seen != nil && unchanged(now, b.seen):
+		return false
 	}
-	return !os.SameFile(now, b.seen) || now.ModTime() != b.seen.ModTime() || now.Size() != b.seen.Size()
+	return before != nil && unchanged(now, before)
+}
+
+func unchanged(a, b os.FileInfo) bool {
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
+// machineAddresses are those of this machine's interfaces, as one text.
+func machineAddresses() string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return err.Error()
+	}
+	all := make([]string, 0, len(addrs))
+	for _, a := range addrs {
+		all = append(all, a.String())
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,7 +47,7 @@ func TestThreat11OwnAddressesInANetwork(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to make a network namespace")
 	}
-	for _, program := range []string{"ip", "unshare"} {
+	for _, program := range []string{"ip", "unshare", "nsenter"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("needs " + program)
 		}
@@ -78,6 +79,14 @@ func TestThreat11OwnAddressesInANetwork(t *testing.T) {
 					require.Equal(t, "EGRESS_DENIED", reason(host, port), "%s %d", host, port)
 				}
 			}
+			// An address that the machine is given later is the service's too.
+			add := exec.CommandContext(t.Context(), "nsenter", "-t", itoa(d.cmd.Process.Pid), "-n", "ip", "addr", "add", "93.184.77.99/32", "dev", "two")
+			out, err := add.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			require.Eventually(t, func() bool {
+				_, err := c.Connect(t.Context(), &pb.ConnectRequest{SessionId: made.GetSession().GetSessionId(), Host: "93.184.77.99", Port: 7443, Plain: true})
+				return err != nil && reasonOf(t, err) == "EGRESS_DENIED"
+			}, patience, 50*time.Millisecond)
 			for _, host := range localAddresses {
 				if !netip.MustParseAddr(host).IsUnspecified() {
 					// The kernel may not have the new address yet; the policy lets it by.

@@ -94,6 +94,13 @@ func newPolicy(cfg Config, interfaceAddrs func() ([]net.Addr, error)) (*Policy, 
 	return p, nil
 }
 
+// Silent returns the same policy without [Config.Report].
+func (p *Policy) Silent() *Policy {
+	silent := *p
+	silent.report = nil
+	return &silent
+}
+
 // Mode returns whether the explicit rules are enforced.
 func (p *Policy) Mode() Mode {
 	if p.mode == "" {
