@@ -785,7 +785,8 @@ func (x *Data) GetPayload() []byte {
 }
 
 // What the caller has received, and need not be kept for it any more. Sparse is
-// enough: every 64 KiB, or 25 ms. What was acked before is no error; what was
+// enough: after 64 KiB, and of what is less after 25 ms: a service that is short of
+// memory sends no more before that. What was acked before is no error; what was
 // never sent is OFFSET_MISMATCH. An attach begins without acks: the caller acks
 // again.
 type Ack struct {
