@@ -1,6 +1,6 @@
 module securesocket
 
-go 1.26.0
+go 1.26.6
 
 require (
 	cel.dev/cel-go v0.33.2

@@ -107,7 +107,7 @@ func (g *guard) admit(ctx context.Context) (context.Context, error) {
 type auditor struct{ log *slog.Logger }
 
 func (a auditor) note(ctx context.Context, action string, attrs ...any) {
-	a.log.With("audit", action, "principal", callerOf(ctx).principal).Info("audit", attrs...)
+	a.log.With("audit", action, "principal", bounded(callerOf(ctx).principal)).Info("audit", attrs...)
 }
 
 // foreign says whether an administrator looks at what is another's, and writes it
@@ -116,7 +116,7 @@ func (s *service) foreign(ctx context.Context, action, id, owner string) bool {
 	if owner == principalOf(ctx) {
 		return false
 	}
-	s.audit.note(ctx, action, "id", id, "owner", owner)
+	s.audit.note(ctx, action, "id", bounded(id), "owner", bounded(owner))
 	return true
 }
 

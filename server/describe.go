@@ -366,7 +366,7 @@ func bounded(s string) string {
 	q := strconv.QuoteToASCII(s)
 	q = q[1 : len(q)-1]
 	if len(q) > limit {
-		q = q[:limit] + "..."
+		q = q[:limit-3] + "..."
 	}
 	return q
 }

@@ -36,7 +36,6 @@ func TestOpenEchoesAndEndsInOrder(t *testing.T) {
 	k.until(func() bool { return len(k.data) == 5 })
 	require.Equal(t, "hello", string(k.data))
 	k.until(func() bool { return k.progress.GetWrittenOffset() == 5 })
-	k.finish()
 	require.NoError(t, k.stream.CloseSend())
 	require.NoError(t, k.end())
 	require.Equal(t, []string{

@@ -40,7 +40,7 @@ func (w watcher) watch(ctx context.Context) (stop func()) {
 			return // it is over
 		}
 		if err := w.revoked(ctx); err != nil {
-			w.log.Info("a caller's connection is ended: his credentials were taken back", "audit", "revoked", "principal", principalOf(ctx), "why", err.Error())
+			w.log.Info("a caller's connection is ended: his credentials were taken back", "audit", "revoked", "principal", bounded(principalOf(ctx)), "why", err.Error())
 			ticket.HangUp()
 			return
 		}

@@ -354,7 +354,7 @@ func fromText(line string) (record, error) {
 		if !ok || strings.ContainsAny(key, "\" ") {
 			return nil, fmt.Errorf("%q is no field", rest)
 		}
-		value := after
+		var value string
 		if strings.HasPrefix(after, `"`) {
 			quoted, err := strconv.QuotedPrefix(after)
 			if err != nil {

@@ -202,6 +202,12 @@ func (s *settings) setVersions() error {
 
 func (s *settings) setSuites(ids []uint16) error {
 	if ids == nil {
+		// Go's secure ones, by name: what a nil list means, GODEBUG decides.
+		for _, suite := range tls.CipherSuites() {
+			if slices.ContainsFunc(suite.SupportedVersions, func(v uint16) bool { return v < tls.VersionTLS13 }) {
+				s.cipherSuites = append(s.cipherSuites, suite.ID)
+			}
+		}
 		return nil
 	}
 	if len(ids) == 0 {

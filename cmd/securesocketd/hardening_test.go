@@ -105,7 +105,7 @@ func TestThreat35Environment(t *testing.T) {
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys")
 	d := start(t, 1, func(cmd *exec.Cmd) {
-		cmd.Env = append(cmd.Env, "SSLKEYLOGFILE="+keys, "GODEBUG=tls3des=1,tls10server=1,tlsunsafeekm=1")
+		cmd.Env = append(cmd.Env, "SSLKEYLOGFILE="+keys, "GODEBUG=tls3des=1,tlsrsakex=1,tls10server=1,tlsunsafeekm=1")
 	}, "--listen", "unix://"+filepath.Join(t.TempDir(), "s.sock"), "--egress-allow", "127.0.0.0/8")
 	c := d.client(t)
 	ca := tlstest.NewCA(t)
@@ -128,6 +128,7 @@ func TestThreat35Environment(t *testing.T) {
 	require.NoError(t, connect(&tls.Config{MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12}))
 	for _, old := range []*tls.Config{
 		{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}},
+		{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}},
 		{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
 	} {
 		require.Equal(t, "PEER_INCOMPATIBLE", reasonOf(t, connect(old)))

@@ -81,9 +81,8 @@ func TestThreat14FlawedListsHideNothing(t *testing.T) {
 	}
 }
 
-// Threat 15. An answer from when the certificate was good, shown again later: it counts while it says so itself, with
-// the skew that clocks have, and never beyond; and once the responder has said revoked, the old answer that comes after
-// is not asked for.
+// Threat 15. An answer from when the certificate was good, shown again later: it counts while it says so itself, and not
+// a second beyond; and once the responder has said revoked, nobody asks for the old answer.
 func TestThreat15ReplayedAnswers(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -141,7 +140,7 @@ func TestThreat15TryLaterStorm(t *testing.T) {
 				r, said := explained(t, checker, q)
 				requireReason(t, responderRefused, r, said)
 			}
-			require.LessOrEqual(t, responder.fetches.Load(), int32(10*time.Minute/negativeMin)+1)
+			require.LessOrEqual(t, responder.fetches.Load(), int32(11), "one a minute at most")
 
 			// When it answers at last, it is believed.
 			responder.answers[ocspURL] = ca.ocsp(l, func(r *ocsp.Response) { r.NextUpdate = ca.now.Add(48 * time.Hour) })
