@@ -24,7 +24,7 @@ func TestLimitOfDetachedBytes(t *testing.T) {
 	var callers []*caller
 	for range 4 {
 		k := hoarder(t.Context(), t, c, addr)
-		k.until(func() bool { return len(k.data) >= ring-beyondBudget })
+		k.until(func() bool { return len(k.data) >= ring/4 }) // small reads leave buffers half empty
 		callers = append(callers, k)
 	}
 	require.Greater(t, rests(t, svc), int64(5*(ring-beyondBudget)))
