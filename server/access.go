@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server/door"
@@ -79,6 +81,22 @@ type guard struct {
 	authenticate  Authenticator
 	allowed       func(principal string) bool
 	administrator func(principal string) bool
+	log           *slog.Logger
+	refusals      rate.Sometimes // that are written down: strangers choose how many there are
+}
+
+// refuse tells a caller why he is not let in, and the operator, who may want to know
+// that somebody tries.
+func (g *guard) refuse(ctx context.Context, err error) error {
+	g.refusals.Do(func() {
+		from := "unknown"
+		if p, ok := peer.FromContext(ctx); ok {
+			from = door.Unwrap(p.Addr).String()
+		}
+		method, _ := grpc.Method(ctx)
+		g.log.Info("caller refused", "audit", "refused", "from", bounded(from), "method", bounded(method), "why", bounded(err.Error()))
+	})
+	return toStatus(err)
 }
 
 // admit is the one way into a method of ours: it names the caller, or refuses
@@ -86,10 +104,10 @@ type guard struct {
 func (g *guard) admit(ctx context.Context) (context.Context, error) {
 	principal, err := g.authenticate(ctx)
 	if err != nil || principal == "" {
-		return nil, toStatus(&unauthenticatedError{err})
+		return nil, g.refuse(ctx, &unauthenticatedError{err})
 	}
 	if !g.allowed(principal) {
-		return nil, toStatus(&session.NotAllowedError{What: "calling", Why: bounded(principal) + " is not among those whom the operator lets call"})
+		return nil, g.refuse(ctx, &session.NotAllowedError{What: "calling", Why: bounded(principal) + " is not among those whom the operator lets call"})
 	}
 	if err := door.FromContext(ctx).Claim(principal); err != nil {
 		return nil, toStatus(err)

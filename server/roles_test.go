@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
 	"testing"
@@ -106,6 +107,7 @@ func TestGuard(t *testing.T) {
 		authenticate:  func(context.Context) (string, error) { return who, nil },
 		allowed:       func(p string) bool { return p != "token:outsider" },
 		administrator: func(string) bool { return true },
+		log:           slog.New(slog.DiscardHandler),
 	}
 	for _, method := range []string{
 		"", "/", "/securesocket.v1.SecureSocketService/", "/securesocket.v1.SecureSocketService/Nothing", "securesocket.v1.SecureSocketService/GetSession",

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -131,7 +132,10 @@ func New(cfg Config) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinTime, PermitWithoutStream: true}),
 	}
 	opts = append(opts, codecOptions()...)
-	opts = append(opts, interceptorOptions(&guard{cfg.Authenticate, cfg.Callers.Allowed, cfg.Administrator}, cfg.Metrics, cfg.Logger)...)
+	opts = append(opts, interceptorOptions(&guard{
+		authenticate: cfg.Authenticate, allowed: cfg.Callers.Allowed, administrator: cfg.Administrator,
+		log: cfg.Logger, refusals: rate.Sometimes{First: 10, Interval: time.Second},
+	}, cfg.Metrics, cfg.Logger)...)
 	s := &Server{
 		grpc:     grpc.NewServer(append(opts, cfg.Options...)...),
 		health:   health.NewServer(),

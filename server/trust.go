@@ -48,10 +48,11 @@ func (s *trustService) change(ctx context.Context, scope pb.TrustScope, sessionI
 	if err != nil {
 		return err
 	}
-	if level == session.ScopeService {
+	err = s.registry.ChangeCertificates(principalOf(ctx), level, sessionID, change)
+	if err == nil && level == session.ScopeService {
 		s.audit.note(ctx, "change the service's certificates")
 	}
-	return s.registry.ChangeCertificates(principalOf(ctx), level, sessionID, change)
+	return err
 }
 
 func (s *trustService) ListCertificates(ctx context.Context, req *pb.ListCertificatesRequest) (*pb.ListCertificatesResponse, error) {

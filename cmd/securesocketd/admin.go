@@ -19,9 +19,9 @@ import (
 
 // The limits of the operator's listener.
 const (
-	adminConnections   = 64
+	adminConnections   = 256
 	adminHeaderBytes   = 8 << 10
-	adminHeaderTimeout = 5 * time.Second
+	adminHeaderTimeout = 2 * time.Second // whoever connects to say nothing holds a place for so long
 	adminReadTimeout   = 10 * time.Second
 	adminWriteTimeout  = 30 * time.Second // profiles get their own time on top
 	adminIdleTimeout   = 60 * time.Second

@@ -56,7 +56,7 @@ func (b *rulebook) read() (*egress.Policy, error) {
 	var file *egress.File
 	if name := b.settings.Egress.Policy; name != "" {
 		b.seen, _ = os.Stat(name)
-		text, err := os.ReadFile(name) //nolint:gosec // the operator's own
+		text, err := readRegular(name)
 		if err != nil {
 			return nil, b.settings.blame("egress.policy", err)
 		}
@@ -77,7 +77,11 @@ func (b *rulebook) since() time.Time { return time.Unix(0, b.at.Load()) }
 
 // report writes down what a policy in mode report would have denied.
 func (b *rulebook) report(caller string, t egress.Target, at netip.AddrPort, d *egress.DeniedError) {
-	b.log.Warn("egress would be denied", "principal", caller, "target", t.String(), "address", at.String(), "rule", d.Rule, "source", d.Source, "policy", d.Revision)
+	attrs := []any{"principal", caller, "target", t.String(), "rule", d.Rule, "source", d.Source, "policy", d.Revision}
+	if at.IsValid() {
+		attrs = append(attrs, "address", at.String())
+	}
+	b.log.Warn("egress would be denied", attrs...)
 }
 
 // reload loads the policy again, and has every live connection judged by it.

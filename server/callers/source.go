@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -164,7 +165,7 @@ func stampsOf(paths []string) []stamp {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for who writes it
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {
@@ -173,6 +174,9 @@ func readFile(path string) ([]byte, error) {
 		return nil, &FileError{File: path, Why: "it cannot be read: " + err.Error(), Err: err}
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, &FileError{File: path, Why: "it is not a regular file", Err: err}
+	}
 	var text bytes.Buffer
 	switch n, err := text.ReadFrom(io.LimitReader(f, maxFileBytes+1)); {
 	case err != nil:

@@ -118,6 +118,9 @@ func checkLimits(c *Config, fail func(string, *mistake)) {
 		{"memory_refuse", "memory_shed"},
 	} {
 		part, all := settingAt("limits."+pair[0]), settingAt("limits."+pair[1])
+		if c.origins[part.path].Layer == Default && pair[0] != "memory_refuse" && part.number(c) > all.number(c) {
+			part.setNumber(c, all.number(c)) // nobody has said it
+		}
 		if p, a := part.number(c), all.number(c); p > a {
 			// Whoever said one of the two is told about it, and not about the default that it does not fit.
 			at := part

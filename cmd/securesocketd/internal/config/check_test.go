@@ -58,9 +58,9 @@ func TestSettingsHaveToFitTogether(t *testing.T) {
 		"admin at 127/8":               {"admin: {listen: \"127.0.0.2:9090\"}", "", 0},
 		"admin at a socket":            {"admin: {listen: unix:///run/a}", "", 0},
 		"a caller's sessions":          {"limits: {sessions_per_caller: 30000}", "limits.sessions_per_caller", Conflict},
-		"all sessions":                 {"limits: {sessions: 10}", "limits.sessions", Conflict},
+		"all sessions":                 {"limits: {sessions: 10, sessions_per_caller: 11}", "limits.sessions_per_caller", Conflict},
 		"refusing later than shedding": {"limits: {memory_refuse: 96%}", "limits.memory_refuse", Conflict},
-		"a caller's buffers":           {"limits: {buffered: 256MiB}", "limits.buffered", Conflict},
+		"a caller's buffers":           {"limits: {buffered: 256MiB, buffered_per_caller: 257MiB}", "limits.buffered_per_caller", Conflict},
 		"both lowered":                 {"limits: {buffered: 256MiB, buffered_per_caller: 128MiB}", "", 0},
 		"memory of the machine":        {"limits: {memory: auto}", "", 0},
 		"CRLs as old as they say":      {"crl_max_age: 0s", "", 0},
@@ -90,6 +90,16 @@ func TestConflictIsOfWhoMadeIt(t *testing.T) {
 	require.Equal(t, Flag, mistakes(t, err)[0].Origin.Layer)
 	_, err = loaded(t, "limits: {sessions_per_caller: 3000}\n", nil, "--limits-sessions", "2000")
 	require.Equal(t, Flag, mistakes(t, err)[0].Origin.Layer)
+}
+
+// A caller's share that nobody has set follows what all may have.
+func TestSharesOfCallersFollow(t *testing.T) {
+	t.Parallel()
+	c, err := loaded(t, "limits: {sessions: 10, buffered: 256MiB}\n", nil)
+	require.NoError(t, err)
+	require.Equal(t, 10, c.Limits.SessionsPerCaller)
+	require.Equal(t, int64(256<<20), c.Limits.BufferedPerCaller)
+	require.Equal(t, 64, c.Limits.ListenersPerCaller)
 }
 
 func TestOversights(t *testing.T) {

@@ -42,6 +42,16 @@ func (s *setting) number(c *Config) int64 {
 	return 0
 }
 
+// setNumber gives a number another value.
+func (s *setting) setNumber(c *Config, n int64) {
+	switch field := s.into(c).(type) {
+	case *int:
+		*field = int(n)
+	case *int64:
+		*field = n
+	}
+}
+
 // print is the value of a scalar as YAML has it.
 func (s *setting) print(c *Config) string {
 	switch field := s.into(c).(type) {
