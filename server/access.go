@@ -81,6 +81,7 @@ type guard struct {
 	authenticate  Authenticator
 	allowed       func(principal string) bool
 	administrator func(principal string) bool
+	metrics       Metrics // nil: nobody counts
 	log           *slog.Logger
 	refusals      rate.Sometimes // that are written down: strangers choose how many there are
 }
@@ -103,6 +104,9 @@ func (g *guard) refuse(ctx context.Context, err error) error {
 // him.
 func (g *guard) admit(ctx context.Context) (context.Context, error) {
 	principal, err := g.authenticate(ctx)
+	if g.metrics != nil {
+		g.metrics.Authenticated(principal, err)
+	}
 	if err != nil || principal == "" {
 		return nil, g.refuse(ctx, &unauthenticatedError{err})
 	}

@@ -175,13 +175,20 @@ func (s *service) open(stream attachStream, m *pb.Open) (*session.Attachment, er
 			return nil, err
 		}
 	}
+	// A limit is told instead of `attached`.
+	permit, err := sess.Admit(args)
+	if err != nil {
+		sess.Abandon(req, err)
+		return nil, err
+	}
 	att, err := s.take(stream, sess, session.AttachArgs{Seq: m.GetAttachSeq(), Trusted: true})
 	if errors.As(err, new(*session.OffsetError)) || errors.As(err, new(*session.LimitError)) {
+		permit.End()
 		sess.Abandon(req, err)
 		return nil, err
 	}
 	// Where this stream has failed otherwise, a retry holds the session, or may come for it.
-	if _, failed := sess.Begin(args, session.Request{}, true); failed != nil {
+	if failed := sess.BeginAdmitted(args, permit); failed != nil {
 		sess.Abandon(req, failed)
 		if err == nil {
 			att.Detach(false)

@@ -8,6 +8,7 @@ import (
 
 	"securesocket/server/callers"
 	"securesocket/server/door"
+	"securesocket/session"
 )
 
 // recheckEvery is how often the caller of an open stream is asked for anew.
@@ -39,7 +40,11 @@ func (w watcher) watch(ctx context.Context) (stop func()) {
 		if ctx.Err() != nil {
 			return // it is over
 		}
-		if err := w.revoked(ctx); err != nil {
+		var err error
+		if defect := session.Guard(w.log, func() error { err = w.revoked(ctx); return nil }); defect != nil {
+			return
+		}
+		if err != nil {
 			w.log.Info("a caller's connection is ended: his credentials were taken back", "audit", "revoked", "principal", bounded(principalOf(ctx)), "why", err.Error())
 			ticket.HangUp()
 			return

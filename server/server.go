@@ -51,6 +51,8 @@ type Metrics interface {
 	// Handled is told of an RPC of ours that has ended: its full name, the status that
 	// its caller is told, nil for OK, and how long it took.
 	Handled(method string, status error, took time.Duration)
+	// Authenticated is told whose an RPC's credentials are, or why they are nobody's.
+	Authenticated(principal string, err error)
 	// Panicked is told of a handler that did.
 	Panicked()
 }
@@ -134,7 +136,7 @@ func New(cfg Config) *Server {
 	opts = append(opts, codecOptions()...)
 	opts = append(opts, interceptorOptions(&guard{
 		authenticate: cfg.Authenticate, allowed: cfg.Callers.Allowed, administrator: cfg.Administrator,
-		log: cfg.Logger, refusals: rate.Sometimes{First: 10, Interval: time.Second},
+		metrics: cfg.Metrics, log: cfg.Logger, refusals: rate.Sometimes{First: 10, Interval: time.Second},
 	}, cfg.Metrics, cfg.Logger)...)
 	s := &Server{
 		grpc:     grpc.NewServer(append(opts, cfg.Options...)...),

@@ -25,7 +25,7 @@ func (s *Session) serve(conn net.Conn, l *Listener) error {
 	if s.over != nil { // its owner has found and deleted it already
 		return s.over
 	}
-	p := &permit{limits: &s.reg.limits, owner: s.owner}
+	p := &Permit{limits: &s.reg.limits, owner: s.owner}
 	if err := p.begin(); err != nil {
 		return err
 	}
@@ -37,6 +37,7 @@ func (s *Session) serve(conn net.Conn, l *Listener) error {
 	c.attempt = &Attempt{s: s, decided: make(chan struct{})}
 	c.attempt.join(true)
 	if err := c.beginLocked(); err != nil {
+		p.end()
 		return err
 	}
 	go c.run(func(ctx context.Context) (Phase, error) { return c.acceptPhases(ctx, conn) })

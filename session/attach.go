@@ -129,7 +129,7 @@ func (a *Attachment) sendSoonLocked() {
 // sendAtLocked is sendSoonLocked at an instant.
 func (a *Attachment) sendAtLocked(at time.Time) {
 	if a.due == nil {
-		a.due = time.AfterFunc(time.Until(at), func() {
+		a.due = a.s.reg.after(time.Until(at), func() {
 			a.s.mu.Lock()
 			defer a.s.mu.Unlock()
 			a.sendSoonLocked()

@@ -67,7 +67,7 @@ func (r *Registry) shedSoon() {
 	x.asked = true
 	if x.timer == nil && !x.stopped {
 		x.running.Store(true)
-		x.timer = time.AfterFunc(shedEvery, r.shed)
+		x.timer = r.after(shedEvery, r.shed)
 	}
 }
 
@@ -114,10 +114,23 @@ func (r *Registry) shedOnce(all bool) (left bool) {
 	}
 	slices.SortFunc(found, func(a, b idle) int { return a.since.Compare(b.since) })
 	shed := 0
+	byOwner, heldBy := make(map[string][]idle), make(map[string]int64)
 	for _, i := range found {
-		if total <= share {
-			break
+		byOwner[i.s.owner] = append(byOwner[i.s.owner], i)
+		heldBy[i.s.owner] += i.held
+	}
+	for total > share && len(byOwner) > 0 {
+		var most string // who holds most goes first: nobody is pushed out by another's hoard
+		for owner := range byOwner {
+			if _, ok := byOwner[most]; !ok || heldBy[owner] > heldBy[most] {
+				most = owner
+			}
 		}
+		i := byOwner[most][0]
+		if byOwner[most] = byOwner[most][1:]; len(byOwner[most]) == 0 {
+			delete(byOwner, most)
+		}
+		heldBy[most] -= i.held
 		if i.held > 0 && i.s.shed() {
 			total -= i.held
 			shed++

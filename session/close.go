@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"time"
 )
 
 // How says how a connection is to be closed. The numbers are the wire's.
@@ -108,7 +107,7 @@ func (c *connection) letGoLocked() {
 	if c.firstEnd == 0 {
 		c.firstEnd = CauseLocal
 	}
-	c.graceful = time.AfterFunc(c.s.reg.cfg.GracefulTimeout, func() {
+	c.graceful = c.s.reg.after(c.s.reg.cfg.GracefulTimeout, func() {
 		c.s.mu.Lock()
 		defer c.s.mu.Unlock()
 		c.stopLocked(CauseLocal, nil, true)

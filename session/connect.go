@@ -42,43 +42,66 @@ func (s *Session) Begin(args ConnectArgs, req Request, pinned bool) (*Attempt, e
 	}
 	s.connecting.Lock()
 	defer s.connecting.Unlock()
-	a, via, err := s.join(req, pinned)
+	a, err := s.join(req, pinned)
 	if a != nil || err != nil {
 		return a, err
 	}
 	// What is refused for a limit leaves the connection that there is as it is.
-	if err := s.reg.newDestination(s.owner, args.Target, via); err != nil {
+	p, err := s.Admit(args)
+	if err != nil {
 		return nil, err
 	}
-	p := &permit{limits: &s.reg.limits, owner: s.owner}
+	return s.beginAnew(args, req, pinned, p)
+}
+
+// Admit takes what a connect needs of the limits, for BeginAdmitted. The error is a
+// LimitError or a ResourceError.
+func (s *Session) Admit(args ConnectArgs) (*Permit, error) {
+	s.mu.Lock()
+	via := s.settings.Proxy
+	s.mu.Unlock()
+	p := &Permit{limits: &s.reg.limits, owner: s.owner}
 	if err := p.begin(); err != nil {
 		return nil, err
 	}
-	a, err = s.beginAnew(args, req, pinned, p)
-	if err != nil {
+	if err := s.reg.newDestination(s.owner, args.Target, via); err != nil {
 		p.end()
+		return nil, err
 	}
-	return a, err
+	return p, nil
 }
 
-// join returns the attempt of the same request, or else the proxy on the way of a
-// new one.
-func (s *Session) join(req Request, pinned bool) (*Attempt, *Proxy, error) {
+// BeginAdmitted is Begin, pinned, with what Admit gave; it has given that back where it
+// fails.
+func (s *Session) BeginAdmitted(args ConnectArgs, p *Permit) error {
+	s.connecting.Lock()
+	defer s.connecting.Unlock()
+	_, err := s.beginAnew(args, Request{}, true, p)
+	return err
+}
+
+// join returns the attempt of the same request, or nil.
+func (s *Session) join(req Request, pinned bool) (*Attempt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil {
-		return nil, nil, s.over
+		return nil, s.over
 	}
 	s.claimLocked()
 	a, found, err := s.requests.find(req, time.Now())
 	if found {
 		a.join(pinned)
 	}
-	return a, s.settings.Proxy, err
+	return a, err
 }
 
-// beginAnew begins an attempt that has its permit.
-func (s *Session) beginAnew(args ConnectArgs, req Request, pinned bool, p *permit) (*Attempt, error) {
+// beginAnew begins an attempt that has its permit, and gives that back where it fails.
+func (s *Session) beginAnew(args ConnectArgs, req Request, pinned bool, p *Permit) (a *Attempt, err error) {
+	defer func() {
+		if err != nil {
+			p.end()
+		}
+	}()
 	defaults, err := s.reg.defaultsOf(s.owner)
 	if err != nil {
 		return nil, err
@@ -118,7 +141,6 @@ func (c *connection) beginLocked() error {
 	s := c.s
 	now := time.Now()
 	if c.gen = s.core.Begin(now, c.streamOptions()); c.gen == 0 {
-		c.permit.end()
 		s.reg.connectionEnded()
 		return s.obeyedLocked("connect", s.core.Tick(now))
 	}
@@ -176,6 +198,7 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 	c.mark(spanPolicy, true)
 	err := s.reg.checkName(s.owner, c.target)
 	c.mark(spanPolicy, false)
+	c.notePolicy()
 	if err != nil {
 		return PhasePolicy, err
 	}
@@ -186,6 +209,7 @@ func (c *connection) connectPhases(ctx context.Context) (Phase, error) {
 	}
 	c.setState(StateHostLookup)
 	addrs, err := c.lookup(ctx, c.settings.Family)
+	c.notePolicy()
 	if err != nil {
 		return policyOr(PhaseDNS, err), err
 	}

@@ -24,7 +24,7 @@ type connection struct {
 
 	writerDone chan struct{} // closed when the writing half has ended
 
-	permit   *permit
+	permit   *Permit
 	flow     *quota.Flow // nil before bytes move
 	args     ConnectArgs
 	attempt  *Attempt
@@ -76,7 +76,7 @@ type connection struct {
 	graceful *time.Timer
 }
 
-func (s *Session) newConnection(args ConnectArgs, eff Settings, p *permit) *connection {
+func (s *Session) newConnection(args ConnectArgs, eff Settings, p *Permit) *connection {
 	c := &connection{
 		s: s, permit: p, args: args, target: args.Target, settings: &eff, idleTimeout: *eff.IdleTimeout, detachGrace: *eff.DetachGrace,
 		done: make(chan struct{}), writerDone: make(chan struct{}),
@@ -157,7 +157,7 @@ func (c *connection) watchDetachLocked() {
 // stream lets go.
 func (c *connection) detachInLocked() {
 	if c.detach == nil {
-		c.detach = time.AfterFunc(c.detachGrace, c.detachOver)
+		c.detach = c.s.reg.after(c.detachGrace, c.detachOver)
 		return
 	}
 	c.detach.Reset(c.detachGrace)
@@ -209,7 +209,7 @@ func (c *connection) teardown() {
 func (c *connection) finish() {
 	end := c.announceEnd()
 	close(c.done) // before the log, which may be slow
-	c.s.reg.cfg.Ended(end)
+	_ = Guard(c.s.reg.cfg.Logger, func() error { c.s.reg.cfg.Ended(end); return nil })
 }
 
 // announceEnd is finish under the lock; it returns what the operator is told.
@@ -271,7 +271,7 @@ func (c *connection) touchLocked() { c.lastActivity = time.Now() }
 // timeout.
 func (c *connection) watchIdleLocked() {
 	if c.idleTimeout > 0 {
-		c.idle = time.AfterFunc(c.idleTimeout, c.idleOver)
+		c.idle = c.s.reg.after(c.idleTimeout, c.idleOver)
 	}
 }
 

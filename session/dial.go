@@ -174,7 +174,19 @@ func (c *connection) dialAny(ctx context.Context, target Target, addrs []netip.A
 			return setUserTimeout(raw, *eff.UserTimeout)
 		},
 	}
-	try := func(addr netip.AddrPort) (net.Conn, error) {
+	limits := &c.s.reg.limits
+	try := func(addr netip.AddrPort, more bool) (net.Conn, error) {
+		if target.Name != "" { // or a name that leads elsewhere each time would be a way to scan
+			if err := limits.destinations.Allow(c.s.owner, addr.Addr().String(), int(addr.Port())); err != nil {
+				return nil, limitError(err)
+			}
+		}
+		if d := limits.descriptors; more && d != nil { // the permit has one
+			if err := d.Acquire(c.s.owner, 1); err != nil {
+				return nil, limitError(err)
+			}
+			defer d.Release(c.s.owner, 1)
+		}
 		conn, err := c.s.reg.cfg.Dial(ctx, &dialer, addr.String())
 		if err != nil {
 			err = dialError(ctx, addr, err)
@@ -182,7 +194,7 @@ func (c *connection) dialAny(ctx context.Context, target Target, addrs []netip.A
 		return conn, err
 	}
 	if len(addrs) == 1 {
-		return try(addrs[0])
+		return try(addrs[0], false)
 	}
 	type result struct {
 		conn net.Conn
@@ -207,11 +219,11 @@ func (c *connection) dialAny(ctx context.Context, target Target, addrs []netip.A
 			if started == len(addrs) {
 				continue
 			}
-			addr := addrs[started]
+			addr, more := addrs[started], started > returned
 			started++
 			next.Reset(dialStagger)
 			go func() {
-				conn, err := try(addr)
+				conn, err := try(addr, more)
 				results <- result{conn, err}
 			}()
 		case r := <-results:

@@ -48,7 +48,7 @@ func (r *Registry) buryLocked(owner, id string, final *ExpiredError) {
 		x.forgetOldest()
 	}
 	if x.timer == nil {
-		x.timer = time.AfterFunc(expiredMemory, func() { r.forgetExpired(owner) })
+		x.timer = r.after(expiredMemory, func() { r.forgetExpired(owner) })
 	}
 }
 

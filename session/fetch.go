@@ -43,6 +43,9 @@ func (r *Registry) dialJudged(ctx context.Context, addr string) (net.Conn, error
 	if err := r.checkName(Service, target); err != nil {
 		return nil, err
 	}
+	if err := r.limits.fetches.Allow(Service, target.Host(), target.Port); err != nil {
+		return nil, limitError(err)
+	}
 	addrs, err := r.resolve(ctx, Service, target, 0)
 	if err != nil {
 		return nil, err

@@ -19,9 +19,18 @@ func (c *connection) flashPolicy(ctx context.Context, addrs []netip.AddrPort) er
 		return nil
 	}
 	dial := func(ctx context.Context, port int) (net.Conn, error) {
-		at := make([]netip.AddrPort, len(addrs))
-		for i, a := range addrs {
-			at[i] = netip.AddrPortFrom(a.Addr(), uint16(port)) //nolint:gosec // 1..65535 by flashpolicy
+		var at []netip.AddrPort
+		var refused error
+		for _, a := range addrs {
+			ap := netip.AddrPortFrom(a.Addr(), uint16(port)) //nolint:gosec // 1..65535 by flashpolicy
+			if err := c.s.reg.cfg.Egress.CheckAddr(c.s.owner, c.target, ap); err != nil {
+				refused = &PolicyError{err} // behind a proxy no socket of ours asks
+				continue
+			}
+			at = append(at, ap)
+		}
+		if len(at) == 0 {
+			return nil, refused
 		}
 		conn, _, err := c.dial(ctx, at, c.settings)
 		return conn, err

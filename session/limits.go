@@ -13,6 +13,7 @@ type limits struct {
 	handshakes   *quota.Pool
 	attaches     *quota.Rate
 	destinations *quota.Destinations
+	fetches      *quota.Destinations // of the service's own: CRLs and OCSP
 	bytes        *quota.Shaper
 	memory       *quota.Memory      // nil: nobody watches it
 	descriptors  *quota.Descriptors // nil: nobody counts them
@@ -31,10 +32,21 @@ func newLimits(cfg *Config) limits {
 				cfg.Suspected(owner)
 			},
 		}),
+		fetches: quota.NewDestinations(quota.DestinationsConfig{
+			PerOwner: times(cfg.DestinationsPerOwner, fetchShare), Total: times(cfg.DestinationsPerOwner, fetchShare),
+		}),
 		bytes:       quota.NewShaper(quota.ShaperConfig{What: "bytes", PerOwner: cfg.BytesPerOwner, Total: cfg.Bytes}),
 		memory:      cfg.Memory,
 		descriptors: cfg.Descriptors,
 	}
+}
+
+// fetchShare is how many callers' worth of new destinations the service may have itself,
+// for all who make it fetch what their peers' certificates name.
+const fetchShare = 4
+
+func times(l quota.Limit, n int64) quota.Limit {
+	return quota.Limit{PerSecond: n * l.PerSecond, Burst: n * l.Burst}
 }
 
 // ResourceError reports that the service's machine has none of something left for
@@ -85,9 +97,9 @@ func (l *limits) admit() error {
 // memoryGone: what nobody is attached to has to go.
 func (l *limits) memoryGone() bool { return l.memory != nil && l.memory.Level() == quota.Shed }
 
-// permit is what one connection, or one listener, holds of the limits. Its methods
+// Permit is what one connection, or one listener, holds of the limits. Its methods
 // are called by one at a time: under the session's lock.
-type permit struct {
+type Permit struct {
 	limits     *limits
 	owner      string
 	handshake  bool
@@ -96,7 +108,7 @@ type permit struct {
 
 // begin takes what a new connection needs. The error is a LimitError or a
 // ResourceError, and then it holds nothing.
-func (p *permit) begin() error {
+func (p *Permit) begin() error {
 	if err := p.limits.admit(); err != nil {
 		return err
 	}
@@ -111,7 +123,7 @@ func (p *permit) begin() error {
 }
 
 // beginSocket takes what a socket needs. The error is a ResourceError.
-func (p *permit) beginSocket() error {
+func (p *Permit) beginSocket() error {
 	d := p.limits.descriptors
 	if d == nil {
 		return nil
@@ -124,7 +136,7 @@ func (p *permit) beginSocket() error {
 }
 
 // beginListener takes what a new listener needs. The error is a ResourceError.
-func (p *permit) beginListener() error {
+func (p *Permit) beginListener() error {
 	if err := p.limits.admit(); err != nil {
 		return err
 	}
@@ -132,7 +144,7 @@ func (p *permit) beginListener() error {
 }
 
 // beginHandshake takes what a handshake needs. The error is a LimitError.
-func (p *permit) beginHandshake() error {
+func (p *Permit) beginHandshake() error {
 	if p.handshake {
 		return nil
 	}
@@ -143,15 +155,18 @@ func (p *permit) beginHandshake() error {
 	return nil
 }
 
-func (p *permit) endHandshake() {
+func (p *Permit) endHandshake() {
 	if p.handshake {
 		p.limits.handshakes.Release(p.owner, 1)
 		p.handshake = false
 	}
 }
 
+// End gives back what was admitted and is not to be begun.
+func (p *Permit) End() { p.end() }
+
 // end gives back all that is held.
-func (p *permit) end() {
+func (p *Permit) end() {
 	p.endHandshake()
 	if p.descriptor {
 		p.limits.descriptors.Release(p.owner, 1)
@@ -172,6 +187,6 @@ func (r *Registry) newDestination(owner string, t Target, via *Proxy) error {
 // pace lets n bytes go when their turn has come.
 func (c *connection) pace(ctx context.Context, n int) {
 	if n > 0 {
-		_ = c.flow.Wait(ctx, n) // its only error is ctx's, and who reads or writes sees that himself
+		_ = c.flow.Wait(ctx, n) // who reads or writes sees himself that ctx is over
 	}
 }

@@ -43,7 +43,7 @@ type Listener struct {
 	listKey   string
 	created   time.Time
 	reg       *Registry
-	permit    *permit // until it listens no more
+	permit    *Permit // until it listens no more
 	args      ListenArgs
 	socket    net.Listener
 	local     netip.AddrPort
@@ -67,7 +67,7 @@ type Listener struct {
 // arrival is an accepted session that nobody has claimed.
 type arrival struct {
 	place placeOfArrival
-	clock *time.Timer // of given
+	clock *time.Timer // until it has to be given, and then until it has to be claimed; nil: it is arriving
 	turn  int64       // of given: the order
 }
 
@@ -199,6 +199,8 @@ func (l *Listener) offer(s *Session) {
 	defer l.mu.Unlock()
 	if a := l.waiting[s]; a != nil && a.place == arriving {
 		a.place = ready
+		// Twice the time of a claim: who holds the credit has let it go by then.
+		a.clock = l.reg.after(2*l.reg.cfg.ClaimTimeout, func() { s.unclaimed(CauseDetachExpired) })
 		l.ready = append(l.ready, s)
 		l.wakeLocked()
 	}
@@ -215,8 +217,10 @@ func (l *Listener) leave(s *Session) bool {
 	}
 	delete(l.waiting, s)
 	l.unreadyLocked(s)
-	if a.place == given {
+	if a.clock != nil {
 		a.clock.Stop()
+	}
+	if a.place == given {
 		l.given--
 		l.wakeLocked()
 		return true
@@ -343,7 +347,7 @@ func (l *Listener) next(a *acceptor, credit int) (s *Session, ok bool, err error
 		arr.place = given
 		l.turns++
 		arr.turn = l.turns
-		arr.clock = time.AfterFunc(l.reg.cfg.ClaimTimeout, func() { s.unclaimed(CauseDetachExpired) })
+		arr.clock.Reset(l.reg.cfg.ClaimTimeout)
 		l.given++
 		<-l.slots
 	}

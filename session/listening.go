@@ -91,7 +91,7 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 	if l, err := r.listenedBefore(owner, req); l != nil || err != nil {
 		return l, warnings, err
 	}
-	permit := &permit{limits: &r.limits, owner: owner}
+	permit := &Permit{limits: &r.limits, owner: owner}
 	if err := permit.beginListener(); err != nil {
 		return nil, nil, err
 	}
@@ -108,7 +108,7 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 		waiting: make(map[*Session]*arrival),
 	}
 	l.listKey = listKey(l.created, l.id)
-	l.alone = time.AfterFunc(l.grace(), l.closeAlone)
+	l.alone = r.after(l.grace(), l.closeAlone)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.draining.IsZero() {

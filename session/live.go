@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // run is the goroutine that connects. It ends with that, because the handshake
@@ -71,6 +72,13 @@ func (c *connection) guard(half func()) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	c.failLocked(CauseError, err)
+}
+
+// after is time.AfterFunc for what may meet a defect: that ends nobody else.
+func (r *Registry) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() {
+		_ = Guard(r.cfg.Logger, func() error { f(); return nil })
+	})
 }
 
 // Guard runs f and turns a panic into an InternalError: what a peer sends must

@@ -161,18 +161,26 @@ func (c Config) withDefaults() Config {
 		c.Suspected = func(string) {}
 	}
 	for _, d := range []struct {
-		p          *quota.Limit
-		rate, more int64 // more: the burst is so many times the rate
+		all, one         *quota.Limit
+		perAll, perOwner int64
+		more             int64 // the burst is so many times the rate
 	}{
-		{&c.Attaches, 20_000, 2}, {&c.AttachesPerOwner, 1_000, 2},
-		{&c.Destinations, 2_000, 10}, {&c.DestinationsPerOwner, 50, 10},
-		{&c.Bytes, 16 << 30, 1}, {&c.BytesPerOwner, 4 << 30, 1},
+		{&c.Attaches, &c.AttachesPerOwner, 20_000, 1_000, 2},
+		{&c.Destinations, &c.DestinationsPerOwner, 2_000, 50, 10},
+		{&c.Bytes, &c.BytesPerOwner, 16 << 30, 4 << 30, 1},
 	} {
-		if d.p.PerSecond == 0 {
-			d.p.PerSecond = d.rate
+		if d.one.PerSecond == 0 {
+			d.one.PerSecond = d.perOwner
 		}
-		if d.p.Burst == 0 {
-			d.p.Burst = d.more * d.p.PerSecond
+		if d.one.Burst == 0 {
+			d.one.Burst = d.more * d.one.PerSecond
+		}
+		if d.all.PerSecond == 0 { // one caller may have it all
+			d.all.PerSecond = max(d.perAll, d.one.PerSecond)
+			d.all.Burst = max(d.all.Burst, d.one.Burst)
+		}
+		if d.all.Burst == 0 {
+			d.all.Burst = d.more * d.all.PerSecond
 		}
 	}
 	for _, d := range []struct {

@@ -38,6 +38,13 @@ func (s *Session) rejudge() (ended bool) {
 	return true
 }
 
+// notePolicy notes which policy was asked last.
+func (c *connection) notePolicy() {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.policy = c.s.reg.cfg.Egress.Revision()
+}
+
 // judgeLocked asks the policy about the addresses that the connection has. Nobody
 // judges who has come to a listener.
 func (c *connection) judgeLocked() *PolicyError {

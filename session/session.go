@@ -306,7 +306,7 @@ func (s *Session) restLocked() {
 
 func (s *Session) expireInLocked(d time.Duration) {
 	if s.expiry == nil {
-		s.expiry = time.AfterFunc(d, s.expire)
+		s.expiry = s.reg.after(d, s.expire)
 		return
 	}
 	s.expiry.Reset(d)

@@ -102,7 +102,7 @@ func (s *Session) graceLocked() {
 			s.grace.Stop()
 		}
 	case s.grace == nil:
-		s.grace = time.AfterFunc(time.Until(at), s.graceOver)
+		s.grace = s.reg.after(time.Until(at), s.graceOver)
 	default:
 		s.grace.Reset(time.Until(at))
 	}

@@ -18,7 +18,7 @@ func halves(tb testing.TB) (*connection, *Attachment) {
 	s, _, _, err := r.Create("owner", Settings{}, false, Request{})
 	require.NoError(tb, err)
 	a := attach(tb, s, 1)
-	c := s.newConnection(ConnectArgs{}, s.effectiveLocked(), &permit{limits: &r.limits})
+	c := s.newConnection(ConnectArgs{}, s.effectiveLocked(), &Permit{limits: &r.limits})
 	c.ctx, c.cancel = context.WithCancelCause(tb.Context())
 	s.conn = c
 	c.gen = s.core.Begin(c.timeline.began, c.streamOptions())

@@ -74,7 +74,7 @@ const sweepEvery = time.Second
 
 func (s *Session) sweepSoonLocked() {
 	if s.sweeper == nil {
-		s.sweeper = time.AfterFunc(sweepEvery, s.sweep)
+		s.sweeper = s.reg.after(sweepEvery, s.sweep)
 	}
 }
 

@@ -207,7 +207,7 @@ func (p *parts) registry(s settings) *session.Registry {
 // server serves them.
 func (p *parts) server(s settings, r *session.Registry) *server.Server {
 	return server.New(server.Config{
-		Registry: r, Callers: p.callers, Authenticate: p.metrics.Authenticating(p.callers.Authenticate), Metrics: p.metrics, Door: p.door, Policy: p.rules.live, Logger: p.log, Version: version,
+		Registry: r, Callers: p.callers, Metrics: p.metrics, Door: p.door, Policy: p.rules.live, Logger: p.log, Version: version,
 		MaxConcurrentStreams: uint32(s.Limits.StreamsPerConnection), //nolint:gosec // bounded by the table of settings
 		SetupTimeout:         s.Timeouts.Setup, KeepaliveTime: s.Timeouts.Keepalive, KeepaliveTimeout: s.Timeouts.KeepaliveTimeout,
 		ConnectionIdle: s.Timeouts.ConnectionIdle,

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"context"
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,16 +44,6 @@ func (m *Metrics) Authenticated(principal string, err error) {
 		return
 	}
 	m.callers.unknown.inc(faultOf(err))
-}
-
-// Authenticating counts what next says of each RPC; it has the form of
-// server.Authenticator.
-func (m *Metrics) Authenticating(next func(context.Context) (string, error)) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		principal, err := next(ctx)
-		m.Authenticated(principal, err)
-		return principal, err
-	}
 }
 
 func faultOf(err error) string {

@@ -43,7 +43,6 @@ func TestRPCsThroughTheWire(t *testing.T) {
 	m := metrics.New(cfg)
 	s := servertest.Start(t, func(sc *session.Config, sv *server.Config) {
 		sc.Ended, sc.MaxSessionsPerOwner = m.Ended, 1
-		sv.Authenticate = m.Authenticating(sv.Authenticate)
 		sv.Metrics = m
 	})
 	c := s.Client(t)

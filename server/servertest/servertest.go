@@ -72,6 +72,9 @@ func Start(tb testing.TB, opts ...Option) *Service {
 	for _, o := range opts {
 		o(&sc, &sv)
 	}
+	if sc.DestinationsPerOwner.PerSecond == 0 { // tests have a port for each peer
+		sc.DestinationsPerOwner.PerSecond = 1_000_000
+	}
 	if sc.Ended == nil && sc.Logger != nil {
 		sc.Ended = server.AccessLog(sc.Logger)
 	}

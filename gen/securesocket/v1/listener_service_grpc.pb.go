@@ -52,7 +52,7 @@ type ListenerServiceClient interface {
 	// signature; a handshake that fails is never told of. A session is claimed by its
 	// owner's first call about it, but for GetSession, GetCertificateStatus and the
 	// lists. No more than `credit` wait for that, and what waits longer than 10 s is
-	// closed. It may have ended by then: what it brought, and its events, are there. A second
+	// closed, as is what is not given out within 20 s. It may have ended by then: what it brought, and its events, are there. A second
 	// Accept supersedes the first (SUPERSEDED) and is given again what still waits.
 	//
 	// Caller: the owner. Ends with OK after CloseListener. Reasons: INVALID_FIELD,
@@ -168,7 +168,7 @@ type ListenerServiceServer interface {
 	// signature; a handshake that fails is never told of. A session is claimed by its
 	// owner's first call about it, but for GetSession, GetCertificateStatus and the
 	// lists. No more than `credit` wait for that, and what waits longer than 10 s is
-	// closed. It may have ended by then: what it brought, and its events, are there. A second
+	// closed, as is what is not given out within 20 s. It may have ended by then: what it brought, and its events, are there. A second
 	// Accept supersedes the first (SUPERSEDED) and is given again what still waits.
 	//
 	// Caller: the owner. Ends with OK after CloseListener. Reasons: INVALID_FIELD,
