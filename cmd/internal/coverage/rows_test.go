@@ -34,7 +34,7 @@ func complete(id, text string) string {
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	rows, err := parse(strings.NewReader("# a comment\n\n" + complete("A14", `
+	rows, err := parse(strings.NewReader("# a comment\n\n"+complete("A14", `
 		row A14
 		is apart from that a Socket
 		in client.Conn
@@ -95,7 +95,7 @@ func TestParseRefuses(t *testing.T) {
 		_, err := parse(strings.NewReader(tc.text), sections)
 		require.ErrorIs(t, err, tc.want, name)
 	}
-	_, err := parse(strings.NewReader("is something\n" + complete("", "")), sections)
+	_, err := parse(strings.NewReader("is something\n"+complete("", "")), sections)
 	require.Error(t, err, "before the first row")
 	_, err = parse(strings.NewReader(complete("A1", "row A1\n"+good+"by "+strings.Repeat("x", 1<<20))), sections)
 	require.Error(t, err, "a line that has no end")
