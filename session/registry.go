@@ -362,7 +362,7 @@ func (r *Registry) Find(id string) (*Session, error) {
 	return nil, ErrNotFound
 }
 
-// Anybody, as the owner in a list, stands for all owners.
+// Anybody stands for all owners, as the owner in a list.
 const Anybody = "*"
 
 // List returns up to limit of an owner's sessions in the order of creation,
