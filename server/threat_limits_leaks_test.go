@@ -20,7 +20,7 @@ func rounds() int {
 	case testing.Short():
 		return 2_000
 	}
-	return 10_000
+	return 20_000
 }
 
 // TestThreat57NothingIsLeftWhateverIsAbortedWhere has sessions in twelve states, each of
