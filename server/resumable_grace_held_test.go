@@ -29,8 +29,8 @@ func TestWriteThatWaitsHoldsItsSession(t *testing.T) {
 		_, _ = io.Copy(conn, conn)
 		tlstest.CloseNotify(conn)
 	})
-	u := w.streamless(t, resumableFor(time.Second, 16<<10))
-	time.AfterFunc(2500*time.Millisecond, func() { close(resume) })
+	u := w.streamless(t, resumableFor(3*time.Second, 16<<10))
+	time.AfterFunc(7*time.Second, func() { close(resume) })
 	sent := int64(0)
 	payload := bytes.Repeat([]byte("x"), 128<<10)
 	for sent < 8<<20 { // more than the kernel takes
