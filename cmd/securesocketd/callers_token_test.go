@@ -127,7 +127,7 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 	replace(t, file, tokensFile(map[string]string{"stays": stays}))
 	_, err := one.Recv() // it waits for the end
 	require.Error(t, err)
-	require.Contains(t, g.log(), "audit=revoked principal=token:gone")
+	soon(t, "it is written down", func() bool { return strings.Contains(g.log(), "audit=revoked principal=token:gone") })
 	require.NoError(t, other.CloseSend())
 	_, err = other.Recv()
 	require.ErrorIs(t, err, io.EOF)
