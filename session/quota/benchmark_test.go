@@ -27,18 +27,6 @@ func BenchmarkPoolAcquireRelease(b *testing.B) {
 	}
 }
 
-func BenchmarkLeaseResize(b *testing.B) {
-	p := NewPool(PoolConfig{PerOwner: plenty, Total: plenty})
-	l := p.Lease("owner")
-	defer l.Close()
-	b.ReportAllocs()
-	for i := int64(0); b.Loop(); i++ {
-		if err := l.Resize(1 + i&1); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 func BenchmarkRateAllow(b *testing.B) {
 	r := NewRate(RateConfig{PerOwner: Limit{PerSecond: 1e9, Burst: plenty}, Total: Limit{PerSecond: 1e9, Burst: plenty}})
 	b.ReportAllocs()

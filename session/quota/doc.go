@@ -2,7 +2,6 @@
 // and says no, or not yet, beyond a limit.
 //
 //	Pool          what is held and given back: handshakes, connections, buffered bytes
-//	Lease         one holder's share of a Pool, which grows and shrinks
 //	Rate          how often something may be done: attaches, connects
 //	Destinations  how many new destinations a second a caller may turn to
 //	Shaper        bytes a second; it delays instead of refusing
@@ -37,7 +36,6 @@
 //
 // # Errors
 //
-// Whatever is refused is an [Error]. A [Lease] that was closed refuses with
-// [ErrClosed], a wait that was given up with its context's cause, and a machine
-// that does not tell its memory with [ErrNoMemoryLimit].
+// Whatever is refused is an [Error]. A wait that was given up ends with its context's
+// cause, and a machine that does not tell its memory is [ErrNoMemoryLimit].
 package quota

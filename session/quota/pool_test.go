@@ -1,7 +1,6 @@
 package quota
 
 import (
-	"errors"
 	"math"
 	"strconv"
 	"sync"
@@ -119,72 +118,4 @@ func TestPoolRefusalsDisturbNobody(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	require.Zero(t, failed)
-}
-
-func TestLeaseIsItsModel(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		p := NewPool(PoolConfig{PerOwner: 20, Total: 30})
-		leases := []*Lease{p.Lease("a"), p.Lease("a"), p.Lease("b"), p.Lease("c")}
-		held, closed := make([]int64, len(leases)), make([]bool, len(leases))
-		t.Repeat(map[string]func(*rapid.T){
-			"resize": func(t *rapid.T) {
-				i, n := rapid.IntRange(0, len(leases)-1).Draw(t, "lease"), rapid.Int64Range(-3, 25).Draw(t, "n")
-				err := leases[i].Resize(n)
-				n = max(n, 0)
-				switch {
-				case closed[i] && n > 0:
-					require.ErrorIs(t, err, ErrClosed)
-				case n <= held[i]:
-					require.NoError(t, err)
-					held[i] = n
-				case err == nil:
-					held[i] = n
-				default:
-					refused(t, err)
-				}
-			},
-			"close": func(t *rapid.T) {
-				i := rapid.IntRange(0, len(leases)-1).Draw(t, "lease")
-				leases[i].Close()
-				held[i], closed[i] = 0, true
-			},
-			"": func(t *rapid.T) {
-				var total int64
-				for i, l := range leases {
-					require.Equal(t, held[i], l.Held())
-					total += held[i]
-				}
-				require.Equal(t, total, p.Total())
-				require.Equal(t, held[0]+held[1], p.Used("a"))
-				require.LessOrEqual(t, p.Used("a"), int64(20))
-				require.LessOrEqual(t, total, int64(30))
-			},
-		})
-		for _, l := range leases {
-			l.Close()
-		}
-		require.Zero(t, p.kept())
-	})
-}
-
-func TestLeaseClosedWhileItGrows(t *testing.T) {
-	t.Parallel()
-	p := NewPool(PoolConfig{PerOwner: 100, Total: 100})
-	for range 200 {
-		l := p.Lease("a")
-		var wg sync.WaitGroup
-		var unexpected atomic.Int64
-		for n := range int64(4) {
-			wg.Go(func() {
-				if err := l.Resize(n + 1); err != nil && !errors.Is(err, ErrClosed) {
-					unexpected.Add(1)
-				}
-			})
-		}
-		wg.Go(l.Close)
-		wg.Wait()
-		require.Zero(t, unexpected.Load())
-		require.Zero(t, p.Total())
-	}
 }
