@@ -30,14 +30,14 @@ func (s *Session) serve(conn net.Conn, l *Listener) error {
 		return err
 	}
 	if err := s.reg.connectionBegins(); err != nil {
-		p.end()
+		p.End()
 		return err
 	}
 	c := s.newConnection(ConnectArgs{Target: Target{Addr: remote.Addr(), Port: int(remote.Port())}, Plain: !l.args.StartTLS}, eff, p)
 	c.attempt = &Attempt{s: s, decided: make(chan struct{})}
 	c.attempt.join(true)
 	if err := c.beginLocked(); err != nil {
-		p.end()
+		p.End()
 		return err
 	}
 	go c.run(func(ctx context.Context) (Phase, error) { return c.acceptPhases(ctx, conn) })

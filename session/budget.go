@@ -31,7 +31,9 @@ func (s *Session) accountLocked() {
 	if held > 0 && s.attachment == nil {
 		s.reg.shedSoon()
 	}
-	s.core.Scarce(time.Now(), s.buffered.exceeded() || s.reg.buffered.exceeded())
+	if scarce := s.buffered.exceeded() || s.reg.buffered.exceeded(); scarce != s.core.IsScarce() {
+		s.core.Scarce(time.Now(), scarce) // mostly nothing changes, and the clock need not be asked
+	}
 }
 
 // shedding keeps what sessions hold that no stream does within its share.

@@ -65,7 +65,7 @@ func (s *Session) Admit(args ConnectArgs) (*Permit, error) {
 		return nil, err
 	}
 	if err := s.reg.newDestination(s.owner, args.Target, via); err != nil {
-		p.end()
+		p.End()
 		return nil, err
 	}
 	return p, nil
@@ -99,7 +99,7 @@ func (s *Session) join(req Request, pinned bool) (*Attempt, error) {
 func (s *Session) beginAnew(args ConnectArgs, req Request, pinned bool, p *Permit) (a *Attempt, err error) {
 	defer func() {
 		if err != nil {
-			p.end()
+			p.End()
 		}
 	}()
 	defaults, err := s.reg.defaultsOf(s.owner)

@@ -241,7 +241,7 @@ func (c *connection) announceEnd() End {
 		Received: received, Sent: written,
 		ReadCause: c.readCause, WriteCause: c.writeCause,
 	})
-	c.permit.end()
+	c.permit.End()
 	if c.flow != nil {
 		c.flow.Close()
 	}

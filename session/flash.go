@@ -54,6 +54,7 @@ func (c *connection) flashPolicy(ctx context.Context, addrs []netip.AddrPort) er
 				MinVersion:  c.settings.MinVersion,
 				MaxVersion:  c.settings.MaxVersion,
 				Trust:       trust,
+				Turn:        func(ctx context.Context) (func(), error) { return c.s.reg.turns.take(ctx, c.s.owner) },
 				Now:         c.s.reg.cfg.Now,
 			})
 			if err != nil {

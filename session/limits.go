@@ -116,7 +116,7 @@ func (p *Permit) begin() error {
 		return err
 	}
 	if err := p.beginHandshake(); err != nil {
-		p.end()
+		p.End()
 		return err
 	}
 	return nil
@@ -162,11 +162,8 @@ func (p *Permit) endHandshake() {
 	}
 }
 
-// End gives back what was admitted and is not to be begun.
-func (p *Permit) End() { p.end() }
-
-// end gives back all that is held.
-func (p *Permit) end() {
+// End gives back all that is held; a second time it does nothing.
+func (p *Permit) End() {
 	p.endHandshake()
 	if p.descriptor {
 		p.limits.descriptors.Release(p.owner, 1)

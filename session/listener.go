@@ -403,7 +403,7 @@ func (l *Listener) end(over error) bool {
 		close(l.stop)
 		_ = l.socket.Close()
 		<-l.stopped
-		l.permit.end()
+		l.permit.End()
 	}
 	cause := CauseDrain // and those that were given out may still be claimed
 	if errors.Is(over, ErrListenerNotFound) {

@@ -97,7 +97,7 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 	}
 	socket, err := r.openListener(ctx, args.Addr)
 	if err != nil {
-		permit.end()
+		permit.End()
 		return nil, nil, err
 	}
 	l := &Listener{
@@ -114,7 +114,7 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 	if !r.draining.IsZero() {
 		l.alone.Stop()
 		_ = socket.Close()
-		permit.end()
+		permit.End()
 		return nil, nil, &DrainingError{}
 	}
 	o := r.ownerLocked(owner)

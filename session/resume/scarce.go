@@ -20,6 +20,9 @@ func (c *Core) Scarce(now time.Time, on bool) {
 	}
 }
 
+// IsScarce is what Scarce was told last in this generation.
+func (c *Core) IsScarce() bool { return c.gen.scarce }
+
 // bound is what a ring may hold that was promised n bytes.
 func (g *generation) bound(n int) int {
 	if g.scarce {
