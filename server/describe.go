@@ -114,7 +114,11 @@ func describeRequest(err error) (description, bool) {
 		}
 		return d, true
 	case *door.LimitError:
-		return of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", string(e.What), "limit", num(int64(e.Limit))), true
+		d := of(pb.ErrorReason_ERROR_REASON_LIMIT, e.Error(), "what", string(e.What))
+		if d.retry = e.Retry; e.Limit > 0 {
+			d.metadata["limit"] = num(int64(e.Limit))
+		}
+		return d, true
 	}
 	switch {
 	case errors.Is(err, session.ErrAcceptSuperseded):

@@ -174,7 +174,7 @@ func (g *gate) serialAt(tb testing.TB) string {
 // does not fit its key changes nothing.
 func TestReloadOfTheCertificate(t *testing.T) {
 	t.Parallel()
-	g := gated(t, allowWeb)
+	g := gated(t, allowWeb+"limits: {connections_per_address: 1000}\n") // it looks again and again
 	old := g.connect(g.client(g.caller(g.ca, "web.test")))
 	g.is("dns:web.test", old)
 	renew := func() string {

@@ -18,14 +18,16 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server/servertest/h2attack"
 	"securesocket/tlsengine/tlstest"
 )
 
 // fronted is a daemon at a grpcs:// address, with a caller whom it knows by a certificate.
 type fronted struct {
 	*daemon
-	addr   string
-	caller *tls.Config
+	addr    string
+	clients *tlstest.CA
+	caller  *tls.Config
 }
 
 func startFronted(tb testing.TB, args ...string) fronted {
@@ -38,7 +40,7 @@ func startFronted(tb testing.TB, args ...string) fronted {
 		"--listen", "grpcs://127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", anchors, "--callers-allow", "dns:*",
 	}, args...)...)
 	caller := clients.Leaf(tlstest.Names("caller.test"), tlstest.ExtKeyUsage(x509.ExtKeyUsageClientAuth))
-	return fronted{d, strings.TrimPrefix(d.ready[0], "grpcs://"), &tls.Config{
+	return fronted{d, strings.TrimPrefix(d.ready[0], "grpcs://"), clients, &tls.Config{
 		RootCAs: servers.Pool(), ServerName: "localhost", Certificates: []tls.Certificate{caller.Certificate()}, NextProtos: []string{"h2"},
 	}}
 }
@@ -52,15 +54,22 @@ func (g fronted) client(tb testing.TB) pb.SecureSocketServiceClient {
 	return pb.NewSecureSocketServiceClient(cc)
 }
 
-// raw is a connection of the caller's on which HTTP/2 was agreed, from a new address
-// each time: whoever floods from one has used up its places for a while.
-func (g fronted) raw() (net.Conn, error) {
-	n := rawAddresses.Add(1)
+// dial makes a connection of the caller's on which HTTP/2 was agreed.
+func (g fronted) dial() (net.Conn, error) { return tls.Dial("tcp", g.addr, g.caller) }
+
+// another returns what makes connections on which HTTP/2 was agreed, all of one caller
+// and from one address: another caller and another address each time.
+func (g fronted) another() h2attack.Dialer {
+	n := others.Add(1)
+	caller := g.caller.Clone()
+	caller.Certificates = []tls.Certificate{g.clients.Leaf(
+		tlstest.Names("eve"+strconv.Itoa(int(n))+".test"), tlstest.ExtKeyUsage(x509.ExtKeyUsageClientAuth)).Certificate()}
 	from := &net.TCPAddr{IP: net.IPv4(127, 3, byte(n>>8), byte(n))}
-	return (&tls.Dialer{NetDialer: &net.Dialer{LocalAddr: from}, Config: g.caller}).DialContext(context.Background(), "tcp", g.addr)
+	d := &tls.Dialer{NetDialer: &net.Dialer{LocalAddr: from}, Config: caller}
+	return func() (net.Conn, error) { return d.DialContext(context.Background(), "tcp", g.addr) }
 }
 
-var rawAddresses atomic.Int32
+var others atomic.Int32
 
 // resident is how much memory the process has.
 func (d *daemon) resident(tb testing.TB) int {

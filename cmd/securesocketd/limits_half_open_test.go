@@ -66,10 +66,10 @@ func TestThreat39SlowStrangers(t *testing.T) {
 			return h2attack.HalfOpen(t.Context(), plain, h2attack.Options{Count: 10, Timeout: patience})
 		},
 		"without a preface": func() (h2attack.Result, error) {
-			return h2attack.HalfOpen(t.Context(), d.raw, h2attack.Options{Count: 10, Timeout: patience})
+			return h2attack.HalfOpen(t.Context(), d.another(), h2attack.Options{Count: 10, Timeout: patience})
 		},
 		"byte by byte": func() (h2attack.Result, error) {
-			return h2attack.SlowPreface(t.Context(), d.raw, h2attack.Options{Timeout: patience})
+			return h2attack.SlowPreface(t.Context(), d.another(), h2attack.Options{Timeout: patience})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

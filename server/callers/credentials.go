@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/credentials"
+
+	"securesocket/server/peeruid"
 )
 
 // errNotServed says that a connection came over a listener that needs what the
@@ -33,7 +35,7 @@ func (t transport) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInf
 		return t.callers.handshake(conn)
 	}
 	if unix, ok := inner.(*net.UnixConn); ok {
-		uid, err := peerUID(unix)
+		uid, err := peeruid.Of(unix)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -28,9 +28,17 @@
 // HTTP/2 has frames that cost the sender nothing and the receiver something. A
 // [Door.Meter] counts them over a connection, above its TLS, and ends the
 // connection that sends far more of them than its data can explain, with GOAWAY
-// ENHANCE_YOUR_CALM (RFC 9113 section 7) where it can still be written. Its place
-// stays taken for ten seconds, so that a flood does not go on over the next
-// connection.
+// ENHANCE_YOUR_CALM (RFC 9113 section 7) where it can still be written.
+//
+// # Misuse
+//
+// A flood would go on over the next connection. So whoever sent one, a caller, or
+// the address or local user of a stranger, has no new connection for ten seconds; those that he
+// has go on. An unclaimed connection that ends, and a caller's that HTTP/2 has to
+// end for an error, cost a little: an address may have twice as many of the
+// former as it may have connections at once, and a quarter of that every second,
+// a caller 16 of the latter and two every second. Who gave way, stayed too long
+// or had no room pays nothing.
 //
 // # What it does not do
 //

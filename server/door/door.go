@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"securesocket/server/peeruid"
 )
 
 // Door counts connections. Made by New; it needs no closing, since its
@@ -19,7 +21,11 @@ type Door struct {
 	unclaimed list.List                   // of *Ticket, the quietest first
 	addresses map[netip.Prefix]*list.List // the same by address; the zero Prefix is local
 	callers   map[string]int              // of the claimed ones
-	stats     Stats                       // its gauges are filled when asked for
+
+	sourceDebts debts[source] // of useless connections that were never claimed
+	callerDebts debts[string] // of those that were
+
+	stats Stats // its gauges are filled when asked for
 }
 
 // New returns a Door that nobody has passed.
@@ -37,9 +43,13 @@ const yieldAge = time.Second
 // enter lets a connection in, or says why not. Somebody who had to give way for
 // it is returned, and is not counted any more; the caller hangs up on him.
 func (d *Door) enter(conn net.Conn) (t, gone *Ticket, err error) {
-	t = &Ticket{door: d, conn: conn, address: addressOf(conn.RemoteAddr()), last: time.Now()}
+	t = &Ticket{door: d, conn: conn, source: sourceOf(conn), last: time.Now()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if wait := overdue(d.sourceDebts.of(t.source, t.last)); wait > 0 {
+		d.stats.refuse(LimitMisuse)
+		return nil, nil, &LimitError{What: LimitMisuse, Retry: wait}
+	}
 	pool := d.addresses[t.address]
 	if pool == nil {
 		pool = list.New()
@@ -63,9 +73,9 @@ func (d *Door) enter(conn net.Conn) (t, gone *Ticket, err error) {
 // full returns the narrowest limit that is reached, and those of whom one would
 // have to give way.
 func (d *Door) full(address netip.Prefix, pool *list.List) (*LimitError, *list.List) {
-	what, limit := LimitAddress, d.cfg.PerAddress
+	what, limit := LimitAddress, d.limitOf(address)
 	if !address.IsValid() {
-		what, limit = LimitLocal, d.cfg.Local
+		what = LimitLocal
 	}
 	switch {
 	case pool.Len() >= limit:
@@ -78,6 +88,14 @@ func (d *Door) full(address netip.Prefix, pool *list.List) (*LimitError, *list.L
 	return nil, nil
 }
 
+// limitOf returns how many unclaimed connections address may have.
+func (d *Door) limitOf(address netip.Prefix) int {
+	if !address.IsValid() {
+		return d.cfg.Local
+	}
+	return d.cfg.PerAddress
+}
+
 // quietest returns who has to give way, if anybody.
 func quietest(of *list.List, now time.Time) *Ticket {
 	if first := of.Front(); first != nil {
@@ -86,6 +104,20 @@ func quietest(of *list.List, now time.Time) *Ticket {
 		}
 	}
 	return nil
+}
+
+// source is where a connection comes from, as somebody who pays for it.
+type source struct {
+	address netip.Prefix
+	uid     uint32 // of a Unix socket's peer, where that is known
+}
+
+func sourceOf(conn net.Conn) source {
+	s := source{address: addressOf(conn.RemoteAddr())}
+	if unix, ok := innermost(conn).(*net.UnixConn); ok {
+		s.uid, _ = peeruid.Of(unix) // without it all pay together
+	}
+	return s
 }
 
 // addressOf returns what an unclaimed connection counts for. Somebody who has an

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"net"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -30,10 +29,9 @@ func tlsPair(tb testing.TB) (server, client *tls.Config) {
 }
 
 // ownLimit are floods that do not get as far as the meter: grpc-go ends the
-// connection, or the flood is none that costs anything (of 8,000 fields that one
-// byte each stands for, 4 are unpacked; a stream that is not read has its
-// window).
-var ownLimit = map[string]bool{"CONTINUATION": true, "PING": true, "PING, acks unread": true, "huge headers": true, "HPACK bomb": true, "zero window": true}
+// connection, or the flood is none that costs anything (a stream that is not read
+// has its window).
+var ownLimit = map[string]bool{"CONTINUATION": true, "PING": true, "PING, acks unread": true, "huge headers": true, "zero window": true}
 
 func TestThreat38FloodsAreEnded(t *testing.T) {
 	t.Parallel()
@@ -50,27 +48,30 @@ func TestThreat38FloodsAreEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := door.New(door.Config{PerAddress: 100, PerCaller: 100, FrameBurst: 1000, FramesPerSecond: 10}) // a slow machine must not make floods slow enough
-			addr := serve(t, d, listen(t, tc.network), tc.server)
-			dial := func() (net.Conn, error) {
-				if tc.client != nil {
-					return tls.Dial(tc.network, addr.String(), clientTLS)
-				}
-				return net.Dial(tc.network, addr.String())
-			}
-			good := client(t, addr, "", tc.client)
 			ctx := as(t.Context(), "anna")
-			require.NoError(t, check(ctx, good))
 			for _, attack := range h2attack.Floods() {
-				before := d.Stats().Flooded
-				r, err := attack.Run(t.Context(), dial, h2attack.Options{Count: 4_000, Timeout: 10 * time.Second, Header: tc.header})
+				d := door.New(door.Config{FrameBurst: 1000, FramesPerSecond: 10}) // a slow machine must not make floods slow enough
+				addr := serve(t, d, listen(t, tc.network), tc.server)
+				dial := func() (net.Conn, error) {
+					if tc.client != nil {
+						return tls.Dial(tc.network, addr.String(), clientTLS)
+					}
+					return net.Dial(tc.network, addr.String())
+				}
+				good := client(t, addr, "", tc.client)
+				require.NoError(t, check(ctx, good))
+				count := 4_000
+				if attack.Name == "HPACK bomb" { // it uses one in a hundred
+					count *= 10
+				}
+				r, err := attack.Run(t.Context(), dial, h2attack.Options{Count: count, Timeout: 10 * time.Second, Header: tc.header})
 				require.NoError(t, err)
 				require.NoError(t, check(ctx, good), attack.Name)
 				if ownLimit[attack.Name] {
 					continue
 				}
 				require.NotEqual(t, h2attack.EndOpen, r.End, attack.Name)
-				eventually(t, func() bool { return d.Stats().Flooded == before+1 })
+				eventually(t, func() bool { return d.Stats().Flooded == 1 })
 				if r.GoAway { // a reset may have overtaken it
 					require.Equal(t, http2.ErrCodeEnhanceYourCalm, r.Code, attack.Name)
 				}
@@ -121,65 +122,4 @@ func TestTheEndOfAFloodIsAnnounced(t *testing.T) {
 	require.IsType(t, &http2.GoAwayFrame{}, last)
 	require.Equal(t, http2.ErrCodeEnhanceYourCalm, last.(*http2.GoAwayFrame).ErrCode)
 	require.Equal(t, uint64(1), d.Stats().Flooded)
-}
-
-func TestAFloodKeepsItsPlace(t *testing.T) {
-	t.Parallel()
-	for name, claim := range map[string]bool{"stranger": false, "caller": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				d := door.New(door.Config{PerCaller: 1, Local: 1})
-				near, far := from("")
-				l := &fakeListener{conns: make(chan result, 1)}
-				l.conns <- result{conn: near}
-				conn, err := d.Listener(l).Accept()
-				require.NoError(t, err)
-				metered := d.Meter(conn)
-				if claim {
-					require.NoError(t, door.FromConn(metered).Claim("eve"))
-				}
-				go func() {
-					_, _ = far.Write([]byte(http2.ClientPreface))
-					fr := http2.NewFramer(far, nil)
-					for fr.WriteSettings(make([]http2.Setting, 2000)...) == nil {
-						continue
-					}
-				}()
-				for buf := make([]byte, 4096); err == nil; {
-					_, err = metered.Read(buf)
-				}
-				var flood *door.FloodError
-				require.ErrorAs(t, err, &flood)
-				require.NoError(t, conn.Close())
-				_ = far.Close()
-				require.NoError(t, door.FromConn(conn).Claim("eve"), "an RPC of before: it changes nothing")
-				next := func() *door.Ticket {
-					near, far := from("")
-					t.Cleanup(func() { _ = far.Close() })
-					l.conns <- result{conn: near}
-					_ = l.Close()
-					conn, err := d.Listener(l).Accept()
-					if err != nil {
-						return nil
-					}
-					t.Cleanup(func() { _ = conn.Close() })
-					l = &fakeListener{conns: make(chan result, 1)}
-					return conn.(*door.Conn).DoorTicket()
-				}
-				if claim {
-					var limit *door.LimitError
-					require.ErrorAs(t, next().Claim("eve"), &limit)
-				} else {
-					require.Nil(t, next())
-					require.Equal(t, uint64(1), d.Stats().Refused[door.LimitLocal])
-				}
-				time.Sleep(10 * time.Second)
-				synctest.Wait()
-				require.Zero(t, d.Stats().Open)
-				l = &fakeListener{conns: make(chan result, 1)}
-				require.NoError(t, next().Claim("eve"))
-			})
-		})
-	}
 }

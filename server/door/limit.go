@@ -1,6 +1,9 @@
 package door
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Limit names a limit of a Door. The strings are stable: dashboards may compare
 // with them.
@@ -20,17 +23,25 @@ const (
 	LimitLocal Limit = "connections_local"
 	// LimitReserve is what Config.Reserve said. It has no number.
 	LimitReserve Limit = "reserve"
+	// LimitMisuse is what useless connections cost those who made them. It has no
+	// number, but an end.
+	LimitMisuse Limit = "misuse"
 )
 
 // LimitError says that there is no room for a connection.
 type LimitError struct {
 	What  Limit
-	Limit int // 0 for LimitReserve
+	Limit int // 0 for LimitReserve and LimitMisuse
+	// Retry is after how long there is room again, where that is known; 0 otherwise.
+	Retry time.Duration
 }
 
 func (e *LimitError) Error() string {
-	if e.What == LimitReserve {
+	switch e.What {
+	case LimitReserve:
 		return "no room for another connection: the reserve is not to be touched"
+	case LimitMisuse:
+		return fmt.Sprintf("connections were misused: no new one for another %v", e.Retry.Round(time.Second/10))
 	}
 	return fmt.Sprintf("no room for another connection: %s is %d", e.What, e.Limit)
 }

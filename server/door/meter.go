@@ -26,6 +26,9 @@ const (
 	// receivers that measure the network send PING and WINDOW_UPDATE in every round
 	// trip that brings some. Who wants to be paid has to make calls that succeed.
 	answerPays = 4 * frameCost
+	// headersCost is for headers that were unpacked as far as they may be, and then
+	// reset: 16 KiB of them come out of a frame of a few bytes.
+	headersCost = 16 * frameCost
 	// strangersCost is a HEADERS frame on a connection that is unclaimed.
 	strangersCost = frameCost / 8
 	// strangersShare of the burst and of the rate is what an unclaimed connection
@@ -85,6 +88,9 @@ type meter struct {
 
 	paid atomic.Int64 // by what was written, and not yet added to balance
 
+	judging  atomic.Bool // what was read last is looked at; nothing is being read
+	offended atomic.Bool // the owner has paid for the connection
+
 	outMu sync.Mutex // held during writes, by the reader for GOAWAY
 	out   frames
 }
@@ -106,7 +112,9 @@ func (m *meter) Read(p []byte) (int, error) {
 	if m.flood != nil {
 		return 0, m.flood
 	}
+	m.judging.Store(false)
 	n, err := m.Conn.Read(p)
+	m.judging.Store(err == nil)
 	for rest := p[:n]; ; {
 		var h frameHeader
 		var ok bool
@@ -188,6 +196,14 @@ func (m *meter) Write(p []byte) (int, error) {
 			}
 		case frameRSTStream:
 			paid -= frameCost
+			if len(rest) >= 4 && binary.BigEndian.Uint32(rest) == frameSizeError {
+				paid -= headersCost
+			}
+		case frameGoAway:
+			// Behind the last stream is the error (RFC 9113 section 6.8).
+			if len(rest) >= 8 && binary.BigEndian.Uint32(rest[4:]) != noError {
+				m.misused(false)
+			}
 		}
 	}
 	if paid != 0 {
@@ -196,7 +212,12 @@ func (m *meter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-const enhanceYourCalm = 0xb // RFC 9113 section 7
+// Of RFC 9113 section 7.
+const (
+	noError         = 0x0
+	frameSizeError  = 0x6
+	enhanceYourCalm = 0xb
+)
 
 // end closes the connection. What the other end reads of that, if it reads, is
 // GOAWAY: not while a write is stuck, or inside another frame.
@@ -215,9 +236,7 @@ func (m *meter) end(h frameHeader) error {
 		}
 		m.outMu.Unlock()
 	}
-	if m.ticket != nil {
-		m.ticket.banish()
-	}
+	m.misused(true)
 	_ = m.Close()
 	m.door.flooded(m.remote, m.flood)
 	return m.flood
@@ -233,8 +252,19 @@ func (m *meter) NetConn() net.Conn { return m.Conn }
 // RemoteAddr returns the address of the other end, with the ticket.
 func (m *meter) RemoteAddr() net.Addr { return m.remote }
 
-// Close closes the connection.
+// misused has the owner pay for the connection, once.
+func (m *meter) misused(flood bool) {
+	if !m.offended.Swap(true) {
+		m.ticket.misused(flood)
+	}
+}
+
+// Close closes the connection. An HTTP/2 server that does so while it looks at
+// what it has read does so for an error of the other end.
 func (m *meter) Close() error {
+	if m.judging.Load() {
+		m.misused(false)
+	}
 	if m.ticket != nil {
 		m.ticket.leave()
 	}

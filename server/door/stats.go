@@ -3,9 +3,8 @@ package door
 // Stats are counts for metrics. The first three are gauges, the others only
 // grow.
 type Stats struct {
-	// Open is how many connections there are, with those that were ended for a flood
-	// in the last 10 s, whose places are not free yet; Unclaimed how many of them count
-	// for an address; Callers how many callers have the others.
+	// Open is how many connections there are; Unclaimed how many of them count for an
+	// address; Callers how many callers have the others.
 	Open, Unclaimed, Callers int
 
 	// Accepted is how many were let in.
@@ -17,6 +16,9 @@ type Stats struct {
 	GaveWay uint64
 	// Expired is how many were closed because nobody claimed them.
 	Expired uint64
+	// Unused is how many ended before anybody claimed them, for whom there was room:
+	// TLS handshakes that failed, RPCs that were all refused, probes.
+	Unused uint64
 	// Flooded is how many were closed for their frames.
 	Flooded uint64
 	// AcceptErrors is how often accept(2) failed and was asked again.

@@ -3,7 +3,6 @@ package door
 import (
 	"container/list"
 	"net"
-	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -11,15 +10,14 @@ import (
 // Ticket is a connection's place. A nil Ticket is that of a connection which
 // came through no Door: it may do everything.
 type Ticket struct {
-	door    *Door
-	conn    net.Conn     // as it was accepted
-	address netip.Prefix // the zero Prefix for one without an IP address
-	claimed atomic.Bool  // set with caller, and never taken back
+	door *Door
+	conn net.Conn // as it was accepted
+	source
+	claimed atomic.Bool // set with caller, and never taken back
 
 	// The Door's mu guards the rest.
 	caller           string
 	refused          *LimitError // the claim was; the connection is about to end
-	banished         bool        // it sent a flood: closed, and its place is not free yet
 	left             bool        // it counts for nobody any more
 	last             time.Time   // it came, or a visit began or ended
 	visits           int         // that go on
@@ -46,13 +44,12 @@ func (t *Ticket) Claim(principal string) error {
 	switch {
 	case t.refused != nil:
 		return t.refused
-	case t.left || t.banished || t.claimed.Load():
+	case t.left || t.claimed.Load():
 		return nil
+	case overdue(d.callerDebts.of(principal, time.Now())) > 0:
+		return t.refuseLocked(&LimitError{What: LimitMisuse, Retry: overdue(d.callerDebts.of(principal, time.Now()))})
 	case d.callers[principal] >= d.cfg.PerCaller:
-		t.refused = &LimitError{What: LimitCaller, Limit: d.cfg.PerCaller}
-		d.stats.refuse(LimitCaller)
-		t.timer.Reset(refusalLinger)
-		return t.refused
+		return t.refuseLocked(&LimitError{What: LimitCaller, Limit: d.cfg.PerCaller})
 	}
 	t.leavePoolsLocked()
 	t.timer.Stop()
@@ -60,6 +57,13 @@ func (t *Ticket) Claim(principal string) error {
 	d.callers[principal]++
 	t.claimed.Store(true)
 	return nil
+}
+
+func (t *Ticket) refuseLocked(err *LimitError) error {
+	t.refused = err
+	t.door.stats.refuse(err.What)
+	t.timer.Reset(refusalLinger)
+	return err
 }
 
 // Claimed reports whether the connection counts for a caller.
@@ -96,11 +100,11 @@ func (t *Ticket) stirLocked() {
 func (t *Ticket) expire() {
 	d := t.door
 	d.mu.Lock()
-	if t.left || t.claimed.Load() && !t.banished {
+	if t.left || t.claimed.Load() {
 		d.mu.Unlock()
 		return
 	}
-	if t.refused == nil && !t.banished {
+	if t.refused == nil {
 		rest := d.cfg.UnclaimedTimeout
 		if t.visits == 0 {
 			rest -= time.Since(t.last)
@@ -113,7 +117,6 @@ func (t *Ticket) expire() {
 		d.stats.Expired++
 	}
 	linger := t.refused != nil
-	t.banished = false
 	t.removeLocked()
 	d.mu.Unlock()
 	if linger {
@@ -123,26 +126,29 @@ func (t *Ticket) expire() {
 	hangUp(t.conn)
 }
 
-// banishment is how long the place of a connection stays taken that was ended for
-// a flood: whoever sends the next one over a new connection runs out of places.
-const banishment = 10 * time.Second
-
-func (t *Ticket) banish() {
-	t.door.mu.Lock()
-	defer t.door.mu.Unlock()
-	if !t.left {
-		t.banished = true
-		t.stirLocked()
-		t.timer.Reset(banishment)
-	}
-}
-
-// leave is called when the connection is closed, as often as one likes.
+// leave is called when the connection is closed, as often as one likes. One that
+// nobody has claimed by then was of no use, unless there was no room for it.
 func (t *Ticket) leave() {
 	t.door.mu.Lock()
 	defer t.door.mu.Unlock()
-	if !t.banished {
-		t.removeLocked()
+	noRoom := t.refused != nil && t.refused.What == LimitCaller
+	if !t.left && !t.claimed.Load() && !noRoom {
+		t.door.stats.Unused++
+		t.misusedLocked(false)
+	}
+	t.removeLocked()
+}
+
+// misused is called for a connection that has to be closed for what came over it,
+// before that.
+func (t *Ticket) misused(flood bool) {
+	if t == nil {
+		return
+	}
+	t.door.mu.Lock()
+	defer t.door.mu.Unlock()
+	if !t.left {
+		t.misusedLocked(flood)
 	}
 }
 

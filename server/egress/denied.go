@@ -1,6 +1,10 @@
 package egress
 
-import "fmt"
+import (
+	"fmt"
+
+	"securesocket/server/ruletext"
+)
 
 // The rules of a [DeniedError] that are not classes of addresses or names, and
 // not rules of a file, which are called deny[0], deny[1] and so on in their
@@ -42,7 +46,7 @@ type DeniedError struct {
 func (e *DeniedError) Error() string {
 	why := ""
 	if e.Why != "" {
-		why = " (" + quote(e.Why) + ")"
+		why = " (" + ruletext.Quote(e.Why) + ")"
 	}
 	return fmt.Sprintf("egress to %s denied by rule %s%s; %s", e.Subject, e.Rule, why, e.Remedy)
 }

@@ -3,6 +3,8 @@ package egress
 import (
 	"net/netip"
 	"slices"
+
+	"securesocket/server/ruletext"
 )
 
 // RuleDefault is what an [Explanation] calls that nothing denied and there is no
@@ -135,11 +137,11 @@ func (r *recorder) explicit(rule *rule, q question, at netip.Addr, subject strin
 	text := "it does not apply"
 	switch {
 	case err != nil:
-		text = "its condition cannot be evaluated: " + quote(err.Error())
+		text = "its condition cannot be evaluated: " + ruletext.Quote(err.Error())
 	case matched:
-		text = "it applies to " + quote(rule.about)
+		text = "it applies to " + ruletext.Quote(rule.about)
 		if rule.why != "" {
-			text += ": " + quote(rule.why)
+			text += ": " + ruletext.Quote(rule.why)
 		}
 	case len(rule.callers) > 0 && !rule.isFor(question{q.caller, "", int(rule.somePort())}):
 		text = "it is about other callers"
@@ -156,7 +158,7 @@ func (r *rule) somePort() uint16 {
 	if len(r.ports) == 0 {
 		return 1
 	}
-	return r.ports[0].first
+	return r.ports[0].First
 }
 
 // builtin records a rule that denies what is, unless freed.

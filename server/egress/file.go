@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"securesocket/server/ruletext"
 )
 
 // Mode says what becomes of the explicit rules' denials.
@@ -165,7 +167,7 @@ func (d document) rule(n *yaml.Node, r *rule) error {
 			}
 			c, err := parseCaller(s)
 			if err != nil {
-				return d.fail(n, fmt.Sprintf("%s.callers: %s: %v", r.id, quote(s), err), err)
+				return d.fail(n, fmt.Sprintf("%s.callers: %s: %v", r.id, ruletext.Quote(s), err), err)
 			}
 			r.callers = append(r.callers, c)
 		}
@@ -176,7 +178,7 @@ func (d document) rule(n *yaml.Node, r *rule) error {
 			return err
 		}
 		if r.when, err = parseCondition(s); err != nil {
-			return d.fail(n, r.id+".when: "+quote(err.Error()), err)
+			return d.fail(n, r.id+".when: "+ruletext.Quote(err.Error()), err)
 		}
 	}
 	if n := keys["why"]; n != nil {
@@ -207,7 +209,7 @@ func (d document) to(n *yaml.Node, r *rule) error {
 		case err != nil:
 			return d.fail(n, r.id+".to: "+err.Error(), err)
 		case p.port != 0 && len(r.ports) > 0:
-			return d.fail(n, fmt.Sprintf("%s.to: %s has a port, and so has the rule", r.id, quote(s)), nil)
+			return d.fail(n, fmt.Sprintf("%s.to: %s has a port, and so has the rule", r.id, ruletext.Quote(s)), nil)
 		case p.any && r.allow && p.port == 0 && len(r.ports) == 0:
 			return d.fail(n, r.id+`.to: to allow "*" at every port is to have no allow list; leave "allow" out, or give ports`, nil)
 		}

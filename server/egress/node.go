@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"securesocket/server/ruletext"
 )
 
 // FileError says what is wrong with a policy file, and where.
@@ -86,13 +88,13 @@ func (d document) syntax(data []byte, err error) error {
 	}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
-		why := "it is not YAML: " + quote(m[2])
+		why := "it is not YAML: " + ruletext.Quote(m[2])
 		if strings.Contains(m[2], "expected alphabetic") { // the name after * or &
 			why += "; a value that begins with * needs quotes"
 		}
 		return d.fail(&yaml.Node{Line: line}, why, err)
 	}
-	return d.fail(&yaml.Node{}, "it is not YAML: "+quote(err.Error()), err)
+	return d.fail(&yaml.Node{}, "it is not YAML: "+ruletext.Quote(err.Error()), err)
 }
 
 // vet refuses what makes a file mean more than it shows. The parser bounds the
@@ -127,7 +129,7 @@ func (d document) mapping(n *yaml.Node, what string, known ...string) (map[strin
 		}
 		switch {
 		case !is:
-			return nil, d.fail(key, fmt.Sprintf("%s has no key %s; it has %s", what, quote(key.Value), strings.Join(known, ", ")), nil)
+			return nil, d.fail(key, fmt.Sprintf("%s has no key %s; it has %s", what, ruletext.Quote(key.Value), strings.Join(known, ", ")), nil)
 		case values[key.Value] != nil:
 			return nil, d.fail(key, fmt.Sprintf("the key %s is there twice", key.Value), nil)
 		}
@@ -181,20 +183,20 @@ func (d document) text(n *yaml.Node, what string) (string, error) {
 			ambiguous = true
 		}
 		if ambiguous {
-			return "", d.fail(n, fmt.Sprintf("%s is a text; put %s in quotes", what, quote(n.Value)), nil)
+			return "", d.fail(n, fmt.Sprintf("%s is a text; put %s in quotes", what, ruletext.Quote(n.Value)), nil)
 		}
 	}
 	return n.Value, nil
 }
 
 // ports returns PORT, as a number or a text, or FIRST-LAST.
-func (d document) ports(n *yaml.Node, what string) (portRange, error) {
+func (d document) ports(n *yaml.Node, what string) (ruletext.Ports, error) {
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" && n.ShortTag() != "!!str" {
-		return portRange{}, d.fail(n, what+" is neither a port nor FIRST-LAST", nil)
+		return ruletext.Ports{}, d.fail(n, what+" is neither a port nor FIRST-LAST", nil)
 	}
-	r, err := parsePorts(n.Value)
+	r, err := ruletext.ParsePorts(n.Value)
 	if err != nil {
-		return portRange{}, d.fail(n, fmt.Sprintf("%s: %s is neither a port from 1 to 65535 nor FIRST-LAST", what, quote(n.Value)), err)
+		return ruletext.Ports{}, d.fail(n, fmt.Sprintf("%s: %s is neither a port from 1 to 65535 nor FIRST-LAST", what, ruletext.Quote(n.Value)), err)
 	}
 	return r, nil
 }

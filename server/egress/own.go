@@ -29,7 +29,7 @@ func newOwnAddrs(own []netip.AddrPort, interfaceAddrs func() ([]net.Addr, error)
 	}
 	for _, ap := range own {
 		if !ap.Addr().IsValid() || ap.Port() == 0 {
-			return ownAddrs{}, &RuleError{Entry: ap.String(), Why: "an own address needs an address and a port"}
+			return ownAddrs{}, entryOf(ap.String()).Fail("an own address needs an address and a port", nil)
 		}
 		addr := plain(ap.Addr())
 		o.ports[ap.Port()] = true

@@ -1,28 +1,18 @@
 package egress
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
+
+	"securesocket/server/ruletext"
 )
 
 // RuleError says which entry of a [Config], or of a list "to" in a file, cannot be
 // used.
-type RuleError struct {
-	// Entry is the entry as it was given.
-	Entry string
-	// Why says what is wrong with it.
-	Why string
-	// Err is the error of a part of the entry, or nil.
-	Err error
-}
+type RuleError = ruletext.Error
 
-func (e *RuleError) Error() string {
-	return fmt.Sprintf("egress rule %s: %s", quote(e.Entry), e.Why)
-}
-
-// Unwrap returns Err.
-func (e *RuleError) Unwrap() error { return e.Err }
+// entryOf is an entry of a list of rules.
+func entryOf(text string) ruletext.Entry { return ruletext.Entry{Of: "egress", Text: text} }
 
 // pattern says what a rule is about: one entry of its list "to", or of
 // --egress-allow. Exactly one of prefix, name and any is set.
@@ -85,53 +75,29 @@ func parseAny(entry string) (pattern, bool, error) {
 	case rest == "":
 		return pattern{any: true}, true, nil
 	}
-	port, err := parsePort(rest[1:])
+	port, err := ruletext.ParsePort(rest[1:])
 	if err != nil {
-		err = &RuleError{Entry: entry, Why: "the port is not a number from 1 to 65535", Err: err}
+		err = entryOf(entry).Fail("the port is not a number from 1 to 65535", err)
 	}
 	return pattern{any: true, port: port}, true, err
 }
 
 // parsePattern reads one of CIDR, HOST, HOST:PORT, IP, IP:PORT, [IPv6]:PORT,
 // *.NAME and *.NAME:PORT.
-func parsePattern(entry string) (pattern, error) {
-	fail := func(why string, err error) (pattern, error) {
-		return pattern{}, &RuleError{Entry: entry, Why: why, Err: err}
+func parsePattern(text string) (pattern, error) {
+	entry := entryOf(text)
+	fail := func(why string, err error) (pattern, error) { return pattern{}, entry.Fail(why, err) }
+	if prefix, ok, err := entry.Prefix(); ok {
+		return pattern{prefix: prefix}, err
 	}
-	if strings.Contains(entry, "/") {
-		prefix, err := netip.ParsePrefix(entry)
-		if err != nil {
-			return fail("it is not ADDRESS/BITS; a port cannot be given with a prefix", err)
-		}
-		if prefix != prefix.Masked() {
-			// Refused rather than masked: 10.1.2.3/8 is as often a slip for /32.
-			return fail("it has address bits beyond the prefix; write "+prefix.Masked().String()+" or a longer prefix", nil)
-		}
-		if prefix.Addr().Is4In6() {
-			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
-		}
-		return pattern{prefix: prefix}, nil
+	host, digits, bracketed, err := entry.Split()
+	if err != nil {
+		return pattern{}, err
 	}
-
-	host, port := entry, uint16(0)
-	bracketed := strings.HasPrefix(entry, "[")
-	if bracketed && strings.HasSuffix(entry, "]") {
-		return fail("an address without a port needs no brackets", nil)
-	}
-	_, err := netip.ParseAddr(entry)
-	if isAddr := err == nil; !isAddr && strings.Contains(entry, ":") {
-		i := strings.LastIndexByte(entry, ':')
-		if port, err = parsePort(entry[i+1:]); err != nil {
+	var port uint16
+	if digits != "" {
+		if port, err = ruletext.ParsePort(digits); err != nil {
 			return fail("the port is not a number from 1 to 65535", err)
-		}
-		host = entry[:i]
-		if bracketed {
-			if !strings.HasSuffix(host, "]") {
-				return fail("it is not [ADDRESS]:PORT", nil)
-			}
-			host = host[1 : len(host)-1]
-		} else if strings.Contains(host, ":") {
-			return fail("an IPv6 address with a port needs brackets: [ADDRESS]:PORT", nil)
 		}
 	}
 

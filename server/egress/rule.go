@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"securesocket/server/ruletext"
 )
 
 // question is what does not change while the addresses of a target are judged.
@@ -33,9 +35,9 @@ type rule struct {
 	why     string // what the operator wrote for people, or ""
 	allow   bool
 	to      []pattern
-	ports   []portRange     // empty: every port
-	callers []callerPattern // empty: everybody
-	when    *condition      // nil: always
+	ports   []ruletext.Ports // empty: every port
+	callers []callerPattern  // empty: everybody
+	when    *condition       // nil: always
 }
 
 // flagRule is the entry of --egress-allow at that place.
@@ -47,7 +49,7 @@ func flagRule(place int, entry string, to pattern) *rule {
 
 // isFor reports whether the rule is about the port and the caller of q.
 func (r *rule) isFor(q question) bool {
-	return (len(r.ports) == 0 || slices.ContainsFunc(r.ports, func(p portRange) bool { return p.contains(q.port) })) &&
+	return (len(r.ports) == 0 || slices.ContainsFunc(r.ports, func(p ruletext.Ports) bool { return p.Contains(q.port) })) &&
 		(len(r.callers) == 0 || slices.ContainsFunc(r.callers, func(c callerPattern) bool { return c.covers(q.caller) }))
 }
 

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"securesocket/server/ruletext"
 )
 
 // Target is a parsed host. Exactly one field is set in what [ParseHost] returns,
@@ -47,7 +48,7 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	s := fmt.Sprintf("host %s: %s", quote(e.Host), e.Why)
+	s := fmt.Sprintf("host %s: %s", ruletext.Quote(e.Host), e.Why)
 	if e.Remedy != "" {
 		s += "; " + e.Remedy
 	}
@@ -56,15 +57,6 @@ func (e *SyntaxError) Error() string {
 
 // Unwrap returns [ErrEmptyHost], the error of the IDNA mapping, or nil.
 func (e *SyntaxError) Unwrap() error { return e.cause }
-
-// quote makes untrusted text fit for a line of log: escaped, and cut.
-func quote(s string) string {
-	const most = 256
-	if len(s) > most {
-		return strconv.QuoteToASCII(s[:most]) + "..."
-	}
-	return strconv.QuoteToASCII(s)
-}
 
 const (
 	maxName  = 253 // RFC 1035 section 2.3.4, in the textual form without the last dot

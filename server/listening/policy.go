@@ -3,6 +3,8 @@ package listening
 import (
 	"net/netip"
 	"slices"
+
+	"securesocket/server/ruletext"
 )
 
 // Config is what an operator decides. The zero value allows loopback addresses
@@ -30,7 +32,7 @@ type Config struct {
 // allows what that of [Config] does. Its methods may run at once.
 type Policy struct {
 	nobody bool
-	allow  []rule
+	allow  []allowed
 }
 
 // none is the entry that stands alone.
@@ -66,11 +68,11 @@ func (p *Policy) Check(at netip.AddrPort) error {
 	case !addr.IsValid():
 		return &DeniedError{Rule: RuleInvalidAddress, Subject: subject, Remedy: "give an address"}
 	case addr.Zone() != "":
-		return &DeniedError{Rule: RuleZone, Subject: quote(subject), Remedy: "leave out the % and what follows"}
+		return &DeniedError{Rule: RuleZone, Subject: ruletext.Quote(subject), Remedy: "leave out the % and what follows"}
 	}
 	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	ranges := p.Ports(at.Addr())
-	if at.Port() == 0 && len(ranges) > 0 || slices.ContainsFunc(ranges, func(r PortRange) bool { return r.Contains(at.Port()) }) {
+	if at.Port() == 0 && len(ranges) > 0 || slices.ContainsFunc(ranges, func(r ruletext.Ports) bool { return r.Contains(int(at.Port())) }) {
 		return nil
 	}
 	subject = at.String()
@@ -96,7 +98,7 @@ func (p *Policy) Check(at netip.AddrPort) error {
 // Ports returns the ports at which callers may listen at addr, sorted, apart from
 // each other and newly made. It is empty where nothing is allowed, as for an
 // address that is invalid or has a zone.
-func (p *Policy) Ports(addr netip.Addr) []PortRange {
+func (p *Policy) Ports(addr netip.Addr) []ruletext.Ports {
 	if p.nobody || !addr.IsValid() || addr.Zone() != "" {
 		return nil
 	}
@@ -104,7 +106,7 @@ func (p *Policy) Ports(addr netip.Addr) []PortRange {
 	if addr.IsMulticast() {
 		return nil
 	}
-	var all []PortRange
+	var all []ruletext.Ports
 	if addr.IsLoopback() {
 		all = append(all, unprivileged)
 	}

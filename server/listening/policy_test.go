@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"securesocket/server/ruletext"
 )
 
 func policy(t *testing.T, allow ...string) *Policy {
@@ -150,6 +152,6 @@ func TestPolicyIsASnapshot(t *testing.T) {
 	cfg.Allow[0] = "none"
 	require.NoError(t, p.Check(netip.MustParseAddrPort("10.0.0.1:80")))
 	ports := p.Ports(netip.MustParseAddr("10.0.0.1"))
-	ports[0] = PortRange{}
+	ports[0] = ruletext.Ports{}
 	require.NoError(t, p.Check(netip.MustParseAddrPort("10.0.0.1:80")))
 }

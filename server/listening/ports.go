@@ -3,24 +3,19 @@ package listening
 import (
 	"cmp"
 	"slices"
+
+	"securesocket/server/ruletext"
 )
 
-// PortRange is the ports from First to Last, both included. The zero value has
-// port 0 alone, which nobody listens at.
-type PortRange struct{ First, Last uint16 }
-
-// Contains reports whether port is one of them.
-func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
-
 var (
-	everyPort    = PortRange{1, 65535}
-	unprivileged = PortRange{1024, 65535}
+	everyPort    = ruletext.Ports{First: 1, Last: 65535}
+	unprivileged = ruletext.Ports{First: 1024, Last: 65535}
 )
 
 // merge sorts all, in place, and joins what overlaps or touches.
-func merge(all []PortRange) []PortRange {
-	slices.SortFunc(all, func(a, b PortRange) int { return cmp.Compare(a.First, b.First) })
-	var merged []PortRange
+func merge(all []ruletext.Ports) []ruletext.Ports {
+	slices.SortFunc(all, func(a, b ruletext.Ports) int { return cmp.Compare(a.First, b.First) })
+	var merged []ruletext.Ports
 	for _, r := range all {
 		// One more than 65535 is no uint16.
 		if n := len(merged); n > 0 && int(r.First) <= int(merged[n-1].Last)+1 {

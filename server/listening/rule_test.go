@@ -5,31 +5,33 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"securesocket/server/ruletext"
 )
 
 func TestParseRule(t *testing.T) {
 	t.Parallel()
 	prefix := netip.MustParsePrefix
-	for entry, want := range map[string]rule{
-		"10.0.0.1":                 {prefix("10.0.0.1/32"), PortRange{1, 65535}},
-		"10.0.0.1:8443":            {prefix("10.0.0.1/32"), PortRange{8443, 8443}},
-		"10.0.0.1:1":               {prefix("10.0.0.1/32"), PortRange{1, 1}},
-		"10.0.0.1:8000-8099":       {prefix("10.0.0.1/32"), PortRange{8000, 8099}},
-		"10.0.0.1:80-80":           {prefix("10.0.0.1/32"), PortRange{80, 80}},
-		"10.0.0.1:1-65535":         {prefix("10.0.0.1/32"), PortRange{1, 65535}},
-		"2001:DB8::1":              {prefix("2001:db8::1/128"), PortRange{1, 65535}},
-		"2001:db8::1:8443":         {prefix("2001:db8::1:8443/128"), PortRange{1, 65535}},
-		"[2001:db8::1]:8443":       {prefix("2001:db8::1/128"), PortRange{8443, 8443}},
-		"[2001:db8::1]:8000-8099":  {prefix("2001:db8::1/128"), PortRange{8000, 8099}},
-		"::ffff:10.0.0.1":          {prefix("10.0.0.1/32"), PortRange{1, 65535}},
-		"[::ffff:10.0.0.1]:80-443": {prefix("10.0.0.1/32"), PortRange{80, 443}},
-		"10.0.0.0/8":               {prefix("10.0.0.0/8"), PortRange{1, 65535}},
-		"0.0.0.0/0":                {prefix("0.0.0.0/0"), PortRange{1, 65535}},
-		"2001:db8::/32":            {prefix("2001:db8::/32"), PortRange{1, 65535}},
-		"::ffff:10.0.0.0/104":      {prefix("10.0.0.0/8"), PortRange{1, 65535}},
-		"0.0.0.0:80":               {prefix("0.0.0.0/32"), PortRange{80, 80}},
-		"::":                       {prefix("::/128"), PortRange{1, 65535}},
-		"[::]:80":                  {prefix("::/128"), PortRange{80, 80}},
+	for entry, want := range map[string]allowed{
+		"10.0.0.1":                 {prefix("10.0.0.1/32"), ruletext.Ports{First: 1, Last: 65535}},
+		"10.0.0.1:8443":            {prefix("10.0.0.1/32"), ruletext.Ports{First: 8443, Last: 8443}},
+		"10.0.0.1:1":               {prefix("10.0.0.1/32"), ruletext.Ports{First: 1, Last: 1}},
+		"10.0.0.1:8000-8099":       {prefix("10.0.0.1/32"), ruletext.Ports{First: 8000, Last: 8099}},
+		"10.0.0.1:80-80":           {prefix("10.0.0.1/32"), ruletext.Ports{First: 80, Last: 80}},
+		"10.0.0.1:1-65535":         {prefix("10.0.0.1/32"), ruletext.Ports{First: 1, Last: 65535}},
+		"2001:DB8::1":              {prefix("2001:db8::1/128"), ruletext.Ports{First: 1, Last: 65535}},
+		"2001:db8::1:8443":         {prefix("2001:db8::1:8443/128"), ruletext.Ports{First: 1, Last: 65535}},
+		"[2001:db8::1]:8443":       {prefix("2001:db8::1/128"), ruletext.Ports{First: 8443, Last: 8443}},
+		"[2001:db8::1]:8000-8099":  {prefix("2001:db8::1/128"), ruletext.Ports{First: 8000, Last: 8099}},
+		"::ffff:10.0.0.1":          {prefix("10.0.0.1/32"), ruletext.Ports{First: 1, Last: 65535}},
+		"[::ffff:10.0.0.1]:80-443": {prefix("10.0.0.1/32"), ruletext.Ports{First: 80, Last: 443}},
+		"10.0.0.0/8":               {prefix("10.0.0.0/8"), ruletext.Ports{First: 1, Last: 65535}},
+		"0.0.0.0/0":                {prefix("0.0.0.0/0"), ruletext.Ports{First: 1, Last: 65535}},
+		"2001:db8::/32":            {prefix("2001:db8::/32"), ruletext.Ports{First: 1, Last: 65535}},
+		"::ffff:10.0.0.0/104":      {prefix("10.0.0.0/8"), ruletext.Ports{First: 1, Last: 65535}},
+		"0.0.0.0:80":               {prefix("0.0.0.0/32"), ruletext.Ports{First: 80, Last: 80}},
+		"::":                       {prefix("::/128"), ruletext.Ports{First: 1, Last: 65535}},
+		"[::]:80":                  {prefix("::/128"), ruletext.Ports{First: 80, Last: 80}},
 	} {
 		got, err := parseRule(entry)
 		require.NoError(t, err, entry)

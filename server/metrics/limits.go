@@ -8,7 +8,7 @@ import (
 
 // doorLimits are the limits of connections to the service.
 var doorLimits = []door.Limit{
-	door.LimitAll, door.LimitCaller, door.LimitUnclaimed, door.LimitAddress, door.LimitLocal, door.LimitReserve,
+	door.LimitAll, door.LimitCaller, door.LimitUnclaimed, door.LimitAddress, door.LimitLocal, door.LimitReserve, door.LimitMisuse,
 }
 
 // limited is everything that a limit is named for: as the texts of errors have it,

@@ -96,6 +96,7 @@ func askDoor(stats func() door.Stats) func(emit) {
 	refused := total("api_connections_refused_total", "Connections to the service that were not, by limit.", "limit")
 	closed := total("api_connections_closed_total",
 		"Connections that the service closed: for a newcomer (gave_way), because nobody claimed them (expired), for their frames (flooded).", "why")
+	unused := total("api_connections_unused_total", "Connections to the service that ended before any call was allowed: probes, failed TLS handshakes, refused calls.")
 	failed := total("api_accept_errors_total", "How often the system refused to hand a connection over.")
 	return func(e emit) {
 		s := stats()
@@ -109,6 +110,7 @@ func askDoor(stats func() door.Stats) func(emit) {
 		e(closed, float64(s.GaveWay), "gave_way")
 		e(closed, float64(s.Expired), "expired")
 		e(closed, float64(s.Flooded), "flooded")
+		e(unused, float64(s.Unused))
 		e(failed, float64(s.AcceptErrors))
 	}
 }

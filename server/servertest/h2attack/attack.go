@@ -28,6 +28,9 @@ type Options struct {
 	Path string
 	// Header is sent with each request beside what HTTP/2 and gRPC need.
 	Header []hpack.HeaderField
+	// Known has the attack begin with a call of Path that is answered, so that the
+	// server knows whose connection it is. The message is empty.
+	Known bool
 }
 
 func (o Options) withDefaults() Options {

@@ -34,10 +34,10 @@ func TestThreat38FloodsHarmNoNeighbour(t *testing.T) { //nolint:paralleltest // 
 	const window = 150 * time.Millisecond
 	for name, start := range targets(t) {
 		t.Run(name, func(t *testing.T) {
-			target := start(t)
-			o.Path = target.path
 			for _, attack := range h2attack.Floods() {
 				t.Run(attack.Name, func(t *testing.T) {
+					target := start(t) // a door lets nobody in again who has flooded
+					o.Path = target.path
 					alone := during(t, target, window, nil)
 					var r h2attack.Result
 					var err error

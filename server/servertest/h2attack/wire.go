@@ -24,6 +24,7 @@ type wire struct {
 	o       Options
 	buf     *bufio.Writer
 	fr      *http2.Framer // writes only
+	in      *http2.Framer // reads only; the reader's, once there is one
 	enc     *hpack.Encoder
 	head    bytes.Buffer // what enc has written
 	next    uint32       // the ID of the next stream
@@ -60,8 +61,29 @@ func open(ctx context.Context, dial Dialer, o Options, settings ...http2.Setting
 	w.enc = hpack.NewEncoder(&w.head)
 	w.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	_, w.err = w.buf.WriteString(http2.ClientPreface)
+	w.in = http2.NewFramer(nil, conn)
+	w.in.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	w.sent(w.fr.WriteSettings(settings...))
+	if w.o.Known {
+		w.greet()
+	}
 	return w, nil
+}
+
+// greet makes a call with an empty message, and reads until it is answered.
+func (w *wire) greet() {
+	stream := w.call(false)
+	w.sent(w.fr.WriteData(stream, true, make([]byte, 5)))
+	if w.err == nil {
+		w.err = w.buf.Flush()
+	}
+	for w.err == nil {
+		f, err := w.in.ReadFrame()
+		if h, ok := f.(*http2.MetaHeadersFrame); ok && h.StreamID == stream && h.StreamEnded() {
+			return
+		}
+		w.err = err
+	}
 }
 
 type counter struct {
@@ -140,10 +162,8 @@ func (w *wire) listen() {
 	w.done = make(chan struct{})
 	go func() {
 		defer close(w.done)
-		fr := http2.NewFramer(nil, w.conn)
-		fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 		for {
-			f, err := fr.ReadFrame()
+			f, err := w.in.ReadFrame()
 			if err != nil {
 				w.ended(err)
 				return

@@ -1,4 +1,5 @@
-package callers
+// Package peeruid says which user is at the other end of a Unix socket.
+package peeruid
 
 import (
 	"net"
@@ -6,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerUID reads the user ID that the process at the other end had when it
+// Of returns the user ID that the process at the other end had when it
 // connected (unix(7), SO_PEERCRED).
-func peerUID(conn *net.UnixConn) (uint32, error) {
+func Of(conn *net.UnixConn) (uint32, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0, err
