@@ -110,6 +110,7 @@ func memoryOf(s settings, log *slog.Logger) *quota.Memory {
 func doorOf(s settings, log *slog.Logger, memory *quota.Memory, descriptors *quota.Descriptors) *door.Door {
 	return door.New(door.Config{
 		Max: s.Limits.Connections, PerCaller: s.Limits.ConnectionsPerCaller, PerAddress: s.Limits.ConnectionsPerAddress,
+		Unfinished: s.Limits.Unfinished, UnfinishedPerCaller: s.Limits.UnfinishedPerCaller,
 		SetupTimeout: s.Timeouts.Setup, Logger: log,
 		Reserve: func() error {
 			if memory != nil && memory.Level() == quota.Shed { // until then the sessions there are can be reached

@@ -43,12 +43,23 @@ type Config struct {
 	// FramesPerSecond is how many of them it may send for ever; 1,000.
 	FramesPerSecond int
 
+	// Unfinished is how many bytes of messages there may be that have begun and not
+	// ended, on all connections; 512 MiB. The unclaimed have an eighth of it.
+	Unfinished int64
+	// UnfinishedPerCaller is how much of it one caller may have; a quarter.
+	UnfinishedPerCaller int64
+
 	// Logger is told of what was refused, at most once a second. Nil: discards.
 	Logger *slog.Logger
 }
 
 func (c Config) withDefaults() Config {
 	number := func(n *int, def int) {
+		if *n <= 0 {
+			*n = def
+		}
+	}
+	bytes := func(n *int64, def int64) {
 		if *n <= 0 {
 			*n = def
 		}
@@ -65,6 +76,8 @@ func (c Config) withDefaults() Config {
 	number(&c.Local, 256)
 	number(&c.FrameBurst, 8192)
 	number(&c.FramesPerSecond, 1000)
+	bytes(&c.Unfinished, 512<<20)
+	bytes(&c.UnfinishedPerCaller, max(c.Unfinished/4, 1))
 	duration(&c.SetupTimeout, 10*time.Second)
 	duration(&c.UnclaimedTimeout, 30*time.Second)
 	duration(&c.UserTimeout, 10*time.Second)

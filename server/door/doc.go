@@ -30,11 +30,17 @@
 // connection that sends far more of them than its data can explain, with GOAWAY
 // ENHANCE_YOUR_CALM (RFC 9113 section 7) where it can still be written.
 //
+// # Messages that do not end
+//
+// The bytes of a message lie in memory until its last one has come. The meter adds
+// them up, for each caller, for all strangers and for everybody, and ends the
+// connection that brings more than Config.Unfinished and UnfinishedPerCaller allow.
+//
 // # Misuse
 //
 // A flood would go on over the next connection. So whoever sent one, a caller, or
-// the address or local user of a stranger, has no new connection for ten seconds; those that he
-// has go on. An unclaimed connection that ends, and a caller's that HTTP/2 has to
+// the address or local user of a stranger, has no new connection for ten seconds;
+// those that he has go on. An unclaimed connection that ends, and a caller's that HTTP/2 has to
 // end for an error, cost a little: an address may have twice as many of the
 // former as it may have connections at once, and a quarter of that every second,
 // a caller 16 of the latter and two every second. Who gave way, stayed too long
@@ -52,6 +58,7 @@
 //
 // # Errors
 //
-// [LimitError] says that a caller has no room for another connection, and
-// [FloodError] that a connection sent too many frames.
+// [LimitError] says that a caller has no room for another connection, [FloodError]
+// that a connection sent too many frames, and [BacklogError] that it did not end
+// its messages.
 package door

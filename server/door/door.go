@@ -20,7 +20,10 @@ type Door struct {
 	open      int
 	unclaimed list.List                   // of *Ticket, the quietest first
 	addresses map[netip.Prefix]*list.List // the same by address; the zero Prefix is local
-	callers   map[string]int              // of the claimed ones
+	callers   map[string]*caller          // of the claimed ones
+
+	unfinished account // of all connections
+	strangers  account // of the unclaimed
 
 	sourceDebts debts[source] // of useless connections that were never claimed
 	callerDebts debts[string] // of those that were
@@ -31,9 +34,18 @@ type Door struct {
 // New returns a Door that nobody has passed.
 func New(cfg Config) *Door {
 	cfg = cfg.withDefaults()
-	return &Door{
-		cfg: cfg, addresses: make(map[netip.Prefix]*list.List), callers: make(map[string]int),
+	d := &Door{
+		cfg: cfg, addresses: make(map[netip.Prefix]*list.List), callers: make(map[string]*caller),
 	}
+	d.unfinished.most = cfg.Unfinished
+	d.strangers.most, d.strangers.total = cfg.Unfinished/strangersShare, &d.unfinished
+	return d
+}
+
+// caller is one who has claimed connections.
+type caller struct {
+	connections int
+	unfinished  account
 }
 
 // yieldAge is how long an unclaimed connection is safe from newcomers. A caller

@@ -62,5 +62,8 @@ func (f *frames) next(p []byte) (rest []byte, h frameHeader, ok bool) {
 	return p, h, true
 }
 
+// body returns what next will skip of p: bytes of the frame whose header came last.
+func (f *frames) body(p []byte) []byte { return p[:min(f.skip, len(p))] }
+
 // between reports whether nothing of a frame is outstanding.
 func (f *frames) between() bool { return f.skip == 0 && f.have == 0 }

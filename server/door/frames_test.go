@@ -81,11 +81,16 @@ func (e *endless) RemoteAddr() net.Addr             { return nil }
 func (e *endless) Close() error                     { return nil }
 func (e *endless) SetWriteDeadline(time.Time) error { return nil }
 
+// dataFrames are a stream's, of messages of 64 KiB in frames of a size.
 func dataFrames(size int) []byte {
 	var wire bytes.Buffer
 	fr := http2.NewFramer(&wire, nil)
+	_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true})
+	message := append([]byte{0, 0, 1, 0, 0}, make([]byte, 64<<10)...)
 	for wire.Len() < 1<<20 {
-		_ = fr.WriteData(1, false, make([]byte, size))
+		for part := range slices.Chunk(message, size) {
+			_ = fr.WriteData(1, false, part)
+		}
 	}
 	return wire.Bytes()
 }

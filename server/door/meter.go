@@ -45,9 +45,10 @@ const (
 
 // Meter watches the HTTP/2 frames that flow over conn, the server's end of a
 // connection: for one under TLS, what is decrypted. It keeps no byte, and looks
-// only at the nine bytes that begin each frame. When it is too much, Read fails
-// with a *FloodError, having closed conn, after GOAWAY if that can be written
-// without a wait.
+// only at the nine bytes that begin each frame, and the five that begin each
+// message. When it is too much, Read fails
+// with a *FloodError or a *BacklogError, having closed conn, after GOAWAY if that
+// can be written without a wait.
 //
 // Frames without use are RST_STREAM, whichever side has to send it, SETTINGS (and
 // each setting), PING, PRIORITY, WINDOW_UPDATE, CONTINUATION, what RFC 9113 does
@@ -65,6 +66,9 @@ func (d *Door) Meter(conn net.Conn) net.Conn {
 func (d *Door) meter(conn net.Conn, ticket *Ticket, remote net.Addr) net.Conn {
 	m := &meter{Conn: conn, door: d, ticket: ticket, remote: remote, refilled: time.Now()}
 	m.in.skip = prefaceLen
+	if ticket != nil {
+		m.backlog.account = &d.strangers
+	}
 	m.allow()
 	return m
 }
@@ -77,14 +81,16 @@ type meter struct {
 
 	// The reader's.
 	in       frames
-	flood    *FloodError
-	balance  int // what may still be sent
-	most     int // what balance may grow to
-	rate     int // what is added in a second
+	ended    error // why nothing is read any more
+	balance  int   // what may still be sent
+	most     int   // what balance may grow to
+	rate     int   // what is added in a second
 	known    bool
 	refilled time.Time
 	halves   int // streams that DATA may end
 	last     uint32
+
+	backlog backlog
 
 	paid atomic.Int64 // by what was written, and not yet added to balance
 
@@ -100,6 +106,7 @@ func (m *meter) allow() {
 	share := strangersShare
 	if m.known = m.ticket.Claimed(); m.known {
 		share = 1
+		m.backlog.claim(m.ticket.account())
 	}
 	most := m.door.cfg.FrameBurst * frameCost / share
 	m.balance += most - m.most
@@ -107,28 +114,48 @@ func (m *meter) allow() {
 }
 
 // Read reads from the connection, and fails with a *FloodError when the other end
-// has sent too many frames.
+// has sent too many frames, and with a *BacklogError when it does not end what it
+// sends.
 func (m *meter) Read(p []byte) (int, error) {
-	if m.flood != nil {
-		return 0, m.flood
+	if m.ended != nil {
+		return 0, m.ended
 	}
 	m.judging.Store(false)
 	n, err := m.Conn.Read(p)
 	m.judging.Store(err == nil)
-	for rest := p[:n]; ; {
+	if why := m.judge(p[:n]); why != nil {
+		return 0, m.end(why)
+	}
+	return n, err
+}
+
+// judge looks at what was read.
+func (m *meter) judge(p []byte) error {
+	m.backlog.mu.Lock()
+	defer m.backlog.mu.Unlock()
+	if !m.known && m.ticket.Claimed() {
+		m.allow()
+	}
+	for rest := p; ; {
+		m.backlog.data(m.in.body(rest))
 		var h frameHeader
 		var ok bool
 		if rest, h, ok = m.in.next(rest); !ok {
 			break
 		}
+		m.backlog.begin(h)
 		if m.balance = min(m.balance-m.cost(h), m.most); m.balance < 0 && !m.settle() {
-			return 0, m.end(h)
+			return &FloodError{Kind: h.kind}
 		}
 	}
 	if m.paid.Load() < 0 && !m.settle() {
-		return 0, m.end(frameHeader{kind: frameRSTStream})
+		return &FloodError{Kind: frameRSTStream}
 	}
-	return n, err
+	if !m.backlog.settle() {
+		own := m.backlog.account
+		return &BacklogError{Held: m.backlog.held, Own: own.held.Load() > own.most}
+	}
+	return nil
 }
 
 // cost is negative for what pays.
@@ -165,9 +192,6 @@ func (m *meter) cost(h frameHeader) int {
 // settle adds what time and the other direction have paid, and reports whether
 // it is enough.
 func (m *meter) settle() bool {
-	if !m.known && m.ticket.Claimed() {
-		m.allow()
-	}
 	now := time.Now()
 	// A minute's worth is more than most, and does not overflow.
 	elapsed := min(now.Sub(m.refilled), time.Minute)
@@ -194,7 +218,12 @@ func (m *meter) Write(p []byte) (int, error) {
 			if h.length > 0 {
 				paid += max(h.length, answerPays)
 			}
+		case frameHeaders:
+			if h.flags&flagEndStream != 0 {
+				m.backlog.ended(h.stream)
+			}
 		case frameRSTStream:
+			m.backlog.ended(h.stream)
 			paid -= frameCost
 			if len(rest) >= 4 && binary.BigEndian.Uint32(rest) == frameSizeError {
 				paid -= headersCost
@@ -221,11 +250,14 @@ const (
 
 // end closes the connection. What the other end reads of that, if it reads, is
 // GOAWAY: not while a write is stuck, or inside another frame.
-func (m *meter) end(h frameHeader) error {
-	m.flood = &FloodError{Kind: h.kind}
+func (m *meter) end(why error) error {
+	m.ended = why
+	debug, flood := "too_many_frames", true
+	if b, ok := why.(*BacklogError); ok { //nolint:errorlint // it is judge's
+		debug, flood = "unfinished_messages", b.Own && b.Held >= hoard
+	}
 	if m.outMu.TryLock() {
 		if m.out.between() {
-			debug := "too_many_frames"
 			goAway := binary.BigEndian.AppendUint32(nil, uint32(8+len(debug))<<8|frameGoAway)
 			goAway = append(goAway, 0, 0, 0, 0, 0)
 			goAway = binary.BigEndian.AppendUint32(goAway, m.last)
@@ -236,10 +268,10 @@ func (m *meter) end(h frameHeader) error {
 		}
 		m.outMu.Unlock()
 	}
-	m.misused(true)
+	m.misused(flood)
 	_ = m.Close()
-	m.door.flooded(m.remote, m.flood)
-	return m.flood
+	m.door.ended(m.remote, why)
+	return why
 }
 
 // goAwayTimeout is how long the last frame may take; the socket's buffer has
@@ -265,15 +297,20 @@ func (m *meter) Close() error {
 	if m.judging.Load() {
 		m.misused(false)
 	}
+	m.backlog.close()
 	if m.ticket != nil {
 		m.ticket.leave()
 	}
 	return m.Conn.Close()
 }
 
-func (d *Door) flooded(addr net.Addr, err error) {
+func (d *Door) ended(addr net.Addr, err error) {
 	d.mu.Lock()
-	d.stats.Flooded++
+	if _, ok := err.(*BacklogError); ok { //nolint:errorlint // it is judge's
+		d.stats.Hoarded++
+	} else {
+		d.stats.Flooded++
+	}
 	d.mu.Unlock()
 	if more, ok := d.log.due(); ok {
 		d.cfg.Logger.Warn("connection ended", "address", addr.String(), "error", err.Error(), "more_since_last", more)

@@ -1,11 +1,13 @@
 package door
 
-// Stats are counts for metrics. The first three are gauges, the others only
+// Stats are counts for metrics. The first four are gauges, the others only
 // grow.
 type Stats struct {
 	// Open is how many connections there are; Unclaimed how many of them count for an
 	// address; Callers how many callers have the others.
 	Open, Unclaimed, Callers int
+	// Unfinished is how many bytes of messages there are that have begun and not ended.
+	Unfinished int64
 
 	// Accepted is how many were let in.
 	Accepted uint64
@@ -21,6 +23,8 @@ type Stats struct {
 	Unused uint64
 	// Flooded is how many were closed for their frames.
 	Flooded uint64
+	// Hoarded is how many were closed for messages that did not end.
+	Hoarded uint64
 	// AcceptErrors is how often accept(2) failed and was asked again.
 	AcceptErrors uint64
 }
@@ -38,6 +42,7 @@ func (d *Door) Stats() Stats {
 	defer d.mu.Unlock()
 	s := d.stats
 	s.Open, s.Unclaimed, s.Callers = d.open, d.unclaimed.Len(), len(d.callers)
+	s.Unfinished = d.unfinished.held.Load()
 	s.Refused = make(map[Limit]uint64, len(d.stats.Refused))
 	for l, n := range d.stats.Refused {
 		s.Refused[l] = n

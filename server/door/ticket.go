@@ -14,6 +14,7 @@ type Ticket struct {
 	conn net.Conn // as it was accepted
 	source
 	claimed atomic.Bool // set with caller, and never taken back
+	owner   *caller     // whose account counts; set before claimed
 
 	// The Door's mu guards the rest.
 	caller           string
@@ -48,13 +49,17 @@ func (t *Ticket) Claim(principal string) error {
 		return nil
 	case overdue(d.callerDebts.of(principal, time.Now())) > 0:
 		return t.refuseLocked(&LimitError{What: LimitMisuse, Retry: overdue(d.callerDebts.of(principal, time.Now()))})
-	case d.callers[principal] >= d.cfg.PerCaller:
+	case d.callers[principal] != nil && d.callers[principal].connections >= d.cfg.PerCaller:
 		return t.refuseLocked(&LimitError{What: LimitCaller, Limit: d.cfg.PerCaller})
 	}
 	t.leavePoolsLocked()
 	t.timer.Stop()
 	t.caller = principal
-	d.callers[principal]++
+	if t.owner = d.callers[principal]; t.owner == nil {
+		t.owner = &caller{unfinished: account{most: d.cfg.UnfinishedPerCaller, total: &d.unfinished}}
+		d.callers[principal] = t.owner
+	}
+	t.owner.connections++
 	t.claimed.Store(true)
 	return nil
 }
@@ -68,6 +73,14 @@ func (t *Ticket) refuseLocked(err *LimitError) error {
 
 // Claimed reports whether the connection counts for a caller.
 func (t *Ticket) Claimed() bool { return t == nil || t.claimed.Load() }
+
+// account is where the connection's unfinished messages count; it is claimed.
+func (t *Ticket) account() *account {
+	if t == nil {
+		return nil
+	}
+	return &t.owner.unfinished
+}
 
 // Visit says that an RPC runs which needs no authentication; leave says that it
 // has ended. An unclaimed connection may stay for that.
@@ -162,7 +175,7 @@ func (t *Ticket) removeLocked() {
 	d := t.door
 	d.open--
 	if t.claimed.Load() {
-		if d.callers[t.caller]--; d.callers[t.caller] == 0 {
+		if t.owner.connections--; t.owner.connections == 0 {
 			delete(d.callers, t.caller)
 		}
 	}

@@ -95,7 +95,8 @@ func askDoor(stats func() door.Stats) func(emit) {
 	accepted := total("api_connections_accepted_total", "Connections to the service that were let in.")
 	refused := total("api_connections_refused_total", "Connections to the service that were not, by limit.", "limit")
 	closed := total("api_connections_closed_total",
-		"Connections that the service closed: for a newcomer (gave_way), because nobody claimed them (expired), for their frames (flooded).", "why")
+		"Connections that the service closed: for a newcomer (gave_way), because nobody claimed them (expired), for their frames (flooded), for messages that did not end (unfinished).", "why")
+	unfinished := gauge("api_unfinished_bytes", "Bytes of messages that callers have begun and not ended.")
 	unused := total("api_connections_unused_total", "Connections to the service that ended before any call was allowed: probes, failed TLS handshakes, refused calls.")
 	failed := total("api_accept_errors_total", "How often the system refused to hand a connection over.")
 	return func(e emit) {
@@ -110,6 +111,8 @@ func askDoor(stats func() door.Stats) func(emit) {
 		e(closed, float64(s.GaveWay), "gave_way")
 		e(closed, float64(s.Expired), "expired")
 		e(closed, float64(s.Flooded), "flooded")
+		e(closed, float64(s.Hoarded), "unfinished")
+		e(unfinished, float64(s.Unfinished))
 		e(unused, float64(s.Unused))
 		e(failed, float64(s.AcceptErrors))
 	}

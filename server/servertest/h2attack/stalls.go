@@ -27,13 +27,44 @@ func ZeroWindowStall(ctx context.Context, dial Dialer, o Options) (Result, error
 	if w.err == nil {
 		w.err = w.buf.Flush()
 	}
+	w.stay()
+	return w.finish()
+}
+
+// UnfinishedMessages begins a message of 4 MiB on each of Count streams, of which
+// there are at most 2,000, sends as much of it as a stream's window of 256 KiB
+// lets it, and stays for a fifth of the time. It minds no window of the connection.
+func UnfinishedMessages(ctx context.Context, dial Dialer, o Options) (Result, error) {
+	w, err := open(ctx, dial, o)
+	if err != nil {
+		return Result{}, err
+	}
+	w.listen()
+	w.o.Count = min(w.o.Count, 2000)
+	first := append([]byte{0, 0, 0x40, 0, 0}, make([]byte, 16<<10-5)...)
+	w.repeat(func(int) {
+		stream := w.call(false)
+		w.sent(w.fr.WriteData(stream, false, first))
+		for range 14 {
+			w.sent(w.fr.WriteData(stream, false, first[5:]))
+		}
+	})
+	if w.err == nil {
+		w.err = w.buf.Flush()
+	}
+	w.stay()
+	return w.finish()
+}
+
+// stay does nothing for a fifth of the time.
+func (w *wire) stay() {
 	stay := time.NewTimer(w.o.Timeout / 5)
 	defer stay.Stop()
 	select {
 	case <-stay.C:
-	case <-ctx.Done():
+	case <-w.done: // blocks for ever where nobody reads
+	case <-w.ctx.Done():
 	}
-	return w.finish()
 }
 
 // SlowPreface sends the client's preface (RFC 9113 section 3.4) over the whole of

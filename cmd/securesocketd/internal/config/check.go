@@ -115,6 +115,7 @@ func checkLimits(c *Config, fail func(string, *mistake)) {
 		{"connections_per_address", "connections"},
 		{"bytes_per_caller", "bytes"},
 		{"buffered_per_caller", "buffered"},
+		{"unfinished_per_caller", "unfinished"},
 		{"memory_refuse", "memory_shed"},
 	} {
 		part, all := settingAt("limits."+pair[0]), settingAt("limits."+pair[1])

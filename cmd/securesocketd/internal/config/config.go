@@ -76,6 +76,7 @@ type Limits struct {
 	DestinationsBurst                 int   // how many at once
 	Bytes, BytesPerCaller             int64 // rates
 	Buffered, BufferedPerCaller       int64 // bytes
+	Unfinished, UnfinishedPerCaller   int64 // bytes
 	DetachedShare                     int   // percent of Buffered
 	Memory                            int64 // bytes; 0: what the machine or the cgroup has
 	MemoryRefuse, MemoryShed          int   // percent of Memory

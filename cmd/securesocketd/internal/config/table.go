@@ -210,6 +210,8 @@ var limits = []*setting{
 	amount("bytes_per_caller", byteRate, "4GiB/s", 64*kib, tib, "How much of it for one caller.", func(l *Limits) any { return &l.BytesPerCaller }),
 	amount("buffered", size, "2GiB", mib, tib, "How much data may wait in the service's memory.", func(l *Limits) any { return &l.Buffered }),
 	amount("buffered_per_caller", size, "512MiB", mib, tib, "How much of it for one caller.", func(l *Limits) any { return &l.BufferedPerCaller }),
+	amount("unfinished", size, "512MiB", 8*mib, tib, "How much there may be of messages that callers have begun and not ended. Beyond it a connection that brings more ends.", func(l *Limits) any { return &l.Unfinished }),
+	amount("unfinished_per_caller", size, "128MiB", mib, tib, "How much of it for one caller.", func(l *Limits) any { return &l.UnfinishedPerCaller }),
 	share("detached_share", 25, 100, "How much of buffered may belong to sessions that no stream holds.", func(l *Limits) any { return &l.DetachedShare }),
 	{
 		path: "limits.memory", kind: size, arg: "SIZE", def: "auto", min: 64 * mib, max: 64 * tib, zero: []string{"auto"},

@@ -1,0 +1,185 @@
+package door
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// BacklogError says that messages that have begun and not ended hold too much
+// memory.
+type BacklogError struct {
+	Held int  // bytes, by this connection
+	Own  bool // the limit of the caller, or of all strangers; else that of everybody
+}
+
+func (e *BacklogError) Error() string {
+	return fmt.Sprintf("messages that have not ended hold too much memory, %d bytes of them for this connection", e.Held)
+}
+
+// account is what connections hold of messages that have begun and not ended, in
+// bytes. Nil counts nothing.
+type account struct {
+	held  atomic.Int64
+	most  int64
+	total *account // this one is a part of it
+}
+
+// add reports whether there was room for n bytes more; they count in any case.
+func (a *account) add(n int) bool {
+	room := true
+	for ; a != nil; a = a.total {
+		if a.held.Add(int64(n)) > a.most {
+			room = false
+		}
+	}
+	return room
+}
+
+const (
+	messagePrefix = 5 // a gRPC message's: a flag, and the length of what follows
+	// freeBacklog of each connection is never too much, so that whoever sends little
+	// does not pay for those who hoard.
+	freeBacklog = 64 << 10
+	// backlogStep is by how much a connection's backlog may differ from what its
+	// account knows.
+	backlogStep = 16 << 10
+	// hoard is a backlog that no caller comes to by accident: two of the largest
+	// messages.
+	hoard = 8 << 20
+)
+
+// backlog follows the messages in the DATA of each stream: what has come of one
+// that is not complete lies in the HTTP/2 server's memory, for as long as the
+// other end likes. Flow control does not bound it, since a message that is being
+// put together is being read. On a connection that is unclaimed complete messages
+// count too until their stream ends: of calls that need no authentication some last
+// for ever, and read no second one.
+type backlog struct {
+	mu      sync.Mutex
+	streams map[uint32]*partial // until the server has ended them, or the other end reset
+	held    int
+	told    int      // what account knows of held
+	account *account // nil once the connection is closed
+	known   bool     // it is claimed
+
+	// The DATA frame that is flowing.
+	stream *partial // nil for a stream that is not there
+	left   int      // bytes of data that are to come
+	padded bool     // the length of the padding comes first
+}
+
+// partial is the message of a stream.
+type partial struct {
+	need   int  // bytes that are to come
+	have   int8 // of prefix
+	prefix [messagePrefix]byte
+	held   int
+}
+
+// begin takes the header of the next frame. The mu is held.
+func (b *backlog) begin(h frameHeader) {
+	b.left, b.stream = 0, nil
+	switch h.kind {
+	case frameHeaders:
+		if b.streams == nil {
+			b.streams = make(map[uint32]*partial)
+		}
+		if b.streams[h.stream] == nil {
+			b.streams[h.stream] = new(partial)
+		}
+	case frameRSTStream:
+		b.drop(h.stream)
+	case frameData:
+		b.stream, b.left, b.padded = b.streams[h.stream], h.length, h.flags&flagPadded != 0
+	}
+}
+
+// data takes the next bytes of the frame. The mu is held.
+func (b *backlog) data(p []byte) {
+	if b.left == 0 || len(p) == 0 {
+		return
+	}
+	if b.padded {
+		b.padded = false
+		b.left = max(b.left-1-int(p[0]), 0)
+		p = p[1:]
+	}
+	n := min(len(p), b.left)
+	b.left -= n
+	if b.stream != nil {
+		b.messages(b.stream, p[:n])
+	}
+}
+
+func (b *backlog) messages(s *partial, p []byte) {
+	b.held += len(p)
+	s.held += len(p)
+	for len(p) > 0 {
+		if s.need == 0 {
+			n := copy(s.prefix[s.have:], p)
+			p = p[n:]
+			if s.have += int8(n); s.have < messagePrefix { //nolint:gosec // of five
+				return
+			}
+			s.have, s.need = 0, int(binary.BigEndian.Uint32(s.prefix[1:]))
+		}
+		n := min(len(p), s.need)
+		s.need -= n
+		p = p[n:]
+		if s.need == 0 && b.known { // what is left of p is the next one's
+			b.held += len(p) - s.held
+			s.held = len(p)
+		}
+	}
+}
+
+// drop forgets a stream that has ended. The mu is held.
+func (b *backlog) drop(id uint32) {
+	s := b.streams[id]
+	if s == nil {
+		return
+	}
+	b.held -= s.held
+	delete(b.streams, id)
+	if s == b.stream {
+		b.stream = nil
+	}
+}
+
+// settle tells the account, and reports whether it has room. The mu is held.
+func (b *backlog) settle() bool {
+	more := b.held - b.told
+	if b.account == nil || more < backlogStep && more > -backlogStep && b.held > 0 {
+		return true
+	}
+	b.told = b.held
+	return b.account.add(more) || more <= 0 || b.held <= freeBacklog
+}
+
+// claim moves what there is to the caller's account. The mu is held.
+func (b *backlog) claim(caller *account) {
+	b.known = true
+	if b.account != nil {
+		b.account.add(-b.told)
+		caller.add(b.told)
+		b.account = caller
+	}
+}
+
+// ended forgets a stream that the server has ended.
+func (b *backlog) ended(id uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.drop(id)
+	b.settle()
+}
+
+// close gives everything back.
+func (b *backlog) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.account.add(-b.told)
+	b.account, b.told = nil, 0
+}

@@ -1,0 +1,303 @@
+package door_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/http2"
+
+	"securesocket/server/door"
+)
+
+// message is one of gRPC's.
+func message(size int) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(size)), make([]byte, size)...) //nolint:gosec // small
+}
+
+// sends has the other end write frames, and the door's read them.
+func (v visitor) sends(t *testing.T, write func(fr *http2.Framer)) error {
+	t.Helper()
+	var wire bytes.Buffer
+	write(http2.NewFramer(&wire, nil))
+	go func() { _, _ = v.far.Write(wire.Bytes()) }()
+	for n, buf := 0, make([]byte, 777); n < wire.Len(); {
+		m, err := v.Read(buf)
+		if err != nil {
+			return err
+		}
+		n += m
+	}
+	return nil
+}
+
+// answers has the door's end write frames, and the other read them.
+func (v visitor) answers(t *testing.T, write func(fr *http2.Framer) error) {
+	t.Helper()
+	go func() { _, _ = v.far.Read(make([]byte, 1<<10)) }()
+	require.NoError(t, write(http2.NewFramer(v, nil)))
+}
+
+func (v visitor) greets(t *testing.T) {
+	t.Helper()
+	go func() { _, _ = v.far.Write([]byte(http2.ClientPreface)) }()
+	for n := 0; n < len(http2.ClientPreface); {
+		m, err := v.Read(make([]byte, 100))
+		require.NoError(t, err)
+		n += m
+	}
+}
+
+func begins(stream uint32) func(fr *http2.Framer) {
+	return func(fr *http2.Framer) {
+		_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, EndHeaders: true})
+	}
+}
+
+func data(stream uint32, end bool, p []byte) func(fr *http2.Framer) {
+	return func(fr *http2.Framer) {
+		for part := range slices.Chunk(p, 16<<10) {
+			_ = fr.WriteData(stream, end, part)
+		}
+	}
+}
+
+func trailers(stream uint32) func(fr *http2.Framer) error {
+	return func(fr *http2.Framer) error {
+		return fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, EndHeaders: true, EndStream: true})
+	}
+}
+
+// TestUnfinishedMessagesAreCounted: what has come of messages that are not complete,
+// whoever ends them.
+func TestUnfinishedMessagesAreCounted(t *testing.T) {
+	t.Parallel()
+	half := message(200_000)[:100_000]
+	none := []byte(nil)
+	for name, tc := range map[string]struct {
+		do   func(t *testing.T, v *visitor)
+		want int // of a caller, to within what need not be told
+	}{
+		"complete": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, slices.Concat(message(200_000), message(0), message(1)))))
+		}, 0},
+		"half of one": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, half)))
+		}, 100_000},
+		"half of one behind others": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, slices.Concat(message(3), message(70_000), half))))
+		}, 100_000},
+		"its end comes": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, half)))
+			require.NoError(t, v.sends(t, data(1, false, message(200_000)[100_000:])))
+		}, 0},
+		"a length in pieces": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			for b := range slices.Chunk(half[:6], 1) {
+				require.NoError(t, v.sends(t, data(1, false, b)))
+			}
+			require.NoError(t, v.sends(t, data(1, false, half[6:])))
+		}, 100_000},
+		"padding": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, func(fr *http2.Framer) {
+				for part := range slices.Chunk(message(200_000), 1000) {
+					_ = fr.WriteDataPadded(1, false, part, make([]byte, 255))
+				}
+				_ = fr.WriteDataPadded(1, false, none, make([]byte, 255))
+			}))
+		}, 0},
+		"a reset by the caller": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, half)))
+			require.NoError(t, v.sends(t, func(fr *http2.Framer) { _ = fr.WriteRSTStream(1, http2.ErrCodeCancel) }))
+		}, 0},
+		"the end by the caller is not the server's": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, half[:90_000])))
+			require.NoError(t, v.sends(t, data(1, true, half[90_000:])))
+		}, 100_000},
+		"an answer": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, half)))
+			v.answers(t, trailers(1))
+			require.NoError(t, v.sends(t, data(1, false, half)), "on its way when the answer was made")
+		}, 0},
+		"a reset by the server": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, half)))
+			v.answers(t, func(fr *http2.Framer) error { return fr.WriteRSTStream(1, http2.ErrCodeCancel) })
+			require.NoError(t, v.sends(t, func(fr *http2.Framer) { _ = fr.WritePing(false, [8]byte{}) }))
+		}, 0},
+		"several streams": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			for stream := uint32(3); stream < 9; stream += 2 {
+				require.NoError(t, v.sends(t, begins(stream)))
+				require.NoError(t, v.sends(t, data(stream, false, half)))
+			}
+			v.answers(t, trailers(5))
+			require.NoError(t, v.sends(t, data(1, false, half)))
+		}, 300_000},
+		"a stream that nobody began": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(7, false, half)))
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := door.New(door.Config{})
+				v := visit(t, d, "192.0.2.1")
+				require.NoError(t, v.ticket().Claim("anna"))
+				v.greets(t)
+				require.NoError(t, v.sends(t, begins(1)))
+				tc.do(t, v)
+				if tc.want == 0 {
+					require.Zero(t, d.Stats().Unfinished)
+				} else {
+					require.InDelta(t, tc.want, d.Stats().Unfinished, 16<<10)
+				}
+				require.NoError(t, v.Close())
+				require.Zero(t, d.Stats().Unfinished)
+			})
+		})
+	}
+}
+
+func TestUnfinishedMessagesOfACallerHaveALimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{Unfinished: 64 << 20, UnfinishedPerCaller: 1 << 20})
+		hold := func(principal string) error {
+			v := visit(t, d, "192.0.2.1")
+			if err := v.ticket().Claim(principal); err != nil {
+				return err
+			}
+			v.greets(t)
+			require.NoError(t, v.sends(t, begins(1)))
+			return v.sends(t, data(1, false, message(4 << 20)[:400_000]))
+		}
+		require.NoError(t, hold("eve"))
+		require.NoError(t, hold("eve"))
+		var backlog *door.BacklogError
+		require.ErrorAs(t, hold("eve"), &backlog)
+		require.Equal(t, uint64(1), d.Stats().Hoarded)
+		require.NoError(t, hold("anna"), "others have their own")
+		require.NoError(t, hold("anna"))
+
+		v := visit(t, d, "192.0.2.1")
+		require.NoError(t, v.ticket().Claim("eve"), "it was not enough to be kept out for")
+		v.greets(t)
+		require.NoError(t, v.sends(t, begins(1)))
+		require.NoError(t, v.sends(t, data(1, false, message(60_000))), "and a little is always free")
+	})
+}
+
+// TestStrangersHaveLittleRoom: complete messages count too, on streams that go on.
+func TestStrangersHaveLittleRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{Unfinished: 8 << 20, PerAddress: 1000})
+		send := func(ip string) (*visitor, error) {
+			v := visit(t, d, ip)
+			v.greets(t)
+			require.NoError(t, v.sends(t, begins(1)))
+			return v, v.sends(t, data(1, false, message(500_000)))
+		}
+		first, err := send("192.0.2.1")
+		require.NoError(t, err)
+		require.InDelta(t, 500_000, d.Stats().Unfinished, 16<<10)
+		second, err := send("192.0.2.2")
+		require.NoError(t, err)
+		_, err = send("192.0.2.3")
+		var backlog *door.BacklogError
+		require.ErrorAs(t, err, &backlog)
+
+		// Whoever turns out to be a caller frees what strangers have.
+		require.NoError(t, first.ticket().Claim("anna"))
+		require.NoError(t, first.sends(t, data(1, false, message(1))))
+		require.InDelta(t, 500_000, d.Stats().Unfinished, 16<<10)
+		second.answers(t, trailers(1))
+		require.NoError(t, second.sends(t, func(fr *http2.Framer) { _ = fr.WritePing(false, [8]byte{}) }))
+		require.Zero(t, d.Stats().Unfinished)
+	})
+}
+
+// TestAHoardIsAFlood: nobody comes to it by accident.
+func TestAHoardIsAFlood(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{Unfinished: 32 << 20})
+		v := visit(t, d, "192.0.2.1")
+		require.NoError(t, v.ticket().Claim("eve"))
+		v.greets(t)
+		var err error
+		for stream := uint32(1); err == nil; stream += 2 {
+			require.NoError(t, v.sends(t, begins(stream)))
+			err = v.sends(t, data(stream, false, message(4 << 20)[:1<<20]))
+		}
+		var backlog *door.BacklogError
+		require.ErrorAs(t, err, &backlog)
+		require.NoError(t, v.Close())
+		require.Positive(t, refusal(t, visit(t, d, "192.0.2.1").ticket().Claim("eve")))
+		time.Sleep(10 * time.Second)
+		require.Zero(t, d.Stats().Unfinished)
+	})
+}
+
+// FuzzBacklog: however frames are cut, what is counted is the same, never below
+// zero, and nothing is left at the end.
+func FuzzBacklog(f *testing.F) {
+	var wire bytes.Buffer
+	fr := http2.NewFramer(&wire, nil)
+	begins(1)(fr)
+	data(1, false, message(70_000)[:50_000])(fr)
+	_ = fr.WriteDataPadded(1, false, make([]byte, 30_000), make([]byte, 9))
+	f.Add(wire.Bytes(), 20_000, true)
+	f.Add([]byte{0, 0, 1, 0, 8, 0, 0, 0, 1, 9}, 9, false)
+	f.Fuzz(func(t *testing.T, b []byte, cut int, claim bool) {
+		cut = int(uint(cut) % uint(len(b)+1)) //nolint:gosec // any number will do
+		b = append([]byte(http2.ClientPreface), b...)
+		cut += len(http2.ClientPreface)
+		count := func(parts ...[]byte) int64 {
+			d := door.New(door.Config{FrameBurst: 1 << 30, Unfinished: 1 << 40})
+			near, far := net.Pipe()
+			defer far.Close()
+			l := &fakeListener{conns: make(chan result, 1)}
+			l.conns <- result{conn: fakeConn{near, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}}}
+			conn, err := d.Listener(l).Accept()
+			require.NoError(t, err)
+			m := d.Meter(conn)
+			if claim {
+				require.NoError(t, door.FromConn(m).Claim("anna"))
+			}
+			for _, p := range parts {
+				go func() { _, _ = far.Write(p) }()
+				for n := 0; n < len(p); {
+					k, err := m.Read(make([]byte, len(p)))
+					if err != nil {
+						break
+					}
+					n += k
+				}
+			}
+			held := d.Stats().Unfinished
+			require.GreaterOrEqual(t, held, int64(0))
+			require.LessOrEqual(t, held, int64(len(b)))
+			require.NoError(t, m.Close())
+			require.Zero(t, d.Stats().Unfinished)
+			return held
+		}
+		whole := count(b)
+		require.InDelta(t, whole, count(b[:cut], b[cut:]), 32<<10) // what need not be told, twice
+	})
+}
