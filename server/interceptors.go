@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
 
 	"securesocket/server/door"
@@ -107,6 +108,16 @@ func (f finisher) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerI
 	err := finalStatus(f.log, info.FullMethod, handler(srv, ss))
 	f.count(info.FullMethod, err, began)
 	return err
+}
+
+// tap refuses RPCs that there is no room for, before any of them costs a goroutine.
+func (f finisher) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	err := door.FromContext(ctx).Begin(ctx)
+	if err != nil {
+		err = finalStatus(f.log, info.FullMethodName, err)
+		f.count(info.FullMethodName, err, time.Now())
+	}
+	return ctx, err
 }
 
 func (f finisher) count(method string, err error, began time.Time) {

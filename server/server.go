@@ -133,6 +133,9 @@ func New(cfg Config) *Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: cfg.ConnectionIdle, Time: cfg.KeepaliveTime, Timeout: cfg.KeepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinTime, PermitWithoutStream: true}),
 	}
+	if cfg.Door != nil {
+		opts = append(opts, grpc.InTapHandle(finisher{cfg.Metrics, cfg.Logger}.tap))
+	}
 	opts = append(opts, codecOptions()...)
 	opts = append(opts, interceptorOptions(&guard{
 		authenticate: cfg.Authenticate, allowed: cfg.Callers.Allowed, administrator: cfg.Administrator,

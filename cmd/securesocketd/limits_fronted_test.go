@@ -57,13 +57,27 @@ func (g fronted) client(tb testing.TB) pb.SecureSocketServiceClient {
 // dial makes a connection of the caller's on which HTTP/2 was agreed.
 func (g fronted) dial() (net.Conn, error) { return tls.Dial("tcp", g.addr, g.caller) }
 
+// known is how a caller of some name shows himself.
+func (g fronted) known(name string) *tls.Config {
+	caller := g.caller.Clone()
+	caller.Certificates = []tls.Certificate{g.clients.Leaf(tlstest.Names(name), tlstest.ExtKeyUsage(x509.ExtKeyUsageClientAuth)).Certificate()}
+	return caller
+}
+
+// connectAs is a connection of that caller's.
+func (g fronted) connectAs(tb testing.TB, name string) *grpc.ClientConn {
+	tb.Helper()
+	cc, err := grpc.NewClient(g.addr, grpc.WithTransportCredentials(credentials.NewTLS(g.known(name))))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = cc.Close() })
+	return cc
+}
+
 // another returns what makes connections on which HTTP/2 was agreed, all of one caller
 // and from one address: another caller and another address each time.
 func (g fronted) another() h2attack.Dialer {
 	n := others.Add(1)
-	caller := g.caller.Clone()
-	caller.Certificates = []tls.Certificate{g.clients.Leaf(
-		tlstest.Names("eve"+strconv.Itoa(int(n))+".test"), tlstest.ExtKeyUsage(x509.ExtKeyUsageClientAuth)).Certificate()}
+	caller := g.known("eve" + strconv.Itoa(int(n)) + ".test")
 	from := &net.TCPAddr{IP: net.IPv4(127, 3, byte(n>>8), byte(n))}
 	d := &tls.Dialer{NetDialer: &net.Dialer{LocalAddr: from}, Config: caller}
 	return func() (net.Conn, error) { return d.DialContext(context.Background(), "tcp", g.addr) }

@@ -110,6 +110,8 @@ func memoryOf(s settings, log *slog.Logger) *quota.Memory {
 func doorOf(s settings, log *slog.Logger, memory *quota.Memory, descriptors *quota.Descriptors) *door.Door {
 	return door.New(door.Config{
 		Max: s.Limits.Connections, PerCaller: s.Limits.ConnectionsPerCaller, PerAddress: s.Limits.ConnectionsPerAddress,
+		// Each session may have a stream, and each a call beside it.
+		RPCs: 2*s.Limits.Sessions + 4096, RPCsPerCaller: 2*s.Limits.SessionsPerCaller + 1024,
 		Unfinished: s.Limits.Unfinished, UnfinishedPerCaller: s.Limits.UnfinishedPerCaller,
 		SetupTimeout: s.Timeouts.Setup, Logger: log,
 		Reserve: func() error {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
-	"sync/atomic"
 )
 
 // BacklogError says that messages that have begun and not ended hold too much
@@ -16,25 +15,6 @@ type BacklogError struct {
 
 func (e *BacklogError) Error() string {
 	return fmt.Sprintf("messages that have not ended hold too much memory, %d bytes of them for this connection", e.Held)
-}
-
-// account is what connections hold of messages that have begun and not ended, in
-// bytes. Nil counts nothing.
-type account struct {
-	held  atomic.Int64
-	most  int64
-	total *account // this one is a part of it
-}
-
-// add reports whether there was room for n bytes more; they count in any case.
-func (a *account) add(n int) bool {
-	room := true
-	for ; a != nil; a = a.total {
-		if a.held.Add(int64(n)) > a.most {
-			room = false
-		}
-	}
-	return room
 }
 
 const (
@@ -60,9 +40,9 @@ type backlog struct {
 	mu      sync.Mutex
 	streams map[uint32]*partial // until the server has ended them, or the other end reset
 	held    int
-	told    int      // what account knows of held
-	account *account // nil once the connection is closed
-	known   bool     // it is claimed
+	told    int    // what owner knows of held
+	owner   *owner // who pays; nil once the connection is closed
+	known   bool   // it is claimed
 
 	// The DATA frame that is flowing.
 	stream *partial // nil for a stream that is not there
@@ -151,20 +131,20 @@ func (b *backlog) drop(id uint32) {
 // settle tells the account, and reports whether it has room. The mu is held.
 func (b *backlog) settle() bool {
 	more := b.held - b.told
-	if b.account == nil || more < backlogStep && more > -backlogStep && b.held > 0 {
+	if b.owner == nil || more < backlogStep && more > -backlogStep && b.held > 0 {
 		return true
 	}
 	b.told = b.held
-	return b.account.add(more) || more <= 0 || b.held <= freeBacklog
+	return b.owner.unfinished.add(more) || more <= 0 || b.held <= freeBacklog
 }
 
-// claim moves what there is to the caller's account. The mu is held.
-func (b *backlog) claim(caller *account) {
+// claim has a caller pay for what there is. The mu is held.
+func (b *backlog) claim(caller *owner) {
 	b.known = true
-	if b.account != nil {
-		b.account.add(-b.told)
-		caller.add(b.told)
-		b.account = caller
+	if b.owner != nil {
+		b.owner.unfinished.add(-b.told)
+		b.owner = caller
+		b.owner.unfinished.add(b.told)
 	}
 }
 
@@ -180,6 +160,8 @@ func (b *backlog) ended(id uint32) {
 func (b *backlog) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.account.add(-b.told)
-	b.account, b.told = nil, 0
+	if b.owner != nil {
+		b.owner.unfinished.add(-b.told)
+		b.owner = nil
+	}
 }

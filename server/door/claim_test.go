@@ -70,7 +70,9 @@ func TestTheRefusalOfAClaimIsTyped(t *testing.T) {
 	var none *door.Ticket
 	require.NoError(t, none.Claim("anna"))
 	require.True(t, none.Claimed())
-	none.Visit()()
+	leave, err := none.Visit()
+	require.NoError(t, err)
+	leave()
 }
 
 func TestTheTicketIsFoundThroughWrappers(t *testing.T) {

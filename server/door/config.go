@@ -49,6 +49,12 @@ type Config struct {
 	// UnfinishedPerCaller is how much of it one caller may have; a quarter.
 	UnfinishedPerCaller int64
 
+	// RPCs is how many there may be of callers at once; 44,096. Strangers have half as
+	// many beside.
+	RPCs int
+	// RPCsPerCaller is how many of them one caller may have; 3,024.
+	RPCsPerCaller int
+
 	// Logger is told of what was refused, at most once a second. Nil: discards.
 	Logger *slog.Logger
 }
@@ -76,6 +82,8 @@ func (c Config) withDefaults() Config {
 	number(&c.Local, 256)
 	number(&c.FrameBurst, 8192)
 	number(&c.FramesPerSecond, 1000)
+	number(&c.RPCs, 44_096)
+	number(&c.RPCsPerCaller, 3_024)
 	bytes(&c.Unfinished, 512<<20)
 	bytes(&c.UnfinishedPerCaller, max(c.Unfinished/4, 1))
 	duration(&c.SetupTimeout, 10*time.Second)

@@ -30,8 +30,15 @@
 // connection that sends far more of them than its data can explain, with GOAWAY
 // ENHANCE_YOUR_CALM (RFC 9113 section 7) where it can still be written.
 //
-// # Messages that do not end
+// # RPCs
 //
+// A caller has so many RPCs at once, over all of his connections, all callers have,
+// and all strangers have ([Ticket.Begin]), so that streams that are only opened
+// cost a bounded number of goroutines. Of those that need no authentication, a
+// connection has 32.
+//
+// # Messages that do not end
+////
 // The bytes of a message lie in memory until its last one has come. The meter adds
 // them up, for each caller, for all strangers and for everybody, and ends the
 // connection that brings more than Config.Unfinished and UnfinishedPerCaller allow.

@@ -20,10 +20,11 @@ type Door struct {
 	open      int
 	unclaimed list.List                   // of *Ticket, the quietest first
 	addresses map[netip.Prefix]*list.List // the same by address; the zero Prefix is local
-	callers   map[string]*caller          // of the claimed ones
+	callers   map[string]*owner           // of the claimed ones
 
 	unfinished account // of all connections
-	strangers  account // of the unclaimed
+	rpcs       account // of all callers
+	strangers  owner   // of the unclaimed connections
 
 	sourceDebts debts[source] // of useless connections that were never claimed
 	callerDebts debts[string] // of those that were
@@ -35,17 +36,13 @@ type Door struct {
 func New(cfg Config) *Door {
 	cfg = cfg.withDefaults()
 	d := &Door{
-		cfg: cfg, addresses: make(map[netip.Prefix]*list.List), callers: make(map[string]*caller),
+		cfg: cfg, addresses: make(map[netip.Prefix]*list.List), callers: make(map[string]*owner),
 	}
 	d.unfinished.most = cfg.Unfinished
-	d.strangers.most, d.strangers.total = cfg.Unfinished/strangersShare, &d.unfinished
+	d.rpcs.most = int64(cfg.RPCs)
+	d.strangers.unfinished.most, d.strangers.unfinished.total = cfg.Unfinished/strangersShare, &d.unfinished
+	d.strangers.rpcs.most = int64(cfg.RPCs / 2)
 	return d
-}
-
-// caller is one who has claimed connections.
-type caller struct {
-	connections int
-	unfinished  account
 }
 
 // yieldAge is how long an unclaimed connection is safe from newcomers. A caller
@@ -55,7 +52,7 @@ const yieldAge = time.Second
 // enter lets a connection in, or says why not. Somebody who had to give way for
 // it is returned, and is not counted any more; the caller hangs up on him.
 func (d *Door) enter(conn net.Conn) (t, gone *Ticket, err error) {
-	t = &Ticket{door: d, conn: conn, source: sourceOf(conn), last: time.Now()}
+	t = &Ticket{door: d, conn: conn, source: sourceOf(conn), pays: &d.strangers, last: time.Now()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if wait := overdue(d.sourceDebts.of(t.source, t.last)); wait > 0 {

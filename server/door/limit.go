@@ -21,6 +21,12 @@ const (
 	LimitAddress Limit = "connections_per_address"
 	// LimitLocal is Config.Local.
 	LimitLocal Limit = "connections_local"
+	// LimitRPCs is Config.RPCs, or of strangers half of it.
+	LimitRPCs Limit = "rpcs"
+	// LimitRPCsPerCaller is Config.RPCsPerCaller.
+	LimitRPCsPerCaller Limit = "rpcs_per_caller"
+	// LimitVisits is how many visits a connection may have at once; 32.
+	LimitVisits Limit = "visits"
 	// LimitReserve is what Config.Reserve said. It has no number.
 	LimitReserve Limit = "reserve"
 	// LimitMisuse is what useless connections cost those who made them. It has no
@@ -28,7 +34,7 @@ const (
 	LimitMisuse Limit = "misuse"
 )
 
-// LimitError says that there is no room for a connection.
+// LimitError says that there is no room for a connection or an RPC.
 type LimitError struct {
 	What  Limit
 	Limit int // 0 for LimitReserve and LimitMisuse
@@ -38,6 +44,8 @@ type LimitError struct {
 
 func (e *LimitError) Error() string {
 	switch e.What {
+	case LimitRPCs, LimitRPCsPerCaller, LimitVisits:
+		return fmt.Sprintf("no room for another RPC: %s is %d", e.What, e.Limit)
 	case LimitReserve:
 		return "no room for another connection: the reserve is not to be touched"
 	case LimitMisuse:

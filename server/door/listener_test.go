@@ -175,7 +175,9 @@ func TestAVisitorGivesWayAfterTheQuiet(t *testing.T) {
 		l := &fakeListener{conns: make(chan result, 1)}
 		visitor, quiet := accept(t, d, l), accept(t, d, l)
 		time.Sleep(time.Second)
-		visitor.DoorTicket().Visit()()
+		leave, err := visitor.DoorTicket().Visit()
+		require.NoError(t, err)
+		leave()
 		time.Sleep(time.Second)
 		accept(t, d, l)
 		require.NoError(t, visitor.SetDeadline(time.Time{}))

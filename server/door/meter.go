@@ -16,33 +16,6 @@ func (e *FloodError) Error() string {
 	return fmt.Sprintf("too many HTTP/2 frames without use, the last of type %#x", e.Kind)
 }
 
-// What a meter weighs, in bytes of data: a frame without use costs frameCost, and
-// each byte of DATA, in either direction, pays for one. A receiver of data may
-// send two WINDOW_UPDATEs for as little as 4 KiB, so half of what data pays is
-// left over.
-const (
-	frameCost = 512
-	// answerPays is what a DATA frame of the server pays at least, however short:
-	// receivers that measure the network send PING and WINDOW_UPDATE in every round
-	// trip that brings some. Who wants to be paid has to make calls that succeed.
-	answerPays = 4 * frameCost
-	// headersCost is for headers that were unpacked as far as they may be, and then
-	// reset: 16 KiB of them come out of a frame of a few bytes.
-	headersCost = 16 * frameCost
-	// strangersCost is a HEADERS frame on a connection that is unclaimed.
-	strangersCost = frameCost / 8
-	// strangersShare of the burst and of the rate is what an unclaimed connection
-	// has.
-	strangersShare = 8
-	// leastData is what a DATA frame has at least that is not one of a flood: a gRPC
-	// message has 5 bytes before it says anything, and each frame is kept in a buffer
-	// of its own until it is read.
-	leastData = 8
-	// mostPadding is of a DATA frame (RFC 9113 section 6.1), with its length.
-	mostPadding = 256
-	settingLen  = 6
-)
-
 // Meter watches the HTTP/2 frames that flow over conn, the server's end of a
 // connection: for one under TLS, what is decrypted. It keeps no byte, and looks
 // only at the nine bytes that begin each frame, and the five that begin each
@@ -67,7 +40,7 @@ func (d *Door) meter(conn net.Conn, ticket *Ticket, remote net.Addr) net.Conn {
 	m := &meter{Conn: conn, door: d, ticket: ticket, remote: remote, refilled: time.Now()}
 	m.in.skip = prefaceLen
 	if ticket != nil {
-		m.backlog.account = &d.strangers
+		m.backlog.owner = &d.strangers
 	}
 	m.allow()
 	return m
@@ -106,7 +79,7 @@ func (m *meter) allow() {
 	share := strangersShare
 	if m.known = m.ticket.Claimed(); m.known {
 		share = 1
-		m.backlog.claim(m.ticket.account())
+		m.backlog.claim(m.ticket.ownerOf())
 	}
 	most := m.door.cfg.FrameBurst * frameCost / share
 	m.balance += most - m.most
@@ -152,41 +125,9 @@ func (m *meter) judge(p []byte) error {
 		return &FloodError{Kind: frameRSTStream}
 	}
 	if !m.backlog.settle() {
-		own := m.backlog.account
-		return &BacklogError{Held: m.backlog.held, Own: own.held.Load() > own.most}
+		return &BacklogError{Held: m.backlog.held, Own: m.backlog.owner.unfinished.over()}
 	}
 	return nil
-}
-
-// cost is negative for what pays.
-func (m *meter) cost(h frameHeader) int {
-	switch h.kind {
-	case frameHeaders:
-		m.last = max(m.last, h.stream)
-		if h.flags&flagEndStream == 0 {
-			m.halves++
-		}
-		if m.known {
-			return 0
-		}
-		return strangersCost
-	case frameData:
-		useful := h.length
-		if h.flags&flagPadded != 0 {
-			useful -= mostPadding
-		}
-		if h.flags&flagEndStream != 0 && m.halves > 0 {
-			m.halves--
-			return -max(useful, 0)
-		}
-		if useful < leastData {
-			return frameCost
-		}
-		return -useful
-	case frameSettings:
-		return frameCost * (1 + h.length/settingLen)
-	}
-	return frameCost
 }
 
 // settle adds what time and the other direction have paid, and reports whether
@@ -205,9 +146,14 @@ func (m *meter) settle() bool {
 func (m *meter) Write(p []byte) (int, error) {
 	m.outMu.Lock()
 	defer m.outMu.Unlock()
-	n, err := m.Conn.Write(p)
+	m.answer(p) // before it can be answered to
+	return m.Conn.Write(p)
+}
+
+// answer looks at what is written.
+func (m *meter) answer(p []byte) {
 	paid := 0
-	for rest := p[:n]; ; {
+	for rest := p; ; {
 		var h frameHeader
 		var ok bool
 		if rest, h, ok = m.out.next(rest); !ok {
@@ -238,7 +184,6 @@ func (m *meter) Write(p []byte) (int, error) {
 	if paid != 0 {
 		m.paid.Add(int64(paid))
 	}
-	return n, err
 }
 
 // Of RFC 9113 section 7.

@@ -38,9 +38,12 @@ func TestVisitorsMayStay(t *testing.T) {
 		d := door.New(door.Config{})
 		l := &fakeListener{conns: make(chan result, 1)}
 		poller, watcher := accept(t, d, l), accept(t, d, l)
-		leave := watcher.DoorTicket().Visit()
+		leave, err := watcher.DoorTicket().Visit()
+		require.NoError(t, err)
 		for range 100 {
-			poller.DoorTicket().Visit()()
+			leave, err := poller.DoorTicket().Visit()
+			require.NoError(t, err)
+			leave()
 			time.Sleep(29 * time.Second)
 		}
 		synctest.Wait()

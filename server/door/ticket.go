@@ -3,6 +3,7 @@ package door
 import (
 	"container/list"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -14,7 +15,11 @@ type Ticket struct {
 	conn net.Conn // as it was accepted
 	source
 	claimed atomic.Bool // set with caller, and never taken back
-	owner   *caller     // whose account counts; set before claimed
+	owner   *owner      // whose account counts; set before claimed
+
+	rpcsMu sync.Mutex
+	rpcs   int    // that go on
+	pays   *owner // for them
 
 	// The Door's mu guards the rest.
 	caller           string
@@ -56,10 +61,14 @@ func (t *Ticket) Claim(principal string) error {
 	t.timer.Stop()
 	t.caller = principal
 	if t.owner = d.callers[principal]; t.owner == nil {
-		t.owner = &caller{unfinished: account{most: d.cfg.UnfinishedPerCaller, total: &d.unfinished}}
+		t.owner = &owner{
+			unfinished: account{most: d.cfg.UnfinishedPerCaller, total: &d.unfinished},
+			rpcs:       account{most: int64(d.cfg.RPCsPerCaller), total: &d.rpcs},
+		}
 		d.callers[principal] = t.owner
 	}
 	t.owner.connections++
+	t.moveRPCs(t.owner)
 	t.claimed.Store(true)
 	return nil
 }
@@ -74,28 +83,40 @@ func (t *Ticket) refuseLocked(err *LimitError) error {
 // Claimed reports whether the connection counts for a caller.
 func (t *Ticket) Claimed() bool { return t == nil || t.claimed.Load() }
 
-// account is where the connection's unfinished messages count; it is claimed.
-func (t *Ticket) account() *account {
+// ownerOf is who pays for what goes on over the connection, which is claimed.
+func (t *Ticket) ownerOf() *owner {
 	if t == nil {
 		return nil
 	}
-	return &t.owner.unfinished
+	return t.owner
 }
 
-// Visit says that an RPC runs which needs no authentication; leave says that it
-// has ended. An unclaimed connection may stay for that.
-func (t *Ticket) Visit() (leave func()) {
-	if t == nil || t.claimed.Load() {
-		return func() {}
+// maxVisits is how many visits may go on over a connection at once. Whoever watches
+// health needs one.
+const maxVisits = 32
+
+// Visit says that an RPC runs which needs no authentication, or returns a
+// *LimitError; leave says that it has ended. An unclaimed connection may stay for
+// that.
+func (t *Ticket) Visit() (leave func(), err error) {
+	if t == nil {
+		return func() {}, nil
 	}
-	t.visit(1)
-	return func() { t.visit(-1) }
-}
-
-func (t *Ticket) visit(n int) {
 	d := t.door
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if t.visits >= maxVisits {
+		return nil, &LimitError{What: LimitVisits, Limit: maxVisits}
+	}
+	t.visitLocked(1)
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		t.visitLocked(-1)
+	}, nil
+}
+
+func (t *Ticket) visitLocked(n int) {
 	t.visits += n
 	t.stirLocked()
 }

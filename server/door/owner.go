@@ -1,0 +1,45 @@
+package door
+
+import "sync/atomic"
+
+// account is how much there is of something, of which there may be so much.
+type account struct {
+	held  atomic.Int64
+	most  int64
+	total *account // this one is a part of it; nil: of none
+}
+
+// add reports whether there was room for n more; they count in any case.
+func (a *account) add(n int) bool {
+	room := true
+	for ; a != nil; a = a.total {
+		if a.held.Add(int64(n)) > a.most {
+			room = false
+		}
+	}
+	return room
+}
+
+// over reports whether there is more than there may be.
+func (a *account) over() bool { return a.held.Load() > a.most }
+
+// owner is whose connections hold something: a caller, or all strangers together.
+type owner struct {
+	connections int     // of a caller; the Door's mu guards it
+	unfinished  account // bytes of messages that have begun and not ended
+	rpcs        account // that have begun and not ended
+}
+
+// begin takes room for an RPC, or says what there is no room of. The last two are
+// the names of the owner's own limit, and of that of all together.
+func (o *owner) begin(mine, all Limit) *LimitError {
+	if o.rpcs.add(1) {
+		return nil
+	}
+	err := &LimitError{What: mine, Limit: int(o.rpcs.most)}
+	if !o.rpcs.over() {
+		err = &LimitError{What: all, Limit: int(o.rpcs.total.most)}
+	}
+	o.rpcs.add(-1)
+	return err
+}

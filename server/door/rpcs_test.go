@@ -1,0 +1,105 @@
+package door_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"securesocket/server/door"
+)
+
+// TestRPCsAreCounted: those of a caller over all of his connections, and those of all
+// strangers.
+func TestRPCsAreCounted(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		claim bool
+		cfg   door.Config
+		want  door.LimitError
+	}{
+		"a caller's":  {true, door.Config{RPCsPerCaller: 3}, door.LimitError{What: door.LimitRPCsPerCaller, Limit: 3}},
+		"all callers": {true, door.Config{RPCs: 3}, door.LimitError{What: door.LimitRPCs, Limit: 3}},
+		"strangers":   {false, door.Config{RPCs: 6}, door.LimitError{What: door.LimitRPCs, Limit: 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := door.New(tc.cfg)
+				l := &fakeListener{conns: make(chan result, 1)}
+				enter := func() *door.Ticket {
+					ticket := accept(t, d, l).DoorTicket()
+					if tc.claim {
+						require.NoError(t, ticket.Claim("anna"))
+					}
+					return ticket
+				}
+				a, b := enter(), enter()
+				first, endFirst := context.WithCancel(t.Context())
+				rest, endRest := context.WithCancel(t.Context())
+				defer endRest()
+				full := func() {
+					t.Helper()
+					for _, ticket := range []*door.Ticket{a, b} {
+						var limit *door.LimitError
+						require.ErrorAs(t, ticket.Begin(rest), &limit)
+						require.Equal(t, tc.want, *limit)
+					}
+				}
+				require.NoError(t, a.Begin(first))
+				require.NoError(t, a.Begin(rest))
+				require.NoError(t, b.Begin(rest))
+				full()
+				endFirst()
+				synctest.Wait()
+				require.NoError(t, b.Begin(rest))
+				full()
+				if tc.claim {
+					require.NoError(t, enter().Claim("bert"), "it is anna's, and claimed")
+					full()
+				} else { // and then they are a caller's
+					require.NoError(t, a.Claim("anna"))
+					require.NoError(t, b.Begin(rest))
+					require.Error(t, b.Begin(rest))
+					require.NoError(t, a.Begin(rest))
+				}
+				endRest()
+				synctest.Wait()
+				after, endAfter := context.WithCancel(t.Context())
+				defer endAfter()
+				for range 3 {
+					require.NoError(t, b.Begin(after))
+				}
+				require.Error(t, b.Begin(after))
+			})
+		})
+	}
+}
+
+func TestVisitsOfAConnectionAreBounded(t *testing.T) {
+	t.Parallel()
+	d := door.New(door.Config{})
+	addr := serve(t, d, listen(t, "tcp"), insecure.NewCredentials())
+	c := client(t, addr, "", nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	watch := func() error {
+		s, err := c.Watch(ctx, &healthpb.HealthCheckRequest{})
+		require.NoError(t, err)
+		_, err = s.Recv()
+		return err
+	}
+	for range 32 {
+		require.NoError(t, watch())
+	}
+	require.Error(t, watch())
+	require.Error(t, check(ctx, c))
+	require.NoError(t, check(as(ctx, "anna"), c), "what is no visit goes on")
+	cancel()
+	eventually(t, func() bool { return status.Code(check(t.Context(), c)) == codes.OK })
+}
