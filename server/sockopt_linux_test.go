@@ -73,3 +73,20 @@ func TestSettingsReachTheSocket(t *testing.T) {
 		})
 	}
 }
+
+// Connections from an address that the operator has chosen have their ports for each target, as others have.
+func TestPortsFromASourceAreEachTargets(t *testing.T) {
+	t.Parallel()
+	addr, ca := echoServer(t)
+	dialled := make(chan net.Conn, 1)
+	c := servertest.Start(t, func(sc *session.Config, _ *server.Config) {
+		sc.Sources = fromSource
+		sc.Dial = func(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
+			conn, err := d.DialContext(ctx, "tcp", addr)
+			dialled <- conn
+			return conn, err
+		}
+	}).Client(t)
+	open(t, c, addr, ca).secure()
+	require.Equal(t, 1, option(t, <-dialled, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT))
+}

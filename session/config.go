@@ -73,7 +73,9 @@ type Config struct {
 	Logger    *slog.Logger                    // discards
 	Ended     func(End)                       // told of every connection that has ended, by its own goroutine; nobody is
 
-	// Dial connects with a prepared dialer, which has the policy's last check.
+	Sources Sources // where what is dialled comes from; the kernel chooses
+
+	// Dial connects with a prepared dialer, which has the policy's last check and the source.
 	// nil is d.DialContext.
 	Dial func(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error)
 

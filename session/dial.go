@@ -162,6 +162,10 @@ func (c *connection) dial(ctx context.Context, addrs []netip.AddrPort, eff *Sett
 // dialAny connects to the first address of target that answers: they are tried in
 // order, the next one as soon as the one before has failed or 250 ms have passed.
 func (c *connection) dialAny(ctx context.Context, target Target, addrs []netip.AddrPort, eff *Settings) (net.Conn, error) {
+	addrs, err := c.s.reg.cfg.Sources.reachable(addrs)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	dialer := net.Dialer{
@@ -187,7 +191,7 @@ func (c *connection) dialAny(ctx context.Context, target Target, addrs []netip.A
 			}
 			defer d.Release(c.s.owner, 1)
 		}
-		conn, err := c.s.reg.cfg.Dial(ctx, &dialer, addr.String())
+		conn, err := c.s.reg.connect(ctx, dialer, addr)
 		if err != nil {
 			err = dialError(ctx, addr, err)
 		}
@@ -272,7 +276,10 @@ func dialError(ctx context.Context, addr netip.AddrPort, err error) error {
 
 // networkKind tells the errors of connecting and of a live socket apart.
 func networkKind(err error) NetworkKind {
+	_, source := errors.AsType[*SourceError](err)
 	switch {
+	case source: // the operator's machine lacks it
+		return NetworkLocalResources
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return NetworkRefused
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EINVAL):

@@ -218,6 +218,9 @@ func (e *NetworkError) Error() string {
 }
 
 func (e *NetworkError) why() string {
+	if source, ok := errors.AsType[*SourceError](e.Err); ok {
+		return source.Error()
+	}
 	if errno, ok := errors.AsType[syscall.Errno](e.Err); ok && e.Phase != PhaseDNS {
 		return errno.Error()
 	}

@@ -47,6 +47,9 @@ func (r *Registry) dialJudged(ctx context.Context, addr string) (net.Conn, error
 		return nil, limitError(err)
 	}
 	addrs, err := r.resolve(ctx, Service, target, 0)
+	if err == nil {
+		addrs, err = r.cfg.Sources.reachable(addrs)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +61,7 @@ func (r *Registry) dialJudged(ctx context.Context, addr string) (net.Conn, error
 	}
 	for _, a := range addrs {
 		var conn net.Conn
-		if conn, err = r.cfg.Dial(ctx, &dialer, a.String()); err == nil {
+		if conn, err = r.connect(ctx, dialer, a); err == nil {
 			return conn, nil
 		}
 	}

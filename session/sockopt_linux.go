@@ -23,6 +23,15 @@ func setUserTimeout(raw syscall.RawConn, d time.Duration) error {
 	return err
 }
 
+// portLater has the port of a socket that is bound to an address alone chosen as it
+// connects. Chosen as it is bound it would be taken from every target at once, and all
+// connections together would have the ports that each target may have.
+func portLater(raw syscall.RawConn) {
+	_ = raw.Control(func(fd uintptr) { // a kernel that does not know it has fewer ports
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) //nolint:gosec // a descriptor
+	})
+}
+
 // tcpClosed tells whether TCP itself is gone, by a reset or a timeout; a peer
 // that has only sent FIN leaves it in CLOSE_WAIT.
 func tcpClosed(conn net.Conn) bool {

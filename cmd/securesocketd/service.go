@@ -27,6 +27,7 @@ type parts struct {
 	callers     *callers.Callers
 	rules       *rulebook
 	sockets     *listening.Policy
+	sources     session.Sources
 	held        held
 	store       durable.Store
 	memory      *quota.Memory
@@ -51,6 +52,9 @@ func (s settings) parts(log *slog.Logger) (_ *parts, err error) {
 		}
 	}()
 	if p.sockets, err = s.listening(); err != nil {
+		return nil, err
+	}
+	if p.sources, err = s.sources(); err != nil {
 		return nil, err
 	}
 	if p.flash, err = s.flash(); err != nil {
@@ -176,7 +180,7 @@ var errDescriptors = errors.New("descriptors are short")
 // registry holds the sessions.
 func (p *parts) registry(s settings) *session.Registry {
 	cfg := session.Config{
-		Egress: server.Egress(p.rules.live), Flash: p.flash, Listening: server.Listening(p.sockets), Logger: p.log,
+		Egress: server.Egress(p.rules.live), Flash: p.flash, Listening: server.Listening(p.sockets), Sources: p.sources, Logger: p.log,
 		LegacyTLS: s.LegacyTLS, ForbidOverride: s.ForbidOverride, LeafCRLAge: s.crlAge(),
 		Store: p.store, Identities: p.held.identities, Bundles: p.held.bundles,
 		System: sync.OnceValues(func() (*truststore.Set, error) {

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/netip"
 	"time"
 
 	"securesocket/cmd/securesocketd/internal/config"
 	"securesocket/server/listening"
+	"securesocket/session"
 	"securesocket/session/flashpolicy"
 )
 
@@ -40,6 +44,28 @@ func (s settings) flash() (*flashpolicy.Checker, error) {
 		return nil, s.blame("egress.flash_origin", err)
 	}
 	return c, nil
+}
+
+// sources is where what is dialled comes from. The machine has to have the addresses.
+func (s settings) sources() (from session.Sources, err error) {
+	for _, address := range s.Egress.SourceAddresses {
+		a, err := netip.ParseAddr(address)
+		if err != nil {
+			return from, s.blame("egress.source_addresses", err)
+		}
+		// UDP: what is bound for a moment takes no connections.
+		probe, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+		if err != nil {
+			return from, fmt.Errorf("%s: %s cannot be used: give it to this machine, or remove it: %w", s.Where("egress.source_addresses"), a, err)
+		}
+		_ = probe.Close()
+		if a.Is4() {
+			from.IPv4 = a
+		} else {
+			from.IPv6 = a
+		}
+	}
+	return from, nil
 }
 
 // listening is where callers may listen.

@@ -56,6 +56,26 @@ func checkSocket(path string) *mistake {
 	return nil
 }
 
+// checkSources judges where connections are to come from. Whether the machine has the addresses is found at the start.
+func checkSources(addresses []string) *mistake {
+	families := make(map[bool]string)
+	for _, address := range addresses {
+		a, err := netip.ParseAddr(address)
+		switch other, taken := families[a.Is6()]; {
+		case err != nil || a.IsUnspecified() || a.IsMulticast():
+			return mistakef(OutOfRange, "%q is no IP address of a machine: write one, as 192.0.2.10", address)
+		case a.Is4In6():
+			return mistakef(OutOfRange, "%s is an IPv4 address in IPv6: write %s", address, a.Unmap())
+		case a.Zone() != "":
+			return mistakef(OutOfRange, "%s has a zone, and reaches one link alone: write an address without one", address)
+		case taken:
+			return mistakef(Conflict, "%s and %s are of one family: keep one of them", other, address)
+		}
+		families[a.Is6()] = address
+	}
+	return nil
+}
+
 // checkAdmin judges the address for operators: what it shows, and whom it asks, is nothing for a network. A name is
 // refused, since what it means is decided elsewhere.
 func checkAdmin(address string) *mistake {

@@ -40,6 +40,7 @@ func check(c *Config, errs *Errors) {
 	for _, p := range c.Callers.Administrators {
 		fail("callers.administrators", checkPrincipal(p))
 	}
+	fail("egress.source_addresses", checkSources(c.Egress.SourceAddresses))
 	checkTLS(c, fail)
 	checkJWT(c, fail)
 	checkLimits(c, fail)

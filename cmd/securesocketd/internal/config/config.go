@@ -54,10 +54,11 @@ type JWT struct {
 
 // Egress is where callers may connect to.
 type Egress struct {
-	Allow       []string // nil: no allow list; empty: nothing is allowed
-	Policy      string   // a file, or empty
-	FlashPolicy string   // off or enforce
-	FlashOrigin string   // a domain, or empty
+	Allow           []string // nil: no allow list; empty: nothing is allowed
+	Policy          string   // a file, or empty
+	SourceAddresses []string // IP addresses, one of a family at most; empty: the kernel chooses
+	FlashPolicy     string   // off or enforce
+	FlashOrigin     string   // a domain, or empty
 }
 
 // KeyPair names the files of a certificate chain and of its private key.

@@ -112,6 +112,11 @@ var general = []*setting{
 		into: func(c *Config) any { return &c.Egress.Policy },
 	},
 	{
+		path: "egress.source_addresses", kind: texts, arg: "ADDRESS", sample: "192.0.2.10",
+		help: "Connect from ADDRESS, an IP address of this machine, to targets, proxies, Flash policy files and servers of CRLs and OCSP: one of each family at most, and a family without one is not reached. Without any the system chooses.",
+		into: func(c *Config) any { return &c.Egress.SourceAddresses },
+	},
+	{
 		path: "egress.flash_policy", kind: choice("off", "enforce"), arg: "MODE", def: "off",
 		help: "Whether a target's Flash socket policy file has to allow a connection: off or enforce.",
 		into: func(c *Config) any { return &c.Egress.FlashPolicy },
