@@ -101,7 +101,7 @@ func TestFetchesObeyThePolicyByName(t *testing.T) {
 	s = newIdle(servertest.As(t.Context(), "another"), t, c, ca, checking(hard))
 	_, err := tryConnect(servertest.As(t.Context(), "another"), t, c, s, addr)
 	require.NoError(t, err)
-	require.Equal(t, 1, p.times("/crl"), "everybody's")
+	require.Equal(t, 2, p.times("/crl"), "everybody asks for himself")
 }
 
 func TestBadPublishers(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"securesocket/tlsengine/revocation"
 )
 
 // errFetchDenied is what a report says of the policy's refusal. The policy's own
@@ -16,7 +18,8 @@ var errFetchDenied = errors.New("the operator's egress policy refuses it")
 
 // dialFetch connects to a server of CRLs or OCSP. The URL comes from a
 // certificate, so the policy judges it as if a caller had asked for it: the
-// name, each of its addresses, and the socket.
+// name, each of its addresses, and the socket. What is new is so for the owner: by
+// what others have made the service fetch he is neither helped nor held up.
 func (r *Registry) dialFetch(ctx context.Context, _, addr string) (net.Conn, error) {
 	conn, err := r.dialJudged(ctx, addr)
 	if _, denied := errors.AsType[*PolicyError](err); denied {
@@ -43,7 +46,7 @@ func (r *Registry) dialJudged(ctx context.Context, addr string) (net.Conn, error
 	if err := r.checkName(Service, target); err != nil {
 		return nil, err
 	}
-	if err := r.limits.fetches.Allow(Service, target.Host(), target.Port); err != nil {
+	if err := r.limits.fetches.Allow(revocation.OwnerOf(ctx), target.Host(), target.Port); err != nil {
 		return nil, limitError(err)
 	}
 	addrs, err := r.resolve(ctx, Service, target, 0)

@@ -66,6 +66,7 @@ func (c *connection) tlsConfig(clock *handshakeClock, role Role) (*tlsengine.Con
 		Pins:         set.Pins,
 		Revocation:   set.Revocation,
 		Checker:      s.reg.checker,
+		Owner:        s.owner,
 		Identities:   set.Identities,
 		Sign:         func(ctx context.Context, r identity.SignRequest) ([]byte, error) { return c.sign(ctx, clock, r) },
 		Turn:         func(ctx context.Context) (func(), error) { return s.reg.turns.take(ctx, s.owner) },

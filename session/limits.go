@@ -13,7 +13,7 @@ type limits struct {
 	handshakes   *quota.Pool
 	attaches     *quota.Rate
 	destinations *quota.Destinations
-	fetches      *quota.Destinations // of the service's own: CRLs and OCSP
+	fetches      *quota.Destinations // for CRLs and OCSP
 	bytes        *quota.Shaper
 	memory       *quota.Memory      // nil: nobody watches it
 	descriptors  *quota.Descriptors // nil: nobody counts them
@@ -33,7 +33,7 @@ func newLimits(cfg *Config) limits {
 			},
 		}),
 		fetches: quota.NewDestinations(quota.DestinationsConfig{
-			PerOwner: times(cfg.DestinationsPerOwner, fetchShare), Total: times(cfg.DestinationsPerOwner, fetchShare),
+			PerOwner: cfg.DestinationsPerOwner, Total: times(cfg.DestinationsPerOwner, fetchShare),
 		}),
 		bytes:       quota.NewShaper(quota.ShaperConfig{What: "bytes", PerOwner: cfg.BytesPerOwner, Total: cfg.Bytes}),
 		memory:      cfg.Memory,
@@ -41,8 +41,8 @@ func newLimits(cfg *Config) limits {
 	}
 }
 
-// fetchShare is how many callers' worth of new destinations the service may have itself,
-// for all who make it fetch what their peers' certificates name.
+// fetchShare is how many callers' worth of new destinations the service may turn to, for
+// all who make it fetch what their peers' certificates name.
 const fetchShare = 4
 
 func times(l quota.Limit, n int64) quota.Limit {

@@ -52,9 +52,10 @@ type Config struct {
 	// ClientAuth says what is wanted of the client's certificate. Only for Server.
 	ClientAuth ClientAuth
 	// Revocation says what is asked about the chain; 0 is revocation.Off. Checker is who is asked; nil knows only staples
-	// and the CRLs that are given.
+	// and the CRLs that are given. Owner is for whom: what was learnt for one owner another has to ask for himself.
 	Revocation revocation.Mode
 	Checker    *revocation.Checker
+	Owner      string
 	// Turn is asked for the right to use the CPU for judging, and gives it back by the function that it returns. Its error
 	// ends the handshake. nil: there is no need to ask.
 	Turn func(ctx context.Context) (done func(), err error)

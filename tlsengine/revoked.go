@@ -27,7 +27,7 @@ func (q *inquiry) askRevocation(ctx context.Context, r *Report, chain []*x509.Ce
 }
 
 func (q *inquiry) query(chain []*x509.Certificate) revocation.Query {
-	return revocation.Query{Chain: chain, Staple: q.staple, CRLs: q.crls, Now: q.now, Turn: q.turn()}
+	return revocation.Query{Chain: chain, Staple: q.staple, CRLs: q.crls, Now: q.now, Owner: q.settings.Owner, Turn: q.turn()}
 }
 
 // turn is the settings' for questions about revocation; nil when there is none. That there was none to be had is remembered:

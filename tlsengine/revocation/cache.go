@@ -16,14 +16,15 @@ type answer interface {
 }
 
 const (
-	maxCacheBytes = 48 << 20 // with maxIndexBytes, 64 MiB in all
-	remembered    = 256      // bytes for what an entry costs beside its answer
+	maxCacheBytes = 40 << 20 // with maxIndexBytes, 64 MiB in all
+	remembered    = 512      // bytes for what an entry costs beside its answer
 	negativeMin   = time.Minute
 	negativeMax   = 5 * time.Minute
 )
 
-// cacheKey says who had to sign, and what was asked of whom.
+// cacheKey says who asked, who had to sign, and what was asked of whom.
 type cacheKey struct {
+	owner        string
 	signer, what [sha256.Size]byte
 	kind         Source
 	isCA         bool              // CRLs grow old sooner for leaves
@@ -33,9 +34,11 @@ type cacheKey struct {
 // key of all that a CRL says, or of an OCSP response.
 func (s *subject) key(src source) cacheKey {
 	if src.kind == OCSP {
-		return cacheKey{signer: s.ocspIssuer, what: sha256.Sum256([]byte(s.serial)), kind: OCSP}
+		return cacheKey{owner: s.owner, signer: s.ocspIssuer, what: sha256.Sum256([]byte(s.serial)), kind: OCSP}
 	}
-	return cacheKey{signer: s.crlIssuer, what: sha256.Sum256([]byte(counted(src.url))), kind: CRL, isCA: s.isCA}
+	return cacheKey{
+		owner: s.owner, signer: s.crlIssuer, what: sha256.Sum256([]byte(counted(src.url))), kind: CRL, isCA: s.isCA,
+	}
 }
 
 // serialKey is that of what a CRL says about one certificate, where its index is too large to be kept.
@@ -61,20 +64,22 @@ type cached struct {
 	err    error
 }
 
-// cache keeps what was used last, within maxCacheBytes. Its zero value is empty. Its clock is that of the queries: what one
-// of them learnt is not known to those who judge by an earlier time.
+// cache keeps what was used last, within maxCacheBytes for all owners together. Each finds his own alone, and has an equal
+// part of the room that nobody takes from him; what others leave free he may use as well. Its zero value is empty. Its clock
+// is that of the queries: what one of them learnt is not known to those who judge by an earlier time.
 type cache struct {
 	mu    sync.Mutex
 	byKey map[cacheKey]*list.Element
 	order list.List // of *cacheItem, last used first
 	used  int
+	held  map[string]int // of used, by each owner of whom there is anything
 }
 
 type cacheItem struct {
 	cached
 	key         cacheKey
 	from, until time.Time
-	bytes       int
+	bytes       int // of the answer; once it is in the cache, of all of it
 }
 
 func (c *cache) get(key cacheKey, now time.Time) (cached, bool) {
@@ -99,36 +104,50 @@ func (c *cache) remember(key cacheKey, a answer, now time.Time) {
 		return
 	}
 	left -= rand.N(left/10 + 1)
-	c.put(&cacheItem{cached: cached{answer: a}, key: key, from: now, until: now.Add(left), bytes: remembered + a.bytes()})
+	c.put(&cacheItem{cached: cached{answer: a}, key: key, from: now, until: now.Add(left), bytes: a.bytes()})
 }
 
 // rememberNot keeps for some minutes why there is no answer.
 func (c *cache) rememberNot(key cacheKey, why error, now time.Time) {
 	length := negativeMin + rand.N(negativeMax-negativeMin)
-	c.put(&cacheItem{cached: cached{err: why}, key: key, from: now, until: now.Add(length), bytes: remembered + len(why.Error())})
+	c.put(&cacheItem{cached: cached{err: why}, key: key, from: now, until: now.Add(length), bytes: len(why.Error())})
 }
 
 func (c *cache) put(item *cacheItem) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byKey == nil {
-		c.byKey = make(map[cacheKey]*list.Element)
+		c.byKey, c.held = make(map[cacheKey]*list.Element), make(map[string]int)
 	}
 	if at, ok := c.byKey[item.key]; ok {
 		c.removeLocked(at)
 	}
-	if item.bytes > maxCacheBytes {
+	if item.bytes += remembered + len(item.key.owner); item.bytes > maxCacheBytes {
 		return
 	}
 	c.used += item.bytes
+	c.held[item.key.owner] += item.bytes
 	c.byKey[item.key] = c.order.PushFront(item)
-	for c.used > maxCacheBytes {
-		c.removeLocked(c.order.Back())
+	c.makeRoomLocked(item.from)
+}
+
+// makeRoomLocked forgets what has ended, and what is of owners with more than their part, beginning with what was not used
+// for the longest time. One walk is enough: nobody's part becomes smaller by it.
+func (c *cache) makeRoomLocked(now time.Time) {
+	for at := c.order.Back(); c.used > maxCacheBytes; {
+		item, newer := at.Value.(*cacheItem), at.Prev()
+		if !now.Before(item.until) || c.held[item.key.owner] > maxCacheBytes/len(c.held) {
+			c.removeLocked(at)
+		}
+		at = newer
 	}
 }
 
 func (c *cache) removeLocked(at *list.Element) {
 	item := c.order.Remove(at).(*cacheItem)
 	c.used -= item.bytes
+	if c.held[item.key.owner] -= item.bytes; c.held[item.key.owner] == 0 {
+		delete(c.held, item.key.owner)
+	}
 	delete(c.byKey, item.key)
 }

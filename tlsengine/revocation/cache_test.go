@@ -236,7 +236,7 @@ func TestOneFetchForAll(t *testing.T) {
 	}
 	require.EqualValues(t, 1, fetcher.fetches.Load())
 	require.Zero(t, fetcher.left.Load())
-	require.Zero(t, c.indexes.used.Load())
+	require.Zero(t, c.indexes.used)
 }
 
 // A fetch that nobody waits for ends, and leaves nothing behind.
@@ -267,7 +267,8 @@ func TestListThatIsNotKept(t *testing.T) {
 	gone, here := ca.leaf(withCRL(crlURL)), ca.leaf(withCRL(crlURL))
 	fetcher := &serves{answers: map[string][]byte{crlURL: ca.crl(nil, gone)}}
 	c := NewChecker(Config{Fetcher: fetcher})
-	require.True(t, c.indexes.take(maxIndexBytes))
+	require.True(t, (&room{&c.indexes, "another"}).take(maxOwnerBytes))
+	require.True(t, (&room{&c.indexes, "a third"}).take(maxOwnerBytes))
 	for _, step := range []struct {
 		leaf    leaf
 		want    Outcome
@@ -299,8 +300,8 @@ func TestCacheIsBounded(t *testing.T) {
 		require.True(t, ok)
 	}
 	require.LessOrEqual(t, c.used, maxCacheBytes)
-	require.Equal(t, 47, c.order.Len())
-	require.Len(t, c.byKey, 47)
+	require.Equal(t, 39, c.order.Len())
+	require.Len(t, c.byKey, 39)
 	_, ok := c.get(key(199), now)
 	require.True(t, ok)
 	_, ok = c.get(key(100), now)

@@ -83,7 +83,7 @@ func (in *inquiry) prepare(q *question, depth int) {
 		q.add(Result{}, err)
 		return
 	}
-	q.subject = s
+	q.subject, s.owner = s, in.Owner
 	c := in.checker
 	if c != nil {
 		s.leafAge = c.leafCRLAge

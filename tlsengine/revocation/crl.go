@@ -64,7 +64,7 @@ func (l *crl) bytes() int {
 type crlScan struct {
 	issuers []string // canonical names of those who may have signed it
 	serials []string // the contents of the INTEGERs to look for
-	room    *budget  // for an index of all entries; nil: none is wanted
+	room    *room    // for an index of all entries; nil: none is wanted
 	left    *int     // signatures that may still be verified; nil: they are not counted
 
 	in     *derReader

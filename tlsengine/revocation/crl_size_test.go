@@ -127,11 +127,11 @@ func TestThreat14HugeCRL(t *testing.T) {
 	ca := newAuthority(t)
 	for name, c := range map[string]struct {
 		serial []byte
-		room   *budget
+		room   *room
 		hit    bool
 	}{
 		"revoked, nothing kept":     {hugeSerial(entries - 1), nil, true},
-		"not revoked, nothing kept": {append(hugeSerial(7)[:8:8], 15), &budget{}, false},
+		"not revoked, nothing kept": {append(hugeSerial(7)[:8:8], 15), &room{of: &budget{}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			runtime.GC()
@@ -148,9 +148,9 @@ func TestThreat14HugeCRL(t *testing.T) {
 			require.NotZero(t, huge.peak)
 			require.Less(t, int64(huge.peak)-int64(before.HeapAlloc), int64(64<<20))
 			t.Logf("%d entries, %d MiB of heap at most", entries, (huge.peak-before.HeapAlloc)>>20)
-			if c.room != nil && entries > maxIndexBytes/len(record{}) {
+			if c.room != nil && entries > maxOwnerBytes/len(record{}) {
 				require.Nil(t, l.entries, "the index has no room")
-				require.Zero(t, c.room.used.Load())
+				require.Zero(t, c.room.of.used)
 			}
 		})
 	}
@@ -160,12 +160,12 @@ func TestThreat14HugeCRL(t *testing.T) {
 func TestIndexKnowsEachEntry(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
-	room := &budget{}
+	room := &room{of: &budget{}}
 	const entries = 3*chunkRecords + 17
 	scan := &crlScan{serials: []string{"\x01"}, room: room}
 	l, err := scan.read(t.Context(), &hugeCRL{ca: ca, entries: entries}, []*x509.Certificate{ca.Certificate})
 	require.NoError(t, err)
-	require.Equal(t, int64(4*chunkBytes), room.used.Load())
+	require.Equal(t, 4*chunkBytes, room.of.used)
 	for i := range entries {
 		serial := hugeSerial(i)
 		hit, known := l.find(string(serial))
@@ -178,5 +178,5 @@ func TestIndexKnowsEachEntry(t *testing.T) {
 		require.Nil(t, hit, i)
 	}
 	l.entries.settle()
-	require.Zero(t, room.used.Load())
+	require.Zero(t, room.of.used)
 }

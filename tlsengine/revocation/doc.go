@@ -15,9 +15,9 @@
 // # Concurrency
 //
 // A Checker serves any number of callers at once. The sources of four certificates of a chain are asked beside each other,
-// and one fetch serves all who want the same from the same source. It belongs to all of them: it ends with its answer,
-// when the last of them has gone, or after five seconds. Its starter pays for it with his turns (Query.Turn) and his
-// allowance; when these do not suffice, the others start it anew.
+// and one fetch serves all questions of one owner that want the same from the same source. It belongs to all of them: it
+// ends with its answer, when the last of them has gone, or after five seconds. Its starter pays for it with his turns
+// (Query.Turn) and his allowance; when these do not suffice, the others start it anew.
 //
 // These are the goroutines. A panic in any of them is recovered, told to Config.Panicked, never remembered, and a reason
 // for NotChecked.
@@ -25,6 +25,18 @@
 //	name     started by                 ends when                                          owns           who waits for it
 //	asking   Check, four at most        the certificates are asked about                   its question   Check
 //	flight   the first who wants it     it has its answer, or soon after its context ends  one fetch      nobody: those who want it wait for its answer or for their own contexts
+//
+// # Between owners
+//
+// What is not at hand takes a way over the network, and whoever asks can tell. So answers, failures and fetches under way
+// are found by the owner (Query.Owner) who has asked before, and by nobody else. Nor are the bytes of a CRL kept for all and
+// only confirmed for each by a conditional GET: its server, which may be an owner's own, would see in the validator that
+// another has the CRL. An authority is therefore asked by each owner, as if each came by himself; one that is down is asked
+// in vain once in some minutes by each, for each thing that he wants from it.
+//
+// The memory is everybody's. Each owner has an equal part of the cache, among those of whom there is anything, and loses of
+// what he has beyond that alone; of the room for CRLs that are being read he takes half at most. That others hold much can
+// be felt by one who holds more than his part, and of what they hold nothing.
 //
 // # Cost
 //

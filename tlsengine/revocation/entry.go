@@ -8,7 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -57,7 +57,8 @@ func (r record) entry() entry {
 const (
 	chunkRecords  = 4096
 	chunkBytes    = chunkRecords * len(record{})
-	maxIndexBytes = 16 << 20 // of all CRLs that are being read
+	maxIndexBytes = 24 << 20 // of all CRLs that are being read
+	maxOwnerBytes = maxIndexBytes / 2
 )
 
 // index finds entries by serial number. It grows by chunks of one size, each sorted by itself, so that it is never
@@ -65,7 +66,7 @@ const (
 type index struct {
 	chunks []*[chunkRecords]record
 	used   int // of the last chunk
-	room   *budget
+	room   *room
 }
 
 // add is false when there is no more room; what the index held is then gone.
@@ -123,15 +124,43 @@ func (x *index) find(serial []byte) (entry, bool) {
 	return entry{}, false
 }
 
-// budget counts bytes that are in use, up to maxIndexBytes. Its zero value is ready.
-type budget struct{ used atomic.Int64 }
+// budget counts bytes that are in use, up to maxIndexBytes, and of one owner up to half of that. Its zero value is ready.
+type budget struct {
+	mu   sync.Mutex
+	used int
+	held map[string]int // of used, by each owner who has any
+}
 
-func (b *budget) take(n int) bool {
-	if b.used.Add(int64(n)) > maxIndexBytes {
-		b.used.Add(-int64(n))
+// room is an owner's part of a budget.
+type room struct {
+	of    *budget
+	owner string
+}
+
+func (r *room) take(n int) bool {
+	b := r.of
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used+n > maxIndexBytes || b.held[r.owner]+n > maxOwnerBytes {
 		return false
 	}
+	if b.held == nil {
+		b.held = make(map[string]int)
+	}
+	b.used += n
+	b.held[r.owner] += n
 	return true
 }
 
-func (b *budget) give(n int) { b.used.Add(-int64(n)) }
+func (r *room) give(n int) {
+	if n == 0 {
+		return
+	}
+	b := r.of
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= n
+	if b.held[r.owner] -= n; b.held[r.owner] == 0 {
+		delete(b.held, r.owner)
+	}
+}

@@ -37,7 +37,7 @@ func staleFor(err error) bool {
 	return errors.Is(err, fromTheFuture) || errors.Is(err, outOfDate) || errors.Is(err, notRemembered)
 }
 
-// fetch asks a source, together with whoever else asks it now.
+// fetch asks a source, together with whatever else of the owner asks it now.
 func (c *Checker) fetch(ctx context.Context, s *subject, src source, a *allowance) (Result, error) {
 	r, err := c.fetchKey(ctx, s, src, s.key(src), a)
 	if errors.Is(err, notRemembered) { // the others' fetch looked for their certificate alone
@@ -125,13 +125,13 @@ func (c *Checker) read(ctx context.Context, s *subject, src source, by *allowanc
 	if src.kind == OCSP {
 		return c.readOCSP(ctx, s, src, by, t)
 	}
-	body, err := c.get(ctx, Request{URL: src.url, MaxBytes: maxCRLBytes}, by)
+	body, err := c.get(ctx, Request{Owner: s.owner, URL: src.url, MaxBytes: maxCRLBytes}, by)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
 	defer t.end()
-	scan := &crlScan{serials: []string{s.serial}, room: &c.indexes}
+	scan := &crlScan{serials: []string{s.serial}, room: &room{&c.indexes, s.owner}}
 	l, err := scan.read(ctx, t.over(ctx, body), s.signers)
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func (c *Checker) readOCSP(ctx context.Context, s *subject, src source, by *allo
 		return nil, fmt.Errorf("%w: no request can be made for the certificate", unusableChain)
 	}
 	body, err := c.get(ctx, Request{
-		URL: src.url, Body: request, Type: "application/ocsp-request", MaxBytes: maxOCSPBytes,
+		Owner: s.owner, URL: src.url, Body: request, Type: "application/ocsp-request", MaxBytes: maxOCSPBytes,
 	}, by)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ const (
 	checkTimeout = 5 * time.Second
 )
 
-// flights lets those who want the same at the same time share one fetch. Its zero value is ready.
+// flights lets those of one owner who want the same at the same time share one fetch. Its zero value is ready.
 type flights struct {
 	mu    sync.Mutex
 	byKey map[flightKey]*flight

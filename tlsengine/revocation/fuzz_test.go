@@ -59,12 +59,12 @@ func FuzzCRL(f *testing.F) {
 		f.Add(der[:len(der)/2])
 	}
 	f.Fuzz(func(t *testing.T, der []byte) {
-		room := &budget{}
+		room := &room{of: &budget{}}
 		scan := &crlScan{serials: []string{"\x01"}, room: room}
 		list, err := scan.read(t.Context(), bytes.NewReader(der), []*x509.Certificate{ca.Certificate})
 		if err != nil {
 			require.Nil(t, list)
-			require.Zero(t, room.used.Load())
+			require.Zero(t, room.of.used)
 			return
 		}
 		for _, known := range signed {

@@ -31,7 +31,8 @@ type HTTPFetcher struct {
 }
 
 // NewHTTPFetcher returns a fetcher that connects through dial, which is the place of the operator's policy: it sees the
-// name and port of the URL, and decides by the addresses behind it. With a nil dial nothing can be fetched.
+// name and port of the URL, and decides by the addresses behind it. OwnerOf its context is for whom the fetch is. With a
+// nil dial nothing can be fetched.
 func NewHTTPFetcher(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *HTTPFetcher {
 	if dial == nil {
 		dial = func(context.Context, string, string) (net.Conn, error) { return nil, nothingFetched }
@@ -53,12 +54,21 @@ func NewHTTPFetcher(dial func(ctx context.Context, network, addr string) (net.Co
 	}}
 }
 
+// ownerKey finds the Owner of a Request in the context of its dial.
+type ownerKey struct{}
+
+// OwnerOf returns for whom a HTTPFetcher connects; "" for any other context.
+func OwnerOf(ctx context.Context) string {
+	owner, _ := ctx.Value(ownerKey{}).(string)
+	return owner
+}
+
 // Fetch implements Fetcher. The five seconds go on while the body is read, which the caller must close.
 func (f *HTTPFetcher) Fetch(ctx context.Context, r Request) (_ io.ReadCloser, err error) {
 	if err := checkURL(r.URL); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, ownerKey{}, r.Owner), fetchTimeout)
 	defer func() {
 		if err != nil {
 			cancel()

@@ -51,7 +51,7 @@ func TestPanicIsNotChecked(t *testing.T) {
 				require.Equal(t, i+1, told.Load(), name)
 			}
 			require.Zero(t, turns.held.Load())
-			require.Zero(t, c.indexes.used.Load())
+			require.Zero(t, c.indexes.used)
 			require.Zero(t, c.cache.order.Len())
 		}
 	}

@@ -56,6 +56,9 @@ type Query struct {
 	Staple []byte              // OCSP response that came with the handshake; nil: none
 	CRLs   [][]byte            // given by the caller, DER; asked before anything is fetched
 	Now    time.Time           // the clock of the judgement; zero: time.Now
+	// Owner is who asks. What a Checker has learnt for one owner it does not know for the next, who could otherwise tell by
+	// the time that it takes who else has asked. "" is an owner like any other.
+	Owner string
 	// Turn is asked for the right to use the CPU, again for each part of the work, and gives it back by the function that
 	// it returns. Never two are held by one goroutine, nor is one held while anything is waited for. It must return when ctx
 	// ends; its error leaves what it was for NotChecked. A fetch that others share may call it after Check has returned.
@@ -65,6 +68,7 @@ type Query struct {
 
 // Request is one fetch.
 type Request struct {
+	Owner    string // for whom it is; nothing of it is sent
 	URL      string
 	Body     []byte // nil: GET, else POST of ContentType
 	Type     string // the content type of Body

@@ -15,6 +15,7 @@ import (
 
 // subject is one certificate that is asked about, with what its path says about who may answer.
 type subject struct {
+	owner   string // see Query.Owner
 	cert    *x509.Certificate
 	issuer  *x509.Certificate   // the next one of the verified path
 	signers []*x509.Certificate // issuer, and those above it that bear the same name: its earlier keys
