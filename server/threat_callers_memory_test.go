@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server/servertest"
+	"securesocket/tlsengine/tlstest"
 )
 
 // ofTheOwner fills buffers with what nobody else has.
@@ -29,34 +31,98 @@ func TestThreat56BuffersOfOthers(t *testing.T) {
 		all, _ := io.ReadAll(io.TeeReader(conn, conn))
 		got <- all
 	})
-	owner := servertest.As(t.Context(), theOwner)
-	pollute := func() {
-		m := w.open("")
-		m.AttachSeq = 1
-		k := start(owner, t, w.direct, openFrame(m))
-		k.until(func() bool { return k.attached != nil })
-		k.secure()
-		var sending sync.WaitGroup
-		sending.Go(func() {
-			for range 8 {
-				k.write(ofTheOwner)
-			}
-			k.finish()
-		})
-		k.until(func() bool { return len(k.data) == 8*len(ofTheOwner) })
-		sending.Wait()
-		k.closed()
-		require.True(t, bytes.HasPrefix(<-got, ofTheOwner))
-		k.send(ackFrame(1, int64(len(k.data)), int64(len(k.events))))
-		require.NoError(t, k.end())
-	}
 	cc := w.svc.Dial(t)
-	for _, size := range []int{1, 100, 1023, 1500, 2 << 10, 5000, 16 << 10, 33_000, 64 << 10} {
-		pollute()
+	for _, size := range neighbourSizes {
+		fillBuffers(t, w)
+		require.True(t, bytes.HasPrefix(<-got, ofTheOwner))
 		sent := []byte(strings.Repeat("n", size))
 		wire := rawEcho(t, cc, w, sent)
 		require.NotContains(t, string(wire), "of the owner", "%d bytes", size)
 		require.Equal(t, sent, <-got, "the peer got what was sent")
+	}
+}
+
+// neighbourSizes are of messages in buffers of every tier, and in none.
+var neighbourSizes = []int{1, 100, 1023, 1500, 2 << 10, 5000, 16 << 10, 33_000, 64 << 10}
+
+// fillBuffers has the owner's bytes go through every buffer on the way to the peer and back.
+func fillBuffers(t *testing.T, w *resumableWorld) {
+	t.Helper()
+	m := w.open("")
+	m.AttachSeq = 1
+	k := start(servertest.As(t.Context(), theOwner), t, w.direct, openFrame(m))
+	k.until(func() bool { return k.attached != nil })
+	k.secure()
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for range 8 {
+			k.write(ofTheOwner)
+		}
+		k.finish()
+	})
+	k.until(func() bool { return len(k.data) == 8*len(ofTheOwner) })
+	sending.Wait()
+	k.closed()
+	k.send(ackFrame(1, int64(len(k.data)), int64(len(k.events))))
+	require.NoError(t, k.end())
+}
+
+// TestThreat56BuffersWithoutStreams: nor does anything of them show to a neighbour who has no stream, or no TLS.
+func TestThreat56BuffersWithoutStreams(t *testing.T) {
+	t.Parallel()
+	got := make(chan []byte, 64)
+	echo := func(conn net.Conn) {
+		all, _ := io.ReadAll(io.TeeReader(conn, conn))
+		got <- all
+	}
+	w := newResumableWorld(t, func(conn *tls.Conn) { echo(conn) })
+	plain := tlstest.ServeRaw(t, func(conn net.Conn) {
+		echo(conn)
+		_ = conn.(*net.TCPConn).CloseWrite()
+	})
+	cc := w.svc.Dial(t)
+	for _, size := range neighbourSizes {
+		for _, addr := range []string{w.addr, plain} {
+			fillBuffers(t, w)
+			require.True(t, bytes.HasPrefix(<-got, ofTheOwner))
+			sent := []byte(strings.Repeat("n", size))
+			wire := rawUnaryEcho(t, cc, w.direct, addr, addr == plain, sent)
+			require.NotContains(t, string(wire), "of the owner", "%d bytes", size)
+			require.Equal(t, sent, <-got, "the peer got what was sent")
+		}
+	}
+}
+
+// rawUnaryEcho is rawEcho by calls of their own.
+func rawUnaryEcho(t *testing.T, cc *grpc.ClientConn, c pb.SecureSocketServiceClient, addr string, plain bool, payload []byte) (wire []byte) {
+	t.Helper()
+	ctx := servertest.As(t.Context(), theNeighbour)
+	s := newIdle(ctx, t, c, nil)
+	host, port := hostPort(t, addr)
+	_, err := c.Connect(ctx, &pb.ConnectRequest{SessionId: s.id, Host: host, Port: port, Plain: plain})
+	require.NoError(t, err)
+	request, err := proto.Marshal(&pb.WriteRequest{SessionId: s.id, Payload: payload, Finish: true})
+	require.NoError(t, err)
+	require.NoError(t, cc.Invoke(ctx, pb.SecureSocketService_Write_FullMethodName, &request, &wire, grpc.ForceCodec(asIs{})))
+	request, err = proto.Marshal(&pb.ReadRequest{SessionId: s.id, Wait: true})
+	require.NoError(t, err)
+	stream, err := cc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, pb.SecureSocketService_Read_FullMethodName, grpc.ForceCodec(asIs{}))
+	require.NoError(t, err)
+	require.NoError(t, stream.SendMsg(&request))
+	require.NoError(t, stream.CloseSend())
+	for received := 0; ; {
+		var b []byte
+		if err := stream.RecvMsg(&b); err != nil {
+			require.ErrorIs(t, err, io.EOF)
+			require.Equal(t, len(payload), received)
+			return wire
+		}
+		var frame pb.ReadResponse
+		require.NoError(t, proto.Unmarshal(b, &frame))
+		data := frame.GetSocketData().GetPayload()
+		received += len(data)
+		require.Equal(t, strings.Repeat("n", len(data)), string(data))
+		wire = append(wire, b...)
 	}
 }
 
