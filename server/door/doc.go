@@ -38,7 +38,7 @@
 // connection has 32.
 //
 // # Messages that do not end
-////
+//
 // The bytes of a message lie in memory until its last one has come. The meter adds
 // them up, for each caller, for all strangers and for everybody, and ends the
 // connection that brings more than Config.Unfinished and UnfinishedPerCaller allow.
@@ -47,11 +47,11 @@
 //
 // A flood would go on over the next connection. So whoever sent one, a caller, or
 // the address or local user of a stranger, has no new connection for ten seconds;
-// those that he has go on. An unclaimed connection that ends, and a caller's that HTTP/2 has to
-// end for an error, cost a little: an address may have twice as many of the
-// former as it may have connections at once, and a quarter of that every second,
-// a caller 16 of the latter and two every second. Who gave way, stayed too long
-// or had no room pays nothing.
+// those that he has go on. An unclaimed connection that ends, and a caller's that
+// HTTP/2 has to end for an error, cost a little: an address may have twice as many
+// of the former as it may have connections at once, and a quarter of that every
+// second, a caller 16 of the latter and two every second. Who gave way, stayed too
+// long or had no room pays nothing.
 //
 // # What it does not do
 //
