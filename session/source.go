@@ -55,6 +55,9 @@ func (s Sources) to(target netip.Addr) (netip.Addr, error) {
 // reachable is those of the addresses, of which there is at least one, that there is a source for. The error is a
 // NetworkError.
 func (s Sources) reachable(addrs []netip.AddrPort) (out []netip.AddrPort, err error) {
+	if s == (Sources{}) {
+		return addrs, nil
+	}
 	var first error
 	for _, a := range addrs {
 		if _, err := s.to(a.Addr()); err == nil {
