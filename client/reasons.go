@@ -79,7 +79,7 @@ var advices = map[pb.ErrorReason]advice{
 	pb.ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE: {sideCaller, false,
 		"listen at an address of the service's machine, and at a port that it may use"},
 	pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES: {sideOperator, true,
-		"try later, or at another instance; the service's machine needs more memory, descriptors or local ports"},
+		"try later, or at another instance; the service's machine needs more memory, descriptors, local ports or room on its disk"},
 	pb.ErrorReason_ERROR_REASON_CANCELLED: {sideCaller, false,
 		"nothing: the caller's side gave up or closed the socket"},
 	pb.ErrorReason_ERROR_REASON_UNSUPPORTED: {sideCaller, false,

@@ -147,6 +147,9 @@ func describeService(err error) (description, bool) {
 	case *session.ResourceError:
 		d := of(pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES, e.Error(), "what", e.What)
 		d.retry = time.Second
+		if e.What == "disk" { // an operator has to come
+			d.retry = time.Minute
+		}
 		return d, true
 	case *session.NotAllowedError:
 		return of(pb.ErrorReason_ERROR_REASON_NOT_ALLOWED, e.Error(), "what", e.What), true

@@ -108,13 +108,3 @@ func (s *Session) changeCertificates(change CertificateChange) error {
 	s.certificates = next
 	return nil
 }
-
-// storeError makes what the store cannot do an InternalError, which says no more
-// to a caller; the log has it.
-func (r *Registry) storeError(err error) error {
-	switch err.(type) { //nolint:errorlint // as this package made it
-	case nil, *LimitError, *InternalError, *NotAllowedError, *FieldError:
-		return err
-	}
-	return Internal(r.cfg.Logger, "what is kept cannot be read or written", "error", err.Error())
-}

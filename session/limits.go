@@ -50,10 +50,16 @@ func times(l quota.Limit, n int64) quota.Limit {
 }
 
 // ResourceError reports that the service's machine has none of something left for
-// what is new.
-type ResourceError struct{ What string } // memory, descriptors
+// what is new. With "disk" it does not take what is to be kept over restarts; what
+// was kept before, and what sessions do, are as they were.
+type ResourceError struct{ What string } // memory, descriptors, disk
+
+const noDisk = "disk"
 
 func (e *ResourceError) Error() string {
+	if e.What == noDisk {
+		return "the disk of the service takes nothing that is to be kept, and nothing was changed: its operator finds the cause in its log; try again then"
+	}
 	return "the service has no " + e.What + " left for anything new: try again, or at another instance"
 }
 

@@ -28,6 +28,7 @@ type Registry struct {
 	limits    limits
 	moved     moved
 	shedding  shedding
+	disk      diskErrors
 
 	mu        sync.Mutex
 	sessions  map[string]*Session

@@ -40,6 +40,8 @@ func main() {
 	// A reader of stdout or stderr that goes away must not take the sessions with
 	// it.
 	signal.Ignore(syscall.SIGPIPE)
+	// Nor may a file that reaches the limit of its size: to write it fails.
+	signal.Ignore(syscall.SIGXFSZ)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, signals))

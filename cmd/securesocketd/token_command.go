@@ -65,13 +65,17 @@ func appendLine(name, line string) error {
 	if err != nil {
 		return err
 	}
-	if info, err := f.Stat(); err == nil && info.Size() > 0 {
+	info, err := f.Stat()
+	if err == nil && info.Size() > 0 {
 		last := make([]byte, 1)
 		if _, err := f.ReadAt(last, info.Size()-1); err == nil && last[0] != '\n' {
 			line = "\n" + line
 		}
 	}
-	_, err = io.WriteString(f, line)
+	n, err := io.WriteString(f, line)
+	if now, statErr := f.Stat(); err != nil && n > 0 && info != nil && statErr == nil && now.Size() == info.Size()+int64(n) {
+		_ = f.Truncate(info.Size()) // half a line, as of a full disk, would make the file useless
+	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

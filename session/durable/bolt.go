@@ -120,7 +120,7 @@ func (s *Bolt) do(begin func(func(*bbolt.Tx) error) error, work func(*bbolt.Tx) 
 	case errors.Is(err, berrors.ErrDatabaseNotOpen):
 		return ErrClosed
 	}
-	return fmt.Errorf("durable: %s: %w", s.path, err)
+	return &DiskError{s.path, err}
 }
 
 var (

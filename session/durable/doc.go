@@ -16,6 +16,6 @@
 //
 // # Errors
 //
-// ErrNotFound and ErrClosed are values. An [ArgumentError] is the program's; a [LockedError], a [PermissionError] and a
-// [CorruptError] are for the operator, and say what mends them. Everything else, such as a full disk, is passed on.
+// ErrNotFound and ErrClosed are values. An [ArgumentError] is the program's; a [LockedError], a [PermissionError], a
+// [CorruptError] and a [DiskError], as of a full disk, are for the operator, and say what mends them.
 package durable

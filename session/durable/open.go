@@ -2,7 +2,6 @@ package durable
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,8 +23,22 @@ const (
 // with mode 0600. Folder and file must belong to this user or to root, must not be writable for others, and must not be
 // symbolic links: give the real path. Open waits up to a second for another process to give the file free.
 //
-// Beside what the operating system says, the error is a *PermissionError, a *LockedError or a *CorruptError.
+// The error is an *ArgumentError, a *PermissionError, a *LockedError, a *CorruptError or a *DiskError.
 func Open(dir string) (*Bolt, error) {
+	s, err := openIn(dir)
+	return s, openError(filepath.Join(dir, fileName), err)
+}
+
+// openError makes a DiskError of what the operating system and bbolt say.
+func openError(path string, err error) error {
+	switch err.(type) { //nolint:errorlint // as this package made it
+	case nil, *ArgumentError, *PermissionError, *LockedError, *CorruptError:
+		return err
+	}
+	return &DiskError{path, err}
+}
+
+func openIn(dir string) (*Bolt, error) {
 	if dir == "" {
 		return nil, &ArgumentError{"folder", "has no name"}
 	}
@@ -147,7 +160,7 @@ func lock(path string, file *os.File) error {
 			return nil
 		case errors.Is(err, syscall.EINTR):
 		case !errors.Is(err, syscall.EWOULDBLOCK):
-			return fmt.Errorf("durable: lock %s: %w", path, err)
+			return &fs.PathError{Op: "flock", Path: path, Err: err}
 		case !time.Now().Before(deadline):
 			return &LockedError{path}
 		default:

@@ -7,7 +7,7 @@ const (
 	MaxValueBytes  = 4 << 20
 	MaxKeyBytes    = 512
 	MaxBucketBytes = 64
-	MaxFileBytes   = 1 << 30 // a Put that would need more fails
+	MaxFileBytes   = 1 << 30 // a Put that would need more fails with a DiskError
 )
 
 // Store keeps values by bucket and key. A bucket is a name that the program chooses, of lower-case letters, digits, "_"

@@ -94,8 +94,8 @@ const (
 	// FAILED_PRECONDITION. The service's machine does not have that address, or
 	// may not listen at that port.
 	ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE ErrorReason = 25
-	// RESOURCE_EXHAUSTED. The service's machine has no descriptor or no local
-	// port left.
+	// RESOURCE_EXHAUSTED. The service's machine has no memory, no descriptor or no
+	// local port left, or its disk takes nothing that is to be kept.
 	ErrorReason_ERROR_REASON_LOCAL_RESOURCES ErrorReason = 26
 	// CANCELLED. The caller gave up or closed the socket meanwhile.
 	ErrorReason_ERROR_REASON_CANCELLED ErrorReason = 27

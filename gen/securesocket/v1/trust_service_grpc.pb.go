@@ -52,7 +52,7 @@ type TrustServiceClient interface {
 	//
 	// Caller: the owner (SESSION), anybody (DEFAULTS), administrators (SERVICE);
 	// nobody (SYSTEM). Idempotent. Reasons: INVALID_FIELD, INVALID_CERTIFICATE,
-	// LIMIT, NOT_ALLOWED, SESSION_NOT_FOUND.
+	// LIMIT, LOCAL_RESOURCES, NOT_ALLOWED, SESSION_NOT_FOUND.
 	AddCertificates(ctx context.Context, in *AddCertificatesRequest, opts ...grpc.CallOption) (*AddCertificatesResponse, error)
 	// Replaces the anchors of a level; what was added for chain building stays.
 	//
@@ -61,7 +61,7 @@ type TrustServiceClient interface {
 	// Lets a level follow the one above it again, and drops what it had itself.
 	//
 	// Caller: as AddCertificates. Idempotent. Reasons: INVALID_FIELD,
-	// NOT_ALLOWED, SESSION_NOT_FOUND.
+	// LOCAL_RESOURCES, NOT_ALLOWED, SESSION_NOT_FOUND.
 	ResetCertificates(ctx context.Context, in *ResetCertificatesRequest, opts ...grpc.CallOption) (*ResetCertificatesResponse, error)
 	// Returns the caller's default settings (Qt: globalCiphers).
 	//
@@ -72,7 +72,7 @@ type TrustServiceClient interface {
 	// verify_names are about one target and are not taken either.
 	//
 	// Caller: anybody, his own. Idempotent. Reasons: INVALID_FIELD, UNSUPPORTED,
-	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, NOT_ALLOWED.
+	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, LOCAL_RESOURCES, NOT_ALLOWED.
 	UpdateDefaults(ctx context.Context, in *UpdateDefaultsRequest, opts ...grpc.CallOption) (*UpdateDefaultsResponse, error)
 }
 
@@ -169,7 +169,7 @@ type TrustServiceServer interface {
 	//
 	// Caller: the owner (SESSION), anybody (DEFAULTS), administrators (SERVICE);
 	// nobody (SYSTEM). Idempotent. Reasons: INVALID_FIELD, INVALID_CERTIFICATE,
-	// LIMIT, NOT_ALLOWED, SESSION_NOT_FOUND.
+	// LIMIT, LOCAL_RESOURCES, NOT_ALLOWED, SESSION_NOT_FOUND.
 	AddCertificates(context.Context, *AddCertificatesRequest) (*AddCertificatesResponse, error)
 	// Replaces the anchors of a level; what was added for chain building stays.
 	//
@@ -178,7 +178,7 @@ type TrustServiceServer interface {
 	// Lets a level follow the one above it again, and drops what it had itself.
 	//
 	// Caller: as AddCertificates. Idempotent. Reasons: INVALID_FIELD,
-	// NOT_ALLOWED, SESSION_NOT_FOUND.
+	// LOCAL_RESOURCES, NOT_ALLOWED, SESSION_NOT_FOUND.
 	ResetCertificates(context.Context, *ResetCertificatesRequest) (*ResetCertificatesResponse, error)
 	// Returns the caller's default settings (Qt: globalCiphers).
 	//
@@ -189,7 +189,7 @@ type TrustServiceServer interface {
 	// verify_names are about one target and are not taken either.
 	//
 	// Caller: anybody, his own. Idempotent. Reasons: INVALID_FIELD, UNSUPPORTED,
-	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, NOT_ALLOWED.
+	// UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, LOCAL_RESOURCES, NOT_ALLOWED.
 	UpdateDefaults(context.Context, *UpdateDefaultsRequest) (*UpdateDefaultsResponse, error)
 	mustEmbedUnimplementedTrustServiceServer()
 }
