@@ -24,18 +24,18 @@ func (s settings) knowCallers(log *slog.Logger) (*callers.Callers, error) {
 	}
 	c, err := callers.New(cfg)
 	if err != nil {
-		return nil, s.blame(s.callersSetting(err), err)
+		return nil, eachError(err, s.blameCallers)
 	}
 	return c, nil
 }
 
-// callersSetting is the path of the setting that an error of package callers is about.
-func (s settings) callersSetting(err error) string {
+// blameCallers makes a mistake of usage of an error of package callers.
+func (s settings) blameCallers(err error) error {
 	if pe := new(callers.PatternError); errors.As(err, &pe) {
 		if slices.Contains(s.Callers.Allow, pe.Pattern) {
-			return "callers.allow"
+			return s.blameItem("callers.allow", pe.Pattern, err)
 		}
-		return "callers.administrators"
+		return s.blameItem("callers.administrators", pe.Pattern, err)
 	}
 	if fe := new(callers.FileError); errors.As(err, &fe) {
 		for path, file := range map[string]string{
@@ -43,10 +43,10 @@ func (s settings) callersSetting(err error) string {
 			"callers.tokens": s.Callers.Tokens, "callers.jwt.jwks": s.Callers.JWT.JWKS, "callers.jwt.ca": s.Callers.JWT.CA,
 		} {
 			if file == fe.File {
-				return path
+				return s.blame(path, err)
 			}
 		}
-		return "tls.key"
+		return s.blame("tls.key", err)
 	}
-	return "callers.jwt.issuer" // the rest has been judged already
+	return s.blame("callers.jwt.issuer", err) // the rest has been judged already
 }

@@ -38,8 +38,8 @@ func addConfig(root *cobra.Command, stdout, stderr io.Writer) {
 		return cmd
 	}
 	add("check", "Tell what is wrong with the configuration",
-		`check judges the file, the environment and the flags as the service would at its start, and the files that they
-name. Each mistake is a line on stderr that begins with FILE:LINE, $VARIABLE or --flag, and the exit code is then 2.`,
+		`check judges the file, the environment and the flags as the service would at its start, then the files and folders
+that they name, and changes none of them. Each mistake is a line on stderr that begins with FILE:LINE, $VARIABLE or --flag, and the exit code is then 2.`,
 		func(flags *config.Flags, _ *cobra.Command) error { return checkConfig(flags, stdout, stderr) })
 	show := add("show", "Show the whole configuration",
 		`show prints every setting with the value that counts, as a file that has the same meaning.`,
@@ -71,14 +71,9 @@ func loadConfig(flags *config.Flags) (settings, error) {
 func checkConfig(flags *config.Flags, stdout, stderr io.Writer) error {
 	s, err := loadConfig(flags)
 	if err == nil {
-		_, heldErr := s.held()
-		_, listeningErr := s.listening()
-		_, policyErr := newRulebook(s, nil, slog.New(slog.DiscardHandler))
-		known, callersErr := s.knowCallers(nil)
-		if callersErr == nil {
-			known.Close()
-		}
-		err = errors.Join(callersErr, heldErr, listeningErr, policyErr)
+		p := &parts{log: slog.New(slog.DiscardHandler)}
+		err = errors.Join(p.judge(s), s.checkStore(), checkSockets(s))
+		p.close()
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, err)

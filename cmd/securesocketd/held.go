@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -18,39 +19,48 @@ type held struct {
 	bundles    map[string][]*x509.Certificate
 }
 
-// held reads the files of bundles and identities.
+// held reads the files of bundles and identities. Its error joins all that is wrong with them.
 func (s settings) held() (held, error) {
 	h := held{identities: make(map[string]*identity.Identity), bundles: make(map[string][]*x509.Certificate)}
+	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(s.Bundles)) {
-		file := s.Bundles[name]
-		pem, err := os.ReadFile(file)
+		bundle, err := readBundle(s.Bundles[name])
 		if err != nil {
-			return h, s.blame("bundles", fmt.Errorf("%s: %w", name, err))
+			errs = append(errs, s.blameItem("bundles", name, fmt.Errorf("%s: %w", name, err)))
 		}
-		if h.bundles[name], err = truststore.ParseBundle(pem); err != nil {
-			return h, s.blame("bundles", fmt.Errorf("%s: %s: %w", name, file, err))
-		}
+		h.bundles[name] = bundle
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Identities)) {
 		id, err := readIdentity(name, s.Identities[name].Cert, s.Identities[name].Key)
 		if err != nil {
-			return h, s.blame("identities", fmt.Errorf("%s: %w", name, err))
+			errs = append(errs, eachError(err, func(err error) error {
+				return s.blameItem("identities", name, fmt.Errorf("%s: %w", name, err))
+			}))
 		}
 		h.identities[name] = id
 	}
-	return h, nil
+	return h, errors.Join(errs...)
+}
+
+func readBundle(file string) ([]*x509.Certificate, error) {
+	pem, err := os.ReadFile(file) //nolint:gosec // the operator's own file
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := truststore.ParseBundle(pem)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return bundle, nil
 }
 
 func readIdentity(name, certFile, keyFile string) (*identity.Identity, error) {
-	cert, err := os.ReadFile(certFile) //nolint:gosec // the operator's own file
-	if err != nil {
-		return nil, err
-	}
-	key, err := os.ReadFile(keyFile) //nolint:gosec // the operator's own file
-	if err != nil {
-		return nil, err
-	}
+	cert, certErr := os.ReadFile(certFile) //nolint:gosec // the operator's own file
+	key, keyErr := os.ReadFile(keyFile)    //nolint:gosec // the operator's own file
 	defer clear(key)
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return nil, err
+	}
 	return identity.FromPEM(name, cert, key, "")
 }
 
@@ -64,4 +74,15 @@ func (s settings) store() (durable.Store, error) {
 		return nil, fmt.Errorf("%s: %w", s.Where("data_dir"), err)
 	}
 	return store, nil
+}
+
+// checkStore says what store would, as far as it shows without a change on the disk.
+func (s settings) checkStore() error {
+	if s.DataDir == "" {
+		return nil
+	}
+	if err := durable.Check(s.DataDir); err != nil {
+		return fmt.Errorf("%s: %w", s.Where("data_dir"), err)
+	}
+	return nil
 }

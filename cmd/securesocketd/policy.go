@@ -67,7 +67,7 @@ func (b *rulebook) read() (*egress.Policy, error) {
 	allow := b.settings.Egress.Allow
 	p, err := egress.New(egress.Config{File: file, Allow: allow, HasAllowList: allow != nil, Own: b.own, Report: b.report})
 	if err != nil {
-		return nil, b.settings.blame("egress.allow", err)
+		return nil, b.settings.blameRules("egress.allow", err)
 	}
 	return p, nil
 }

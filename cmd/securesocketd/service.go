@@ -51,19 +51,10 @@ func (s settings) parts(log *slog.Logger) (_ *parts, err error) {
 			p.close()
 		}
 	}()
-	if p.sockets, err = s.listening(); err != nil {
+	if err := p.judge(s); err != nil {
 		return nil, err
 	}
 	if p.sources, err = s.sources(); err != nil {
-		return nil, err
-	}
-	if p.flash, err = s.flash(); err != nil {
-		return nil, err
-	}
-	if p.held, err = s.held(); err != nil {
-		return nil, err
-	}
-	if p.callers, err = s.knowCallers(log); err != nil {
 		return nil, err
 	}
 	if p.store, err = s.store(); err != nil {
@@ -76,6 +67,18 @@ func (s settings) parts(log *slog.Logger) (_ *parts, err error) {
 	p.descriptors = quota.NewDescriptors(quota.DescriptorsConfig{Reserve: int64(s.Limits.DescriptorReserve)})
 	p.door = doorOf(s, log, p.memory, p.descriptors)
 	return p, nil
+}
+
+// judge makes what the settings and the files that they name say. Its error joins all that is wrong with them, the
+// egress policy included, which is judged here and made later.
+func (p *parts) judge(s settings) error {
+	var errs [5]error
+	p.callers, errs[0] = s.knowCallers(p.log)
+	p.held, errs[1] = s.held()
+	p.sockets, errs[2] = s.listening()
+	p.flash, errs[3] = s.flash()
+	_, errs[4] = newRulebook(s, nil, slog.New(slog.DiscardHandler))
+	return errors.Join(errs[:]...)
 }
 
 func (p *parts) close() {

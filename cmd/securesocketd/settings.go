@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 
 	"securesocket/cmd/securesocketd/internal/config"
 	"securesocket/server/listening"
+	"securesocket/server/ruletext"
 	"securesocket/session"
 	"securesocket/session/flashpolicy"
 )
@@ -21,6 +23,34 @@ type settings struct{ *config.Config }
 // blame makes a mistake of usage of an error about the setting at path.
 func (s settings) blame(path string, err error) error {
 	return usagef("%s: %w", s.Where(path), err)
+}
+
+// blameItem does so for one entry of a list, or for the one of a name of a mapping.
+func (s settings) blameItem(path, entry string, err error) error {
+	return usagef("%s: %w", s.WhereItem(path, entry), err)
+}
+
+// blameRules does so for each of the joined errors about the rules of a list.
+func (s settings) blameRules(path string, err error) error {
+	return eachError(err, func(err error) error {
+		if re := new(ruletext.Error); errors.As(err, &re) {
+			return s.blameItem(path, re.Entry, err)
+		}
+		return s.blame(path, err)
+	})
+}
+
+// eachError makes something of each of some joined errors, and joins that.
+func eachError(err error, f func(error) error) error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // as errors.Join makes it
+	if !ok {
+		return f(err)
+	}
+	var errs []error
+	for _, err := range joined.Unwrap() {
+		errs = append(errs, eachError(err, f))
+	}
+	return errors.Join(errs...)
 }
 
 // logger writes to w what log.level asks for.
@@ -51,12 +81,12 @@ func (s settings) sources() (from session.Sources, err error) {
 	for _, address := range s.Egress.SourceAddresses {
 		a, err := netip.ParseAddr(address)
 		if err != nil {
-			return from, s.blame("egress.source_addresses", err)
+			return from, s.blameItem("egress.source_addresses", address, err)
 		}
 		// UDP: what is bound for a moment takes no connections.
 		probe, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
 		if err != nil {
-			return from, fmt.Errorf("%s: %s cannot be used: give it to this machine, or remove it: %w", s.Where("egress.source_addresses"), a, err)
+			return from, fmt.Errorf("%s: %s cannot be used: give it to this machine, or remove it: %w", s.WhereItem("egress.source_addresses", address), a, err)
 		}
 		_ = probe.Close()
 		if a.Is4() {
@@ -76,7 +106,7 @@ func (s settings) listening() (*listening.Policy, error) {
 	}
 	p, err := listening.New(listening.Config{Allow: allow})
 	if err != nil {
-		return nil, s.blame("listen_allow", err)
+		return nil, s.blameRules("listen_allow", err)
 	}
 	return p, nil
 }

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"securesocket/cmd/internal/daemonaddr"
 )
@@ -18,6 +24,11 @@ func prepareDir(dir string) (string, error) {
 	if dir == daemonaddr.Dir() {
 		return dir, daemonaddr.CheckDir(dir)
 	}
+	return checkFolders(dir)
+}
+
+// checkFolders judges a folder and those above it, and returns its real path.
+func checkFolders(dir string) (string, error) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return "", err
@@ -30,6 +41,52 @@ func prepareDir(dir string) (string, error) {
 			return dir, nil
 		}
 	}
+}
+
+// checkSockets says what prepareDir would of the folders of all sockets, as far as they are there.
+func checkSockets(s settings) error {
+	var errs []error
+	for _, at := range append(slices.Clone(s.Listen), s.Admin.Listen) {
+		path, ok := strings.CutPrefix(at, "unix://")
+		if !ok {
+			continue
+		}
+		if err := checkSocketDir(path); err != nil && at == s.Admin.Listen {
+			errs = append(errs, s.blame("admin.listen", err))
+		} else if err != nil {
+			errs = append(errs, s.blameItem("listen", at, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkSocketDir(path string) error {
+	dir := filepath.Dir(path)
+	there, below := dir, dir
+	info, err := os.Stat(there)
+	for err != nil && there != filepath.Dir(there) { // it will be made
+		there, below = filepath.Dir(there), there
+		info, err = os.Stat(there)
+	}
+	if err == nil && !info.IsDir() {
+		err = &os.PathError{Op: "mkdir", Path: there, Err: syscall.ENOTDIR}
+	}
+	if own := dir == daemonaddr.Dir(); err == nil && own && there == dir {
+		err = daemonaddr.CheckDir(dir)
+	} else if err == nil && !own {
+		_, err = checkFolders(there)
+	}
+	if err != nil {
+		return err
+	}
+	err = unix.Faccessat(unix.AT_FDCWD, there, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	switch {
+	case err != nil && there != dir:
+		return &os.PathError{Op: "mkdir", Path: below, Err: err}
+	case err != nil:
+		return &net.OpError{Op: "listen", Net: "unix", Addr: &net.UnixAddr{Name: path, Net: "unix"}, Err: os.NewSyscallError("bind", err)}
+	}
+	return nil
 }
 
 // checkParent refuses a folder in which others could replace what is below it.

@@ -69,7 +69,7 @@ type Callers struct {
 	jwt            *jwtVerifier      // nil: there are none
 }
 
-// New reads the files. It asks no issuer: that is for the first token to do.
+// New reads the files. It asks no issuer: that is for the first token to do. Its error joins all that is wrong.
 func New(cfg Config) (*Callers, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -81,34 +81,36 @@ func New(cfg Config) (*Callers, error) {
 	if cfg.Allow == nil {
 		cfg.Allow = byDefault
 	}
-	var err error
-	if c.allow, err = parsePatterns(cfg.Allow); err != nil {
-		return nil, err
-	}
-	if c.administrators, err = parsePatterns(cfg.Administrators); err != nil {
-		return nil, err
-	}
+	var errs []error
+	found := func(err error) { errs = append(errs, err) }
+	c.allow = parsePatterns(cfg.Allow, found)
+	c.administrators = parsePatterns(cfg.Administrators, found)
 	if t := cfg.TLS; t != nil {
 		copied := *t
 		t = &copied
-		if err := t.check(); err != nil {
-			return nil, err
+		err := t.check()
+		if err == nil {
+			parse := func(contents [][]byte) (*tlsFiles, error) { return t.parse(contents, c.now) }
+			c.tls, err = newSource(c.log, c.now, parse, t.paths()...)
 		}
-		parse := func(contents [][]byte) (*tlsFiles, error) { return t.parse(contents, c.now) }
-		if c.tls, err = newSource(c.log, c.now, parse, t.paths()...); err != nil {
-			return nil, err
-		}
+		found(err)
 	}
 	if file := cfg.TokensFile; file != "" {
+		var err error
 		parse := func(contents [][]byte) (*tokens, error) { return parseTokens(file, contents[0]) }
-		if c.tokens, err = newSource(c.log, c.now, parse, file); err != nil {
-			return nil, err
-		}
+		c.tokens, err = newSource(c.log, c.now, parse, file)
+		found(err)
 	}
 	if cfg.JWT != nil {
-		if c.jwt, err = newJWTVerifier(*cfg.JWT, c.log, c.now); err != nil {
-			return nil, err
+		v, err := newJWTVerifier(*cfg.JWT, c.log, c.now)
+		if err == nil {
+			c.jwt = v
 		}
+		found(err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		c.Close()
+		return nil, err
 	}
 	return c, nil
 }

@@ -45,16 +45,18 @@ func (ps patterns) cover(principal string) bool {
 	return false
 }
 
-func parsePatterns(texts []string) (patterns, error) {
+// parsePatterns tells found of every text that is none.
+func parsePatterns(texts []string, found func(error)) patterns {
 	all := make(patterns, 0, len(texts))
 	for _, text := range texts {
 		p, err := parsePattern(text)
 		if err != nil {
-			return nil, err
+			found(err)
+			continue
 		}
 		all = append(all, p)
 	}
-	return all, nil
+	return all
 }
 
 // parsePattern reads a principal, or the beginning of principals and a "*". It

@@ -118,14 +118,19 @@ func (s *source[T]) reloadLocked() error {
 	s.stamps = stamps
 	sum := sha256.New()
 	contents := make([][]byte, len(s.paths))
+	var errs []error
 	for i, path := range s.paths {
 		text, err := readFile(path)
 		if err != nil {
-			return s.report(err)
+			errs = append(errs, err)
+			continue
 		}
 		contents[i] = text
 		h := sha256.Sum256(text)
 		_, _ = sum.Write(h[:])
+	}
+	if err := errors.Join(errs...); err != nil {
+		return s.report(err)
 	}
 	first := s.current.Load() == nil
 	if now := [sha256.Size]byte(sum.Sum(nil)); !first && now == s.sum {

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 )
@@ -62,8 +63,8 @@ type Policy struct {
 	revision     string
 }
 
-// New makes a Policy, or returns a [*RuleError] for the first entry that it cannot
-// use. It reads the addresses of the local interfaces when cfg.Own needs them.
+// New makes a Policy, or returns a [*RuleError] for each entry that it cannot
+// use, joined. It reads the addresses of the local interfaces when cfg.Own needs them.
 func New(cfg Config) (*Policy, error) {
 	return newPolicy(cfg, net.InterfaceAddrs)
 }
@@ -77,12 +78,17 @@ func newPolicy(cfg Config, interfaceAddrs func() ([]net.Addr, error)) (*Policy, 
 		p.deny = newRuleSet(f.deny)
 		allow = append(allow, f.allow...)
 	}
+	var errs []error
 	for i, entry := range cfg.Allow {
 		to, err := parsePattern(entry)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
 		allow = append(allow, flagRule(i, entry, to))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	p.allow = newRuleSet(allow)
 	own, err := newOwnAddrs(cfg.Own, interfaceAddrs)

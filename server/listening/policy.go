@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -38,23 +39,27 @@ type Policy struct {
 // none is the entry that stands alone.
 const none = "none"
 
-// New makes a Policy, or returns a [*RuleError] for the first entry that it cannot
-// use.
+// New makes a Policy, or returns a [*RuleError] for each entry that it cannot
+// use, joined.
 func New(cfg Config) (*Policy, error) {
 	p := &Policy{}
+	var errs []error
 	for _, entry := range cfg.Allow {
 		if entry == none {
 			if len(cfg.Allow) > 1 {
-				return nil, &RuleError{Entry: entry, Why: "it stands alone: what else is allowed contradicts it"}
+				errs = append(errs, &RuleError{Entry: entry, Why: "it stands alone: what else is allowed contradicts it"})
 			}
 			p.nobody = true
 			continue
 		}
 		r, err := parseRule(entry)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
 		}
 		p.allow = append(p.allow, r)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

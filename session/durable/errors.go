@@ -3,6 +3,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -63,7 +64,7 @@ type DiskError struct {
 
 func (e *DiskError) Error() string {
 	text := fmt.Sprintf("durable: %s: %v", e.Path, e.Err)
-	if strings.Contains(e.Err.Error(), e.Path) {
+	if _, ok := errors.AsType[*fs.PathError](e.Err); ok || strings.Contains(e.Err.Error(), e.Path) { // it names what it is about
 		text = "durable: " + e.Err.Error()
 	}
 	for _, m := range mends {

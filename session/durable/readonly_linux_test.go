@@ -43,9 +43,13 @@ func TestReadOnly(t *testing.T) {
 	require.NoError(t, err)
 
 	for _, dir := range []string{empty, full, filepath.Join(empty, "below")} {
-		var err error
-		asNobody(func() { _, err = durable.Open(dir) })
+		var err, checked error
+		asNobody(func() {
+			checked = durable.Check(dir)
+			_, err = durable.Open(dir)
+		})
 		require.ErrorIs(t, err, fs.ErrPermission, dir)
+		require.Equal(t, err.Error(), checked.Error())
 	}
 	after, err := os.ReadFile(filepath.Join(full, file))
 	require.NoError(t, err)

@@ -13,19 +13,20 @@ import (
 // that the mistakes it makes together are found once it is mended.
 func check(c *Config, errs *Errors) {
 	found := slices.Clone(*errs)
-	fail := func(path string, m *mistake) {
+	failAt := func(path string, i int, m *mistake) {
 		// What has a mistake of its own is not judged a second time.
 		if m != nil && !slices.ContainsFunc(found, func(e *Error) bool { return e.Path == path }) {
-			errs.add(c.origins[path], path, m.problem, "%s", m.why)
+			errs.add(c.itemOrigin(path, i), path, m.problem, "%s", m.why)
 		}
 	}
+	fail := func(path string, m *mistake) { failAt(path, -1, m) }
 	if len(c.Listen) == 0 {
 		fail("listen", mistakef(OutOfRange, "the service has to listen somewhere: name an address, or remove the key for the default Unix socket"))
 	}
 	for i, address := range c.Listen {
-		fail("listen", checkListen(c, address))
+		failAt("listen", i, checkListen(c, address))
 		if slices.Contains(c.Listen[:i], address) && !strings.HasSuffix(address, ":0") {
-			fail("listen", mistakef(Duplicate, "%s is given twice: remove one", address))
+			failAt("listen", i, mistakef(Duplicate, "%s is given twice: remove one", address))
 		}
 	}
 	if c.Admin.Listen != "" {
@@ -34,11 +35,11 @@ func check(c *Config, errs *Errors) {
 			fail("admin.listen", mistakef(Conflict, "callers come to %s: choose another address for operators", c.Admin.Listen))
 		}
 	}
-	for _, p := range c.Callers.Allow {
-		fail("callers.allow", checkPrincipal(p))
+	for i, p := range c.Callers.Allow {
+		failAt("callers.allow", i, checkPrincipal(p))
 	}
-	for _, p := range c.Callers.Administrators {
-		fail("callers.administrators", checkPrincipal(p))
+	for i, p := range c.Callers.Administrators {
+		failAt("callers.administrators", i, checkPrincipal(p))
 	}
 	fail("egress.source_addresses", checkSources(c.Egress.SourceAddresses))
 	checkTLS(c, fail)
@@ -146,10 +147,10 @@ func (c *Config) oversights() (warnings []string) {
 		}
 		switch field := s.into(c).(type) {
 		case *string:
-			warnings = append(warnings, c.exposed(s.path, *field)...)
+			warnings = append(warnings, exposed(c.Where(s.path), *field)...)
 		case *map[string]KeyPair:
 			for _, it := range itemsOf(field) {
-				warnings = append(warnings, c.exposed(s.path, it.key)...)
+				warnings = append(warnings, exposed(c.WhereItem(s.path, it.name), it.key)...)
 			}
 		}
 	}
@@ -158,11 +159,11 @@ func (c *Config) oversights() (warnings []string) {
 
 // exposed warns of a file with secrets that every user of the machine can read. Whether it is there at all is not
 // judged here.
-func (c *Config) exposed(path, file string) []string {
+func exposed(where, file string) []string {
 	if file == "" || !everybodyMay(0o004, file) {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s: every user of the machine can read %q: take the right away with chmod o-rwx", c.Where(path), file)}
+	return []string{fmt.Sprintf("%s: every user of the machine can read %q: take the right away with chmod o-rwx", where, file)}
 }
 
 // everybodyMay tells whether the mode of a file, if it is one, has a right of all users.

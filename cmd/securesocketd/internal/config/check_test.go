@@ -136,3 +136,32 @@ func TestOversights(t *testing.T) {
 		require.Len(t, c.Warnings(), n, args)
 	}
 }
+
+// An entry of a list is at fault where it stands, and not where the list begins.
+func TestMistakesOfEntriesNameTheirOwnLines(t *testing.T) {
+	t.Parallel()
+	_, err := loaded(t, "callers:\n  allow:\n    - \"uid:1\"\n    - alice\n    - \"uid:*\"\n    - bob\nlisten:\n  - unix:///a\n  - http://b\n  - unix:///a\n", nil)
+	var lines []int
+	for _, e := range mistakes(t, err) {
+		lines = append(lines, e.Origin.Line)
+	}
+	require.Equal(t, []int{4, 6, 9, 10}, lines)
+
+	c, err := loaded(t, "listen_allow:\n  - 127.0.0.1\n  - 127.0.0.2\nbundles:\n  a: /a\n  b: /b\n", nil)
+	require.NoError(t, err)
+	for _, w := range []struct {
+		path, entry string
+		line        string
+	}{
+		{"listen_allow", "127.0.0.1", ":2: listen_allow"},
+		{"listen_allow", "127.0.0.2", ":3: listen_allow"},
+		{"listen_allow", "unknown", ":1: listen_allow"},
+		{"bundles", "b", ":6: bundles"},
+		{"crl_max_age", "168h", "crl_max_age"},
+	} {
+		require.True(t, strings.HasSuffix(c.WhereItem(w.path, w.entry), w.line), c.WhereItem(w.path, w.entry))
+	}
+	c, err = loaded(t, "bundles:\n  b: /b\n", nil, "--bundle", "b=/c")
+	require.NoError(t, err)
+	require.Equal(t, "--bundle", c.WhereItem("bundles", "b"))
+}

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Config is every setting with the value that counts. Its zero value is of no use: [Load] makes one. What a field means
 // and its bounds are in the table of settings; here is only what a reader of the value has to know. A rate is a number
@@ -24,6 +27,7 @@ type Config struct {
 	Admin          Admin
 
 	origins  map[string]Origin // by path
+	items    map[string][]item // of lists and mappings, by path, as the layer that counts gives them
 	warnings []string
 }
 
@@ -113,6 +117,21 @@ type Admin struct {
 // Where names the place that decided about the setting at path, to begin an error about its value with: --listen,
 // $SECURESOCKET_LISTEN, or FILE:LINE: listen.
 func (c *Config) Where(path string) string { return c.origins[path].before(path) }
+
+// WhereItem is Where for one entry: of a list by its text, of a mapping by its name. In the file it has a line of its own.
+func (c *Config) WhereItem(path, entry string) string {
+	i := slices.IndexFunc(c.items[path], func(it item) bool { return it.name == entry || it.name == "" && it.text == entry })
+	return c.itemOrigin(path, i).before(path)
+}
+
+// itemOrigin is the place of the entry with an index, or of all of them if there is none.
+func (c *Config) itemOrigin(path string, i int) Origin {
+	o := c.origins[path]
+	if items := c.items[path]; i >= 0 && i < len(items) && items[i].line > 0 {
+		o.Line = items[i].line
+	}
+	return o
+}
 
 // Origin is the place that decided about the setting at path.
 func (c *Config) Origin(path string) Origin { return c.origins[path] }

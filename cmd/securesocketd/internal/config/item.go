@@ -65,6 +65,9 @@ func (g *given) set(c *Config, errs *Errors) {
 	}
 	g.store(s.into(c), value)
 	c.origins[s.path] = g.origin
+	if s.kind.shape != scalar {
+		c.items[s.path] = g.items
+	}
 }
 
 // store puts a value that was judged into its field: value if it is a scalar, and otherwise the items.

@@ -44,7 +44,7 @@ func fileOf(flags *Flags, env map[string]string) (string, Origin) {
 // load puts the layers above each other, judges each value that is given, though another one counts, and then all
 // together.
 func load(file []*given, flags *Flags, env map[string]string, errs Errors) (*Config, error) {
-	c := &Config{origins: make(map[string]Origin, len(settings))}
+	c := &Config{origins: make(map[string]Origin, len(settings)), items: make(map[string][]item)}
 	for _, s := range settings {
 		if g := defaults(s, env); len(g.items) > 0 || s.kind.shape != list {
 			g.set(c, &errs)

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write testdata/example.yaml anew")
 // bare is c without its origins.
 func bare(c *Config) *Config {
 	b := *c
-	b.origins, b.warnings = nil, nil
+	b.origins, b.items, b.warnings = nil, nil, nil
 	return &b
 }
 
