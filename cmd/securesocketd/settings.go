@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -51,17 +49,6 @@ func eachError(err error, f func(error) error) error {
 		errs = append(errs, eachError(err, f))
 	}
 	return errors.Join(errs...)
-}
-
-// logger writes to w what log.level asks for.
-func (s settings) logger(w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.Log.Level)) // it is one of slog's names
-	options := &slog.HandlerOptions{Level: level}
-	if s.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }
 
 // flash is whose policy files are asked for; nil: nobody's.
