@@ -48,7 +48,8 @@ type Config struct {
 	// let anybody in whom Allow leaves out.
 	Administrators []string
 
-	// Logger gets what happens to files, and handshakes that failed (DEBUG). nil: discards.
+	// Logger gets what happens to files, and handshakes that failed: one a second as a warning, the rest as DEBUG. nil:
+	// discards.
 	Logger *slog.Logger
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
@@ -67,6 +68,7 @@ type Callers struct {
 	tls            *source[tlsFiles] // nil: not served
 	tokens         *source[tokens]   // nil: there are none
 	jwt            *jwtVerifier      // nil: there are none
+	failures       handshakeFailures
 }
 
 // New reads the files. It asks no issuer: that is for the first token to do. Its error joins all that is wrong.

@@ -133,7 +133,7 @@ func (c *Callers) handshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error
 	info, err := c.identify(conn)
 	if err != nil {
 		_ = conn.Close()
-		c.log.Debug("a caller's TLS handshake failed", "caller", raw.RemoteAddr().String(), "error", bounded(err.Error()))
+		c.failures.tell(c.log, conn, err)
 		return nil, nil, &handshakeError{err}
 	}
 	return conn, info, nil

@@ -1,0 +1,108 @@
+package callers
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// handshakeFault says in one word why a caller's TLS handshake failed. The words are stable, and there are no others.
+type handshakeFault string
+
+const (
+	faultNoCertificate    handshakeFault = "no_certificate"    // one is required
+	faultBadCertificate   handshakeFault = "bad_certificate"   // none that a caller can use here
+	faultUnknownAuthority handshakeFault = "unknown_authority" // none of the operator's vouches for it
+	faultExpired          handshakeFault = "expired"           // or not valid yet
+	faultRevoked          handshakeFault = "revoked"           // or nobody knows, as the list is out of date
+	faultAlert            handshakeFault = "alert"             // the caller refused, as who does not trust the service's certificate
+	faultProtocol         handshakeFault = "protocol"          // no TLS, no version, suite or protocol in common, or broken
+	faultTimeout          handshakeFault = "timeout"
+	faultClosed           handshakeFault = "closed" // by the caller, without a word
+)
+
+// faultOf tells the faults apart.
+func faultOf(err error) handshakeFault {
+	if ce, ok := errors.AsType[*CertificateError](err); ok {
+		return faultOfCertificate(ce)
+	}
+	if oe, ok := errors.AsType[*net.OpError](err); ok && oe.Op == "remote error" {
+		return faultAlert
+	}
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		return faultTimeout
+	}
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return faultClosed
+		}
+	}
+	// crypto/tls has no types for these.
+	switch text := err.Error(); {
+	case strings.Contains(text, "client didn't provide a certificate"):
+		return faultNoCertificate
+	case strings.Contains(text, "client certificate"):
+		return faultBadCertificate
+	}
+	return faultProtocol
+}
+
+func faultOfCertificate(e *CertificateError) handshakeFault {
+	switch e.Why {
+	case CertificateUntrusted:
+		if _, unfit := errors.AsType[x509.CertificateInvalidError](e.Err); unfit { // as one that is no client's
+			return faultBadCertificate
+		}
+		return faultUnknownAuthority
+	case CertificateExpired:
+		return faultExpired
+	case CertificateRevoked, CertificateRevocationStale:
+		return faultRevoked
+	}
+	return faultBadCertificate
+}
+
+// handshakeFailures writes down handshakes that failed: one a second as a warning, since strangers choose how many there
+// are, and the rest for who debugs.
+type handshakeFailures struct {
+	mu     sync.Mutex
+	last   time.Time // of a warning
+	silent int       // failures since then
+}
+
+// tell writes one down. Who connects and goes without a word, as a balancer does that looks whether the service is there,
+// is no warning.
+func (h *handshakeFailures) tell(log *slog.Logger, conn *tls.Conn, err error) {
+	fault := faultOf(err)
+	attrs := []any{"address", conn.RemoteAddr().String(), "reason", string(fault), "error", bounded(err.Error())}
+	level := slog.LevelDebug
+	// crypto/tls knows a version once it has read a ClientHello.
+	if fault != faultClosed || conn.ConnectionState().Version != 0 {
+		if more, ok := h.due(); ok {
+			level, attrs = slog.LevelWarn, append(attrs, "more_since_last", more)
+		}
+	}
+	log.Log(context.Background(), level, "a caller's TLS handshake failed", attrs...)
+}
+
+// due reports whether a warning may be written, and how many were not since the last one.
+func (h *handshakeFailures) due() (more int, ok bool) {
+	now := time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.last.IsZero() && now.Sub(h.last) < time.Second {
+		h.silent++
+		return 0, false
+	}
+	more = h.silent
+	h.last, h.silent = now, 0
+	return more, true
+}
