@@ -93,6 +93,14 @@ func TestCheckLooksAtDataDirAndSockets(t *testing.T) {
 	refusedAlike(t, nil, "--listen", "unix://"+open+"/below/s.sock")
 	refusedAlike(t, nil, "--listen", socket, "--admin", "unix://"+open+"/s.sock")
 
+	pipe := filepath.Join(dir, "pipe") // nobody waits for who would write it
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for _, args := range [][]string{
+		{"--config", pipe}, {"--bundle", "x=" + pipe}, {"--identity", "x=" + pipe + "," + pipe}, {"--callers-tokens", pipe}, {"--egress-policy", pipe},
+	} {
+		refusedAlike(t, nil, args...)
+	}
+
 	command(t, exitOK, nil, "config", "check", "--data-dir", filepath.Join(new, "data"), "--listen", "unix://"+new+"/s.sock")
 	require.NoDirExists(t, new)
 	if os.Geteuid() != 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 
 	"securesocket/session/durable"
@@ -43,7 +42,7 @@ func (s settings) held() (held, error) {
 }
 
 func readBundle(file string) ([]*x509.Certificate, error) {
-	pem, err := os.ReadFile(file) //nolint:gosec // the operator's own file
+	pem, err := readRegular(file)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +54,8 @@ func readBundle(file string) ([]*x509.Certificate, error) {
 }
 
 func readIdentity(name, certFile, keyFile string) (*identity.Identity, error) {
-	cert, certErr := os.ReadFile(certFile) //nolint:gosec // the operator's own file
-	key, keyErr := os.ReadFile(keyFile)    //nolint:gosec // the operator's own file
+	cert, certErr := readRegular(certFile)
+	key, keyErr := readRegular(keyFile)
 	defer clear(key)
 	if err := errors.Join(certErr, keyErr); err != nil {
 		return nil, err

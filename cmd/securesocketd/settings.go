@@ -40,7 +40,7 @@ func (s settings) blameRules(path string, err error) error {
 
 // eachError makes something of each of some joined errors, and joins that.
 func eachError(err error, f func(error) error) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // as errors.Join makes it
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return f(err)
 	}

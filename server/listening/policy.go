@@ -46,8 +46,8 @@ func New(cfg Config) (*Policy, error) {
 	var errs []error
 	for _, entry := range cfg.Allow {
 		if entry == none {
-			if len(cfg.Allow) > 1 {
-				errs = append(errs, &RuleError{Entry: entry, Why: "it stands alone: what else is allowed contradicts it"})
+			if len(cfg.Allow) > 1 && !p.nobody {
+				errs = append(errs, &RuleError{Of: "listening", Entry: entry, Why: "it stands alone: what else is allowed contradicts it"})
 			}
 			p.nobody = true
 			continue

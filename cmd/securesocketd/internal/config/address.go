@@ -20,6 +20,9 @@ const maxSocketPath = 107
 
 // checkListen judges one address of listen.
 func checkListen(c *Config, address string) *mistake {
+	if strings.Count(address, "://") > 1 {
+		return mistakef(OutOfRange, "%q is more than one address: make each an entry of its own, with a flag of its own", address)
+	}
 	if path, ok := strings.CutPrefix(address, unixScheme); ok {
 		return checkSocket(path)
 	}

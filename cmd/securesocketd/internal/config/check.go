@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,9 @@ func check(c *Config, errs *Errors) {
 		failAt("callers.administrators", i, checkPrincipal(p))
 	}
 	fail("egress.source_addresses", checkSources(c.Egress.SourceAddresses))
+	if strings.HasPrefix(c.DataDir, "~") {
+		fail("data_dir", mistakef(OutOfRange, "%q: only a shell knows what ~ stands for: write the whole path", c.DataDir))
+	}
 	checkTLS(c, fail)
 	checkJWT(c, fail)
 	checkLimits(c, fail)
@@ -140,6 +144,12 @@ func checkLimits(c *Config, fail func(string, *mistake)) {
 func (c *Config) oversights() (warnings []string) {
 	if c.TLS.Cert != "" && !slices.ContainsFunc(c.Listen, func(a string) bool { return strings.HasPrefix(a, tlsScheme) }) {
 		warnings = append(warnings, c.Where("tls.cert")+": no address of listen begins with grpcs://, so nobody is shown the certificate")
+	}
+	if c.Egress.FlashOrigin != "" && c.Egress.FlashPolicy == "off" {
+		warnings = append(warnings, c.Where("egress.flash_origin")+": it has no effect while egress.flash_policy is off")
+	}
+	if c.DataDir != "" && !filepath.IsAbs(c.DataDir) {
+		warnings = append(warnings, fmt.Sprintf("%s: %q is below the folder in which the service is started: write the whole path", c.Where("data_dir"), c.DataDir))
 	}
 	for _, s := range settings {
 		if !s.secret {

@@ -21,6 +21,8 @@ func TestSettingsHaveToFitTogether(t *testing.T) {
 		"unknown scheme":               {"listen: [http://x]", "listen", OutOfRange},
 		"relative socket":              {"listen: [unix://run/s]", "listen", OutOfRange},
 		"long socket":                  {"listen: [unix:///" + strings.Repeat("x", 200) + "]", "listen", OutOfRange},
+		"addresses with a comma":       {"listen: [\"unix:///x,unix:///y\"]", "listen", OutOfRange},
+		"home of a shell":              {"data_dir: ~/x", "data_dir", OutOfRange},
 		"address twice":                {"listen: [unix:///x, unix:///x]", "listen", Duplicate},
 		"any port twice":               {"insecure: true\nlisten: [\"grpc://127.0.0.1:0\", \"grpc://127.0.0.1:0\"]", "", 0},
 		"plain without insecure":       {"listen: [\"grpc://127.0.0.1:1\"]", "listen", Conflict},
@@ -130,6 +132,12 @@ func TestOversights(t *testing.T) {
 		"--identity=x=" + open + "," + open:                             1,
 		"--identity=x=" + open + "," + closed:                           0,
 		"--bundle=x=" + open:                                            0,
+		"--data-dir=relative":                                           1,
+		"--egress-flash-origin=x.test":                                  1,
+		"--egress-flash-origin=x.test --egress-flash-policy=enforce":    0,
+		"--insecure --insecure=false":                                   1,
+		"--insecure --insecure":                                         0,
+		"--bundle=x=/a --bundle=y=/b":                                   0,
 	} {
 		c, err := loaded(t, "", nil, strings.Fields(args)...)
 		require.NoError(t, err, args)

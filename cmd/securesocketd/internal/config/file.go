@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -19,11 +20,15 @@ const maxFileBytes = 1 << 20
 
 // readFile reads at most what a file may have.
 func readFile(name string) ([]byte, *mistake) {
-	f, err := os.Open(name) //nolint:gosec // the operator's own file
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator's own file
 	if err != nil {
 		return nil, mistakef(Unreadable, "%v: name a file that the service can read", err)
 	}
 	defer f.Close()
+	// Nobody waits for who would write a pipe.
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, mistakef(Unreadable, "%s: it is not a regular file: name a file that the service can read", name)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {
 		return nil, mistakef(Unreadable, "%v: name a file that the service can read", err)
@@ -168,6 +173,10 @@ func (d *document) section(path string, n *yaml.Node) {
 		}
 		if slices.ContainsFunc(settings, func(s *setting) bool { return strings.HasPrefix(s.path, at+".") }) && !strings.Contains(name, ".") {
 			d.section(at, value)
+			return
+		}
+		if s := settingAt(at); s != nil {
+			d.fail(key.Line, path, Unknown, "there is no key %q with dots in it: write the key %q below the section %q", name, s.key(), s.section())
 			return
 		}
 		d.fail(key.Line, path, Unknown, "there is no key %q: %s", name, mend(at))

@@ -1,6 +1,11 @@
 package config
 
-import "github.com/spf13/pflag"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/pflag"
+)
 
 // fileFlag and fileVariable name the file.
 const (
@@ -36,6 +41,22 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 		}
 		f.given[s.path] = a
 	}
+}
+
+// contradictions warns of flags of one value that were given several.
+func (f *Flags) contradictions() (warnings []string) {
+	warn := func(name string, a *argument) {
+		if a != nil && len(slices.Compact(slices.Clone(a.args))) > 1 {
+			warnings = append(warnings, fmt.Sprintf("--%s is given %d times: %q counts, which is the last", name, len(a.args), a.args[len(a.args)-1]))
+		}
+	}
+	warn(fileFlag, f.file)
+	for _, s := range settings {
+		if s.kind.shape == scalar {
+			warn(s.flagName(), f.given[s.path])
+		}
+	}
+	return warnings
 }
 
 // argument is a flag that remembers what it was given.

@@ -69,7 +69,7 @@ func load(file []*given, flags *Flags, env map[string]string, errs Errors) (*Con
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
-	c.warnings = append(strangers(env), c.oversights()...)
+	c.warnings = slices.Concat(strangers(env), flags.contradictions(), c.oversights())
 	return c, nil
 }
 

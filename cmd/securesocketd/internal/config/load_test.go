@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -170,7 +171,9 @@ func TestFileIsNamedByFlagOrVariable(t *testing.T) {
 	require.True(t, c.LegacyTLS)
 	require.False(t, c.Insecure)
 
-	for _, name := range []string{"", filepath.Join(t.TempDir(), "missing"), t.TempDir(), "/dev/zero"} {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for _, name := range []string{"", filepath.Join(t.TempDir(), "missing"), t.TempDir(), "/dev/zero", pipe} {
 		_, err = Load(commandLine(t, "--config", name), nil)
 		e := mistakes(t, err)[0]
 		require.Equal(t, Unreadable, e.Problem, name)
