@@ -27,7 +27,7 @@ func TestMessagesThatNeverEndHoldNoMoreThanTheFormula(t *testing.T) {
 		{"HTTP/2 frames of 1,100 bytes", 1100, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			service := startStalledService(t)
+			service := startStalledService(t, 0)
 			empty := service.memory()
 			conn, err := net.Dial("unix", service.socket)
 			require.NoError(t, err)

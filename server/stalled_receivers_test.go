@@ -29,7 +29,7 @@ func TestCallersThatNeverReceiveHoldNoMoreThanTheFormula(t *testing.T) {
 // receivers has peers send to callers that do not receive, and then do.
 func (s stall) receivers(t *testing.T) {
 	s.fewer()
-	service := startStalledService(t)
+	service := startStalledService(t, 0)
 	var stop atomic.Bool
 	more := func() bool { return !stop.Load() }
 	peers := stalledPeersOf(t, s.sessions, func(p *stalledPeer) error {

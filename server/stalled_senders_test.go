@@ -23,7 +23,7 @@ func TestPeersThatNeverReadHoldNoMoreThanTheFormula(t *testing.T) {
 // senders has callers send to peers that do not read, and then do.
 func (s stall) senders(t *testing.T) {
 	s.fewer()
-	service := startStalledService(t)
+	service := startStalledService(t, 0)
 	var stop atomic.Bool
 	more := func() bool { return !stop.Load() }
 	peers := stalledPeersOf(t, s.sessions, func(p *stalledPeer) error {

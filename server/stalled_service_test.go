@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,8 +29,12 @@ import (
 // The service runs in a process of its own, so that its memory is measured and
 // not that of callers and peers, which are in the test's.
 
-// stalledSocket names the socket that such a process serves on.
-const stalledSocket = "SECURESOCKET_TEST_STALLED_SOCKET"
+// stalledSocket names the socket that such a process serves on, stalledBudget what its
+// sessions may buffer together, in bytes; 0: the default.
+const (
+	stalledSocket = "SECURESOCKET_TEST_STALLED_SOCKET"
+	stalledBudget = "SECURESOCKET_TEST_STALLED_BUDGET"
+)
 
 // stalledLife ends a process whose test does not.
 const stalledLife = 3 * time.Minute
@@ -53,6 +58,10 @@ func init() {
 
 // serveStalled serves until questions ends. It answers each line of it by one.
 func serveStalled(path string, questions io.Reader, answers io.Writer) error {
+	budget, err := strconv.ParseInt(os.Getenv(stalledBudget), 10, 64)
+	if err != nil {
+		return err
+	}
 	policy, err := egress.New(egress.Config{Allow: []string{"127.0.0.0/8"}, HasAllowList: true})
 	if err != nil {
 		return err
@@ -61,6 +70,7 @@ func serveStalled(path string, questions io.Reader, answers io.Writer) error {
 	registry := session.NewRegistry(session.Config{
 		Egress:              server.FixedEgress(policy),
 		MaxSessionsPerOwner: 20_000,
+		MaxBuffered:         budget,
 		Dial: func(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
 			conn, err := d.DialContext(ctx, "tcp", addr)
 			if err == nil {
@@ -160,8 +170,9 @@ type stalledService struct {
 	out    *bufio.Reader
 }
 
-// startStalledService starts a process that ends with the test.
-func startStalledService(tb testing.TB) *stalledService {
+// startStalledService starts a process that ends with the test, with a budget of so
+// many bytes; 0: the default.
+func startStalledService(tb testing.TB, budget int64) *stalledService {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "stalled") // not tb.TempDir: the path of a socket has to be short
 	require.NoError(tb, err)
@@ -169,7 +180,7 @@ func startStalledService(tb testing.TB) *stalledService {
 	exe, err := os.Executable()
 	require.NoError(tb, err)
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), stalledSocket+"="+s.socket)
+	cmd.Env = append(os.Environ(), stalledSocket+"="+s.socket, stalledBudget+"="+strconv.FormatInt(budget, 10))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	require.NoError(tb, err)

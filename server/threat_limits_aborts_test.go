@@ -61,7 +61,8 @@ func (noAnswer) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, err
 	return nil, ctx.Err()
 }
 
-func newAbortWorld(tb testing.TB) *abortWorld {
+// newAbortWorld has peers whose certificates have those options.
+func newAbortWorld(tb testing.TB, leaf ...tlstest.Option) *abortWorld {
 	tb.Helper()
 	w := &abortWorld{ctx: tb.Context(), full: fullBacklog(tb), descriptors: quota.NewDescriptors(quota.DescriptorsConfig{Soft: 100_000, InUse: 1})}
 	ca := tlstest.NewCA(tb)
@@ -87,7 +88,8 @@ func newAbortWorld(tb testing.TB) *abortWorld {
 		_, _ = conn.Write(noise()[:abortData])
 		_, _ = io.Copy(io.Discard, conn)
 	})
-	w.secure, w.flawed = overTLS(ca.Leaf(tlstest.Names("127.0.0.1"))), overTLS(ca.Leaf(tlstest.Names("127.0.0.1"), tlstest.Expired()))
+	leaf = append(leaf, tlstest.Names("127.0.0.1"))
+	w.secure, w.flawed = overTLS(ca.Leaf(leaf...)), overTLS(ca.Leaf(append(leaf, tlstest.Expired())...))
 	w.svc = servertest.Start(tb, func(sc *session.Config, _ *server.Config) {
 		sc.System = func() (*truststore.Set, error) { return trusted, nil }
 		sc.Resolver, sc.Descriptors = noAnswer{}, w.descriptors
