@@ -127,14 +127,14 @@ func attachedTo(b *testing.B, handle func(*tls.Conn)) *session.Attachment {
 	s, _, _, err := r.Create("owner", session.Settings{}, true, session.Request{})
 	require.NoError(b, err)
 	require.NoError(b, s.AddCertificate(ca.Certificate, true))
-	att, _, err := s.Attach(session.AttachArgs{})
+	first, _, err := s.Attach(session.AttachArgs{})
 	require.NoError(b, err)
 	_, err = s.Begin(session.ConnectArgs{Target: session.Target{Addr: addr.Addr(), Port: int(addr.Port())}}, session.Request{}, true)
 	require.NoError(b, err)
 	secure := make(chan struct{})
-	att.Start(func() bool {
+	first.Start(func() bool {
 		for {
-			out, ok, err := att.Next()
+			out, ok, err := first.Next()
 			if !ok || err != nil {
 				return err == nil
 			}
@@ -147,7 +147,7 @@ func attachedTo(b *testing.B, handle func(*tls.Conn)) *session.Attachment {
 		}
 	})
 	<-secure
-	att, _, err = s.Attach(session.AttachArgs{Seq: 2, Trusted: true})
+	att, _, err := s.Attach(session.AttachArgs{Seq: 2, Trusted: true})
 	require.NoError(b, err)
 	return att
 }
