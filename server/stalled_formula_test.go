@@ -13,6 +13,7 @@ import (
 // garbage collector has run.
 const (
 	heldIdle       = 44 << 10  // a session with a stream
+	heldFacts      = 32 << 10  // events and a chain that are not usual, before they count for the budget
 	heldConnection = 128 << 10 // an HTTP/2 connection
 	heldProcess    = 1 << 20   // what the process makes once
 

@@ -98,9 +98,11 @@ func (a *Attempt) forgetLocked() {
 	}
 }
 
-// slimLocked drops what a retry of an attempt that is over does not need: the
-// chains of a report.
-func (a *Attempt) slimLocked() {
+// slimLocked drops what a retry of an attempt that is over does not need.
+func (a *Attempt) slimLocked() { a.err = slimError(a.err) }
+
+// slimError is err without the chains of a report, which one event has.
+func slimError(err error) error {
 	slim := func(r *tlsengine.Report) *tlsengine.Report {
 		out := &tlsengine.Report{Status: r.Status, Basis: r.Basis}
 		for _, p := range r.Problems {
@@ -109,9 +111,10 @@ func (a *Attempt) slimLocked() {
 		}
 		return out
 	}
-	if ce, ok := errors.AsType[*tlsengine.CertificateError](a.err); ok {
-		a.err = &tlsengine.CertificateError{Report: slim(ce.Report)}
-	} else if de, ok := errors.AsType[*DecisionError](a.err); ok {
-		a.err = &DecisionError{Report: slim(de.Report), Timeout: de.Timeout, Limit: de.Limit}
+	if ce, ok := errors.AsType[*tlsengine.CertificateError](err); ok {
+		return &tlsengine.CertificateError{Report: slim(ce.Report)}
+	} else if de, ok := errors.AsType[*DecisionError](err); ok {
+		return &DecisionError{Report: slim(de.Report), Timeout: de.Timeout, Limit: de.Limit}
 	}
+	return err
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// budget is what buffers may cost, in bytes: of one owner, or of all.
+// budget is what buffers and facts may cost, in bytes: of one owner, or of all.
 type budget struct {
 	limit int64
 	held  atomic.Int64
@@ -15,11 +15,11 @@ type budget struct {
 
 func (b *budget) exceeded() bool { return b.held.Load() > b.limit }
 
-// accountLocked counts what the session's buffers cost now, and lets its core know
+// accountLocked counts what the session's buffers and facts cost now, and lets its core know
 // whether memory is scarce: then each of its rings has one chunk, so that what an
 // owner holds stays near his budget, and every connection goes on.
 func (s *Session) accountLocked() {
-	held := int64(s.core.Held())
+	held := int64(s.core.Held()) + s.factsLocked()
 	if s.over != nil && (s.conn == nil || s.conn.ended) {
 		held = 0 // nobody will come for it
 	}

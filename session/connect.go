@@ -120,7 +120,7 @@ func (s *Session) beginAnew(args ConnectArgs, req Request, pinned bool, p *Permi
 	if err := s.reg.connectionBegins(); err != nil {
 		return nil, err
 	}
-	s.status, s.report = tlsengine.StatusUnknown, nil
+	s.unjudgedLocked()
 	s.lastErr = nil
 	if s.conn != nil {
 		s.conn.attempt.slimLocked()

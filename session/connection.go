@@ -237,7 +237,7 @@ func (c *connection) announceEnd() End {
 	c.ended = true
 	_, written, received := s.core.Counts()
 	s.emitLocked(Closed{
-		Cause: c.overallCause(), Err: c.failure,
+		Cause: c.overallCause(), Err: slimError(c.failure),
 		Received: received, Sent: written,
 		ReadCause: c.readCause, WriteCause: c.writeCause,
 	})
@@ -261,7 +261,7 @@ func (c *connection) announceEnd() End {
 func (c *connection) emitFailureLocked(phase Phase) {
 	c.ioError = true
 	c.s.lastErr = c.failure
-	c.s.emitLocked(IOError{Err: c.failure, Phase: phase})
+	c.s.emitLocked(IOError{Err: slimError(c.failure), Phase: phase})
 }
 
 // touchLocked notes that a byte moved.

@@ -98,8 +98,8 @@ func (c *connection) decide(ctx context.Context, clock *handshakeClock, r *tlsen
 	if d, ok := ctx.Deadline(); ok && d.Before(q.Deadline) {
 		q.Deadline = d
 	}
-	if !c.ask(q) {
-		return context.Cause(c.ctx)
+	if err := c.ask(q); err != nil {
+		return err
 	}
 	resume := clock.pause()
 	defer resume()
@@ -125,21 +125,23 @@ func (c *connection) decide(ctx context.Context, clock *handshakeClock, r *tlsen
 	return err
 }
 
-// ask stores the verdict, emits certificate_error and opens the question; false:
-// the connection has to end.
-func (c *connection) ask(q *Question) bool {
+// ask stores the verdict, emits certificate_error and opens the question. The error
+// is why the connection has to end.
+func (c *connection) ask(q *Question) error {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.stopped {
-		return false
+		return context.Cause(c.ctx)
 	}
-	c.judgedLocked(q.Report)
+	if err := c.judgedLocked(q.Report); err != nil {
+		return err
+	}
 	s.lastQuestion++
 	q.ID = s.lastQuestion
 	c.question = q
 	c.timeline.begin(spanDecision)
 	s.emitLocked(CertificateError{Report: q.Report, Overridable: true})
 	c.offerLocked()
-	return true
+	return nil
 }

@@ -91,21 +91,26 @@ func eventOf(e resume.Event) *Event {
 	return out
 }
 
-// sizeOf estimates what an event costs to keep: chains are what is large.
+// sizeOf is what an event counts for among those that its session keeps: chains are
+// what is large, by their DER. What they cost is factsLocked's.
 func sizeOf(kind EventKind) int {
-	n := 256
-	var r *tlsengine.Report
-	switch k := kind.(type) {
-	case CertificateError:
-		r = k.Report
-	case SecureConnected:
-		r = k.Report
-		n += len(k.Greeting)
-	}
-	if r != nil {
+	n := ownSizeOf(kind)
+	if r := reportOf(kind); r != nil {
 		for _, c := range r.PeerChain {
 			n += len(c.Raw)
 		}
 	}
 	return n
+}
+
+// ownSizeOf estimates what an event costs to keep without its report.
+func ownSizeOf(kind EventKind) int {
+	const event, addr = 256, 24
+	switch k := kind.(type) {
+	case SecureConnected:
+		return event + len(k.Greeting)
+	case HostFound:
+		return event + addr*len(k.Addrs)
+	}
+	return event
 }

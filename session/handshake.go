@@ -32,7 +32,15 @@ func (c *connection) handshake(ctx context.Context, clock *handshakeClock, role 
 	if he, ok := errors.AsType[*tlsengine.HandshakeError](err); ok && he.Kind == tlsengine.Internal {
 		err = Internal(c.s.reg.cfg.Logger, "the handshake failed on this side", "error", err.Error())
 	}
-	c.judged(conn, err)
+	if le, ok := errors.AsType[*LimitError](err); ok {
+		err = le // without the report in which it was wrapped: there is no room for that
+	}
+	if full := c.judged(conn, err); full != nil {
+		if conn != nil {
+			_ = conn.Abort()
+		}
+		return nil, full
+	}
 	return conn, err
 }
 
@@ -111,19 +119,25 @@ func (c *connection) resumptionKey(cfg *tlsengine.Config) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// judged stores the verdict before any event tells of it.
-func (c *connection) judged(conn *tlsengine.Conn, err error) {
+// judged stores the verdict before any event tells of it. The error is judgedLocked's.
+func (c *connection) judged(conn *tlsengine.Conn, err error) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if conn != nil {
-		c.judgedLocked(conn.Report())
+		return c.judgedLocked(conn.Report())
 	} else if ce, ok := errors.AsType[*tlsengine.CertificateError](err); ok {
-		c.judgedLocked(ce.Report)
+		return c.judgedLocked(ce.Report)
 	}
+	return nil
 }
 
-func (c *connection) judgedLocked(r *tlsengine.Report) {
-	c.s.status, c.s.report = r.Status, r
+// judgedLocked stores a verdict. The error is a LimitError: there is no room for it,
+// and the handshake ends.
+func (c *connection) judgedLocked(r *tlsengine.Report) error {
+	if err := c.s.keepReportLocked(r); err != nil {
+		return err
+	}
 	c.timeline.set(spanValidation, r.Started, r.Took)
 	c.timeline.set(spanRevocation, r.RevocationStarted, r.RevocationTook)
+	return nil
 }

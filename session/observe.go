@@ -69,7 +69,7 @@ type Stats struct {
 	Connections int // that have not ended
 	Listeners   int
 	Handshakes  int64 // connects, StartTls and accepted handshakes under way
-	Buffered    int64 // bytes of all buffers
+	Buffered    int64 // bytes, as they count for MaxBuffered
 	Received    int64 // bytes from peers, ever
 	Sent        int64 // bytes to peers, ever
 	Owners      int   // of sessions, listeners, or of what is remembered

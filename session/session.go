@@ -48,7 +48,9 @@ type Session struct {
 	settings     Settings
 	certificates truststore.Level
 	core         *resume.Core // bytes, events and attachments
-	held         int64        // what its buffers were counted as
+	held         int64        // what its buffers and its facts were counted as
+	facts        int64        // what its events and the peer's chain cost beyond freeFacts
+	weighed      int64        // the events that facts was reckoned from
 	state        State
 	mode         Mode
 	conn         *connection // of the current generation; nil before the first

@@ -34,7 +34,9 @@ func (v *verdict) reach(cs tls.ConnectionState) error {
 	if s.server && len(cs.PeerCertificates) == 0 {
 		v.report, v.refusal = s.withoutCertificate()
 	} else {
-		v.report, v.refusal = decide(ctx, s, judge(ctx, s, evidence{chain: cs.PeerCertificates, staple: cs.OCSPResponse}))
+		v.report, v.refusal = decide(ctx, s, judge(ctx, s, evidence{
+			chain: cs.PeerCertificates, staple: cs.OCSPResponse, scts: cs.SignedCertificateTimestamps,
+		}))
 	}
 	if v.refusal != nil {
 		return v.refusal

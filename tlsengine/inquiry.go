@@ -16,6 +16,7 @@ import (
 type evidence struct {
 	chain    []*x509.Certificate // as presented, leaf first
 	staple   []byte              // OCSP response; nil: none came
+	scts     [][]byte            // which nobody looks at
 	crls     [][]byte            // DER
 	unparsed []string            // presented certificates that could not be read and are not in chain: which, and why
 	policies Policies

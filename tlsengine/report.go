@@ -26,6 +26,7 @@ const (
 type Report struct {
 	Status   Status
 	Basis    Basis
+	staple   int32     // bytes of OCSP and SCTs that came with the chain, and are kept with it
 	Problems []Problem // every problem that was found, in the order of checking; empty when validated
 
 	PeerChain     []*x509.Certificate // as sent, leaf first, as far as the bounds allow; empty when it could not be parsed

@@ -156,6 +156,7 @@ func (r *Report) admit(in evidence) bool {
 	}
 	n, why := withinBounds(sizes)
 	r.PeerChain = in.chain[:n:n]
+	r.staple = in.stapled()
 	switch {
 	case why != "":
 		r.refuse(tooLarge(why))
