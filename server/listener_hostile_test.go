@@ -2,9 +2,12 @@ package server_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -140,10 +143,17 @@ func TestDeletedAsItArrives(t *testing.T) {
 		}
 	}()
 	for range peers {
-		conns = append(conns, w.dialPlain())
+		conn, err := dialer.DialContext(t.Context(), "tcp", localAddr(w.l))
+		if errors.Is(err, syscall.ECONNRESET) { // deleted before connect(2) was back
+			continue
+		}
+		require.NoError(t, err)
+		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+		conns = append(conns, conn)
 	}
 	for _, conn := range conns {
 		closedByService(t, conn)
+		_ = conn.Close()
 	}
 	close(stop)
 	<-done
