@@ -93,14 +93,16 @@ func (p *printed) until(tb testing.TB, f func(text []byte) []byte) []byte {
 
 var acceptLine = regexp.MustCompile(`ACCEPT (\S+:\d+)`)
 
-// serveOpenSSL runs openssl s_server in a directory.
+// serveOpenSSL runs openssl s_server in a directory; version 0 is whatever it likes best.
 func serveOpenSSL(tb testing.TB, version uint16, dir string, args ...string) (string, *tlstest.CA, *printed) {
 	tb.Helper()
 	path := program(tb, "openssl")
 	ca := tlstest.NewCA(tb)
 	cert, key := ca.Leaf().WriteFiles(tb.TempDir())
-	args = append([]string{"s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key,
-		map[uint16]string{tls.VersionTLS12: "-tls1_2", tls.VersionTLS13: "-tls1_3"}[version]}, args...)
+	args = append([]string{"s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key}, args...)
+	if version != 0 {
+		args = append(args, map[uint16]string{tls.VersionTLS12: "-tls1_2", tls.VersionTLS13: "-tls1_3"}[version])
+	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir = dir
 	out := &printed{changed: make(chan struct{}, 1)}
