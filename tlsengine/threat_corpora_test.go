@@ -29,7 +29,10 @@ func TestThreat28LenientIsAskedWhatStrictRefuses(t *testing.T) {
 			// Nobody answers: what is remembered of all these chains is why nothing is known.
 			shared := revocation.NewChecker(revocation.Config{Fetcher: publishing(nil)})
 			asked, trusted := 0, 0
-			for _, v := range suite(t) {
+			for i, v := range suite(t) {
+				if raceEnabled && i%8 != 0 {
+					continue // it takes minutes, and nothing runs beside anything
+				}
 				modes := []revocation.Mode{v.cfg.Revocation, revocation.Hard}
 				if strings.HasPrefix(v.id, "bettertls::") {
 					modes = modes[:1] // they are about names and paths alone, and many
@@ -46,8 +49,10 @@ func TestThreat28LenientIsAskedWhatStrictRefuses(t *testing.T) {
 					}
 				}
 			}
-			require.Greater(t, asked, 30)
-			require.Greater(t, trusted, 5)
+			if !raceEnabled {
+				require.Greater(t, asked, 30)
+				require.Greater(t, trusted, 5)
+			}
 		})
 	}
 }
