@@ -123,7 +123,7 @@ func TestThreat24OpenSSL(t *testing.T) {
 	early, ticket := filepath.Join(dir, "early"), filepath.Join(dir, "ticket")
 	require.NoError(t, os.WriteFile(early, []byte(played), 0o600))
 	giver, _, heard := serveOpenSSL(t, tls.VersionTLS13, dir, "-early_data", "-max_early_data", "4096", "-no_anti_replay")
-	client := func(addr string, args ...string) (say func(string), out *printed) {
+	client := func(addr string, args ...string) (stdin io.WriteCloser, out *printed) {
 		t.Helper()
 		cmd := exec.Command(openssl, append([]string{"s_client", "-connect", addr, "-tls1_3", "-servername", listenerName}, args...)...)
 		out = &printed{changed: make(chan struct{}, 1)}
@@ -132,19 +132,16 @@ func TestThreat24OpenSSL(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = stdin.Close() })
 		run(t, cmd)
-		return func(text string) {
-			_, err := stdin.Write([]byte(text))
-			require.NoError(t, err)
-		}, out
+		return stdin, out
 	}
-	say, out := client(giver, "-sess_out", ticket)
+	in, out := client(giver, "-sess_out", ticket)
 	out.until(t, contains("Verify return code"))
 	require.Eventually(t, func() bool { // s_server gives its ticket when it has heard something, if not just then
-		say("hello\n")
-		text, err := os.ReadFile(ticket)
+		_, err := in.Write([]byte("hello\n"))
+		text, _ := os.ReadFile(ticket)
 		return err == nil && contains("-----END")(text) != nil
 	}, patience, 50*time.Millisecond)
-	say("Q\n")
+	require.NoError(t, in.Close()) // and s_client goes: s_server has one at a time
 
 	ended := make(chan session.End, 1)
 	w := secureListener(t, []servertest.Option{ends(ended)})
