@@ -98,7 +98,8 @@ type tlsCaller struct {
 
 	mu    sync.Mutex
 	under *tlsFiles // that until and err come from; nil before the first RPC
-	until time.Time // when the certificate has to be judged again
+	at    time.Time // when the certificate was judged
+	until time.Time // when it has to be judged again
 	err   error
 }
 
@@ -114,9 +115,9 @@ func (t *tlsCaller) principal() (string, error) {
 	files := t.files.get()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.under != files || t.err == nil && t.now().After(t.until) {
+	if now := t.now(); t.under != files || wasSet(t.at, now) || t.err == nil && now.After(t.until) {
 		t.until, t.err = files.verify(t.chain)
-		t.under = files
+		t.under, t.at = files, now
 	}
 	if t.err != nil {
 		return "", t.err

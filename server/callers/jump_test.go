@@ -1,6 +1,7 @@
 package callers
 
 import (
+	"crypto/x509"
 	"testing"
 	"time"
 
@@ -64,4 +65,46 @@ func TestThreat54KeysAfterAJump(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
+}
+
+// What was believed before is judged again.
+func TestThreat54KnownJWTAfterAJump(t *testing.T) {
+	t.Parallel()
+	for want, by := range map[TokenFault]time.Duration{TokenExpired: decade, TokenNotYet: -decade} {
+		var clock wallclock.Clock
+		i := newIdentityProvider(t)
+		w := newWorld(t, Config{JWT: i.file(t), Now: clock.Now})
+		conn := w.dial(w.unix, nil)
+		token := "Bearer " + i.token(t, map[string]any{"nbf": time.Now().Add(-time.Minute).Unix()})
+		for range 2 {
+			_, err := w.who(conn, token)
+			require.NoError(t, err)
+		}
+		clock.Set(by)
+		_, err := w.who(conn, token)
+		w.refusedToken(err, want)
+		clock.Set(0)
+		_, err = w.who(conn, token)
+		require.NoError(t, err)
+	}
+}
+
+// A connection's certificate is judged again when the clock was set, either way.
+func TestThreat54CertificateAfterAJump(t *testing.T) {
+	t.Parallel()
+	var clock wallclock.Clock
+	f := newFiles(t)
+	w := newWorld(t, Config{TLS: &f.TLS, Now: clock.Now})
+	conn := w.dial(w.secure, f.client(f.ca.leaf(x509.Certificate{DNSNames: []string{"a.example"}, NotAfter: time.Now().Add(time.Hour)})))
+	for _, by := range []time.Duration{decade, -decade} {
+		clock.Set(0)
+		_, err := w.who(conn)
+		require.NoError(t, err)
+		clock.Set(by)
+		_, err = w.who(conn)
+		w.refusedCertificate(err, CertificateExpired)
+	}
+	clock.Set(0)
+	_, err := w.who(conn)
+	require.NoError(t, err)
 }

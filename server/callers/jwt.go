@@ -119,7 +119,7 @@ func (v *jwtVerifier) principal(ctx context.Context, token string) (string, erro
 	if limit := now.Add(maxTrusted); expires.After(limit) {
 		expires = limit
 	}
-	v.known.put(epoch, hash, known{p, expires}, now)
+	v.known.put(epoch, hash, known{p, now, expires}, now)
 	return p, nil
 }
 

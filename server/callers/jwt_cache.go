@@ -12,8 +12,12 @@ const maxKnown = 4096
 // known is a token that was verified.
 type known struct {
 	principal string
+	at        time.Time // when it was verified
 	until     time.Time
 }
+
+// stands is false when it is over, or the clock was set, so that it has to be verified again.
+func (k known) stands(now time.Time) bool { return now.Before(k.until) && !wasSet(k.at, now) }
 
 // jwtCache remembers verified tokens by their hash, as long as the keys are the
 // same. What was refused is not remembered: it would let anybody fill the cache. Its
@@ -32,7 +36,7 @@ func (c *jwtCache) get(epoch any, hash [sha256.Size]byte, now time.Time) (string
 		return "", false
 	}
 	k, ok := c.entries[hash]
-	if ok && !now.Before(k.until) {
+	if ok && !k.stands(now) {
 		delete(c.entries, hash)
 		ok = false
 	}
@@ -56,7 +60,7 @@ func (c *jwtCache) put(epoch any, hash [sha256.Size]byte, k known, now time.Time
 // so that a full cache is not walked for every token.
 func (c *jwtCache) makeRoomLocked(now time.Time) {
 	for hash, k := range c.entries {
-		if !now.Before(k.until) {
+		if !k.stands(now) {
 			delete(c.entries, hash)
 		}
 	}

@@ -323,7 +323,7 @@ func TestCacheOfTokensIsBounded(t *testing.T) {
 	for n := range 3 * maxKnown {
 		_, ok := c.get("a", hash(n), now)
 		require.False(t, ok)
-		c.put("a", hash(n), known{"jwt:x", now.Add(time.Hour)}, now)
+		c.put("a", hash(n), known{"jwt:x", now, now.Add(time.Hour)}, now)
 		require.LessOrEqual(t, len(c.entries), maxKnown)
 		p, ok := c.get("a", hash(n), now)
 		require.True(t, ok)
@@ -332,10 +332,10 @@ func TestCacheOfTokensIsBounded(t *testing.T) {
 	last := hash(3*maxKnown - 1)
 	_, ok := c.get("a", last, now.Add(time.Hour))
 	require.False(t, ok, "over")
-	c.put("a", last, known{"jwt:x", now.Add(time.Hour)}, now)
+	c.put("a", last, known{"jwt:x", now, now.Add(time.Hour)}, now)
 	_, ok = c.get("b", last, now)
 	require.False(t, ok, "other keys")
-	c.put("a", last, known{"jwt:x", now.Add(time.Hour)}, now)
+	c.put("a", last, known{"jwt:x", now, now.Add(time.Hour)}, now)
 	_, ok = c.get("b", last, now)
 	require.False(t, ok, "verified by keys that are gone")
 }
