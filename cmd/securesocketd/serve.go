@@ -63,6 +63,7 @@ func serve(f settings, stdout, stderr io.Writer, signals <-chan os.Signal) error
 	ctx, stopWatching := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() { p.rules.watch(ctx, registry, reload) })
+	watching.Go(func() { clockWatch{time.Now, clockStep, p.metrics.ClockSet, log}.run(ctx) })
 	defer watching.Wait()
 	defer stopWatching()
 	for {

@@ -51,6 +51,7 @@ type Metrics struct {
 	refusals    *counters // by limit
 	suspected   prometheus.Counter
 	panics      prometheus.Counter
+	clockSets   prometheus.Counter
 	rpcs        rpcCounters
 }
 
@@ -73,8 +74,9 @@ func New(cfg Config) *Metrics {
 			"What callers were refused because of a limit.", "limit", limitLabels()),
 		suspected: newCounter(reg, "scans_suspected_total",
 			"Callers who looked as if they scanned, each time one began to."),
-		panics: newCounter(reg, "panics_total", "Panics that were caught: each is a defect."),
-		rpcs:   newRPCCounters(reg),
+		panics:    newCounter(reg, "panics_total", "Panics that were caught: each is a defect."),
+		clockSets: newCounter(reg, "clock_sets_total", "How often the wall clock was found to have been set, or the machine to have slept."),
+		rpcs:      newRPCCounters(reg),
 	}
 	reg.MustRegister(
 		newPolled(cfg), buildInfo(cfg.Version),
@@ -98,6 +100,9 @@ func (m *Metrics) Refused(limit string) { m.refusals.inc(limitLabel(limit)) }
 
 // Suspected counts a caller who looks as if he scanned.
 func (m *Metrics) Suspected() { m.suspected.Inc() }
+
+// ClockSet counts that the wall clock was set.
+func (m *Metrics) ClockSet() { m.clockSets.Inc() }
 
 // Panicked counts a panic that was caught.
 func (m *Metrics) Panicked() { m.panics.Inc() }
