@@ -22,7 +22,9 @@ func Between(ctx context.Context, address string, change Change) func(net.Conn) 
 		stop := context.AfterFunc(ctx, func() { _ = client.Close(); _ = server.Close() })
 		defer stop()
 		var wg sync.WaitGroup
-		wg.Go(func() { pass(server, client, func(nth int, record []byte) []byte { return change(false, nth, record) }) })
+		wg.Go(func() {
+			pass(server, client, func(nth int, record []byte) []byte { return change(false, nth, record) })
+		})
 		wg.Go(func() { pass(client, server, func(nth int, record []byte) []byte { return change(true, nth, record) }) })
 		wg.Wait()
 		_ = server.Close()
