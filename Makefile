@@ -52,7 +52,7 @@ bench-peers: ## Measure the service beside others, into docs/benchmarks.md (GHOS
 validation-table: ## Write the table of docs/validation.md anew (needs SECURESOCKET_VECTORS and SECURESOCKET_PKITS_CRLS)
 	go test ./tlsengine -run '^TestValidationTable$$' -count=1 -args -update-docs
 
-coverage: ## Run the tests that docs/coverage.md names, and write it anew (CHECK=1: fail if it is stale)
+coverage: ## Run the tests that docs/coverage.md names, and write it anew (needs SECURESOCKET_VECTORS; CHECK=1: fail if it is stale)
 	go run ./cmd/internal/coverage $(if $(CHECK),-check)
 
 ci: ## Run everything a change must pass (installs packages when run as root)
