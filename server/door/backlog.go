@@ -135,7 +135,7 @@ func (b *backlog) settle() bool {
 		return true
 	}
 	b.told = b.held
-	return b.owner.unfinished.add(more) || more <= 0 || b.held <= freeBacklog
+	return b.owner.unfinished.add(more) == nil || more <= 0 || b.held <= freeBacklog
 }
 
 // claim has a caller pay for what there is. The mu is held.

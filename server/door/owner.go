@@ -9,15 +9,14 @@ type account struct {
 	total *account // this one is a part of it; nil: of none
 }
 
-// add reports whether there was room for n more; they count in any case.
-func (a *account) add(n int) bool {
-	room := true
+// add counts n more, and returns the first account that has no room for them, or nil.
+func (a *account) add(n int) (full *account) {
 	for ; a != nil; a = a.total {
-		if a.held.Add(int64(n)) > a.most {
-			room = false
+		if a.held.Add(int64(n)) > a.most && full == nil {
+			full = a
 		}
 	}
-	return room
+	return full
 }
 
 // over reports whether there is more than there may be.
@@ -33,13 +32,13 @@ type owner struct {
 // begin takes room for an RPC, or says what there is no room of. The last two are
 // the names of the owner's own limit, and of that of all together.
 func (o *owner) begin(mine, all Limit) *LimitError {
-	if o.rpcs.add(1) {
+	full := o.rpcs.add(1)
+	if full == nil {
 		return nil
 	}
-	err := &LimitError{What: mine, Limit: int(o.rpcs.most)}
-	if !o.rpcs.over() {
-		err = &LimitError{What: all, Limit: int(o.rpcs.total.most)}
-	}
 	o.rpcs.add(-1)
-	return err
+	if full == &o.rpcs {
+		all = mine
+	}
+	return &LimitError{What: all, Limit: int(full.most)}
 }

@@ -2,6 +2,8 @@ package door_test
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -79,6 +81,49 @@ func TestRPCsAreCounted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRPCsBeginAndEndBesideEachOther where there is room for few of them, on many
+// connections, some of which are claimed meanwhile.
+func TestRPCsBeginAndEndBesideEachOther(t *testing.T) {
+	t.Parallel()
+	d := door.New(door.Config{RPCs: 4, RPCsPerCaller: 3, PerAddress: 100})
+	l := &fakeListener{conns: make(chan result, 1)}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i := range 9 {
+		ticket := accept(t, d, l).DoorTicket()
+		wg.Go(func() {
+			for n := range 50_000 {
+				ctx, cancel := context.WithCancel(t.Context())
+				var limit *door.LimitError
+				if err := ticket.Begin(ctx); err != nil && !errors.As(err, &limit) {
+					t.Error(err)
+				}
+				if n == 40_000 && i%3 > 0 {
+					_ = ticket.Claim([]string{"", "anna", "bert"}[i%3])
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	fits := func(ticket *door.Ticket, want int) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n := 0
+		eventually(t, func() bool { // the last ones end
+			if ticket.Begin(ctx) == nil {
+				n++
+			}
+			return n == want
+		})
+		require.Error(t, ticket.Begin(ctx))
+	}
+	fits(accept(t, d, l).DoorTicket(), 2)
+	anna := accept(t, d, l).DoorTicket()
+	require.NoError(t, anna.Claim("anna"))
+	fits(anna, 3)
 }
 
 func TestVisitsOfAConnectionAreBounded(t *testing.T) {
