@@ -50,7 +50,7 @@ type Config struct {
 	UnfinishedPerCaller int64
 
 	// RPCs is how many there may be of callers at once; 44,096. Strangers have half as
-	// many beside.
+	// many beside, and 4 on each connection in any case.
 	RPCs int
 	// RPCsPerCaller is how many of them one caller may have; 3,024.
 	RPCsPerCaller int

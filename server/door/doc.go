@@ -35,7 +35,8 @@
 // A caller has so many RPCs at once, over all of his connections, all callers have,
 // and all strangers have ([Ticket.Begin]), so that streams that are only opened
 // cost a bounded number of goroutines. Of those that need no authentication, a
-// connection has 32.
+// connection has 32. An unclaimed connection has 4 RPCs in any case, so that strangers
+// keep nobody from his first.
 //
 // # Messages that do not end
 //

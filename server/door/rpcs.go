@@ -2,6 +2,11 @@ package door
 
 import "context"
 
+// freeRPCs of each unclaimed connection begin in any case: with the first one it
+// becomes known whose it is, and nobody who opens streams and says no more may keep
+// others from that.
+const freeRPCs = 4
+
 // Begin says that an RPC begins, before it costs anything, or returns a
 // *LimitError: the connection's owner has too many. It ends when ctx does. A nil
 // Ticket has room for all.
@@ -11,11 +16,11 @@ func (t *Ticket) Begin(ctx context.Context) error {
 	}
 	t.rpcsMu.Lock()
 	defer t.rpcsMu.Unlock()
-	mine := LimitRPCs
+	mine, free := LimitRPCs, t.rpcs < freeRPCs
 	if t.pays != &t.door.strangers {
-		mine = LimitRPCsPerCaller
+		mine, free = LimitRPCsPerCaller, false
 	}
-	if err := t.pays.begin(mine, LimitRPCs); err != nil {
+	if err := t.pays.begin(mine, LimitRPCs, free); err != nil {
 		return err
 	}
 	t.rpcs++

@@ -16,18 +16,15 @@ import (
 	"securesocket/server/door"
 )
 
-// TestRPCsAreCounted: those of a caller over all of his connections, and those of all
-// strangers.
+// TestRPCsAreCounted: those of a caller over all of his connections, and those of all.
 func TestRPCsAreCounted(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		claim bool
-		cfg   door.Config
-		want  door.LimitError
+		cfg  door.Config
+		want door.LimitError
 	}{
-		"a caller's":  {true, door.Config{RPCsPerCaller: 3}, door.LimitError{What: door.LimitRPCsPerCaller, Limit: 3}},
-		"all callers": {true, door.Config{RPCs: 3}, door.LimitError{What: door.LimitRPCs, Limit: 3}},
-		"strangers":   {false, door.Config{RPCs: 6}, door.LimitError{What: door.LimitRPCs, Limit: 3}},
+		"a caller's":  {door.Config{RPCsPerCaller: 3}, door.LimitError{What: door.LimitRPCsPerCaller, Limit: 3}},
+		"all callers": {door.Config{RPCs: 3}, door.LimitError{What: door.LimitRPCs, Limit: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -36,9 +33,7 @@ func TestRPCsAreCounted(t *testing.T) {
 				l := &fakeListener{conns: make(chan result, 1)}
 				enter := func() *door.Ticket {
 					ticket := accept(t, d, l).DoorTicket()
-					if tc.claim {
-						require.NoError(t, ticket.Claim("anna"))
-					}
+					require.NoError(t, ticket.Claim("anna"))
 					return ticket
 				}
 				a, b := enter(), enter()
@@ -61,15 +56,8 @@ func TestRPCsAreCounted(t *testing.T) {
 				synctest.Wait()
 				require.NoError(t, b.Begin(rest))
 				full()
-				if tc.claim {
-					require.NoError(t, enter().Claim("bert"), "it is anna's, and claimed")
-					full()
-				} else { // and then they are a caller's
-					require.NoError(t, a.Claim("anna"))
-					require.NoError(t, b.Begin(rest))
-					require.Error(t, b.Begin(rest))
-					require.NoError(t, a.Begin(rest))
-				}
+				require.NoError(t, enter().Claim("bert"), "it is anna's, and claimed")
+				full()
 				endRest()
 				synctest.Wait()
 				after, endAfter := context.WithCancel(t.Context())
@@ -83,11 +71,52 @@ func TestRPCsAreCounted(t *testing.T) {
 	}
 }
 
+// TestRPCsOfStrangersAreCounted: all together have a limit, which keeps nobody from his
+// first ones.
+func TestRPCsOfStrangersAreCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{RPCs: 20})
+		l := &fakeListener{conns: make(chan result, 1)}
+		eve := accept(t, d, l).DoorTicket()
+		for range 10 {
+			require.NoError(t, eve.Begin(t.Context()))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		newcomer := accept(t, d, l).DoorTicket()
+		full := func() {
+			t.Helper()
+			for _, ticket := range []*door.Ticket{eve, newcomer} {
+				var limit *door.LimitError
+				require.ErrorAs(t, ticket.Begin(t.Context()), &limit)
+				require.Equal(t, door.LimitError{What: door.LimitRPCs, Limit: 10}, *limit)
+			}
+		}
+		for range 4 {
+			require.NoError(t, newcomer.Begin(ctx))
+		}
+		full()
+		require.NoError(t, newcomer.Claim("anna"), "and then they are a caller's")
+		for range 16 {
+			require.NoError(t, newcomer.Begin(ctx))
+		}
+		require.Error(t, newcomer.Begin(ctx), "they are 20")
+		require.NoError(t, accept(t, d, l).DoorTicket().Begin(ctx))
+		cancel()
+		synctest.Wait()
+		newcomer = accept(t, d, l).DoorTicket()
+		for range 4 {
+			require.NoError(t, newcomer.Begin(t.Context()))
+		}
+		full()
+	})
+}
+
 // TestRPCsBeginAndEndBesideEachOther where there is room for few of them, on many
 // connections, some of which are claimed meanwhile.
 func TestRPCsBeginAndEndBesideEachOther(t *testing.T) {
 	t.Parallel()
-	d := door.New(door.Config{RPCs: 4, RPCsPerCaller: 3, PerAddress: 100})
+	d := door.New(door.Config{RPCs: 8, RPCsPerCaller: 3, PerAddress: 100})
 	l := &fakeListener{conns: make(chan result, 1)}
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -120,7 +149,7 @@ func TestRPCsBeginAndEndBesideEachOther(t *testing.T) {
 		})
 		require.Error(t, ticket.Begin(ctx))
 	}
-	fits(accept(t, d, l).DoorTicket(), 2)
+	fits(accept(t, d, l).DoorTicket(), 4)
 	anna := accept(t, d, l).DoorTicket()
 	require.NoError(t, anna.Claim("anna"))
 	fits(anna, 3)
