@@ -202,6 +202,30 @@ func TestUnfinishedMessagesOfACallerHaveALimit(t *testing.T) {
 	})
 }
 
+// TestWhatOthersHoardCostsThemAlone: whoever has to go because there is no room in all
+// comes back as often as he likes.
+func TestWhatOthersHoardCostsThemAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{Unfinished: 1 << 20, UnfinishedPerCaller: 900_000})
+		hold := func(principal string, size int) error {
+			v := visit(t, d, "192.0.2.1")
+			require.NoError(t, v.ticket().Claim(principal))
+			v.greets(t)
+			require.NoError(t, v.sends(t, begins(1)))
+			return v.sends(t, data(1, false, message(4 << 20)[:size]))
+		}
+		require.NoError(t, hold("eve", 800_000))
+		require.NoError(t, hold("mallory", 200_000))
+		for range 100 {
+			var backlog *door.BacklogError
+			require.ErrorAs(t, hold("anna", 200_000), &backlog)
+			require.False(t, backlog.Own)
+		}
+		require.NoError(t, hold("anna", 50_000))
+	})
+}
+
 // TestStrangersHaveLittleRoom: complete messages count too, on streams that go on.
 func TestStrangersHaveLittleRoom(t *testing.T) {
 	t.Parallel()
