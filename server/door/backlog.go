@@ -47,6 +47,7 @@ type backlog struct {
 	// The DATA frame that is flowing.
 	stream *partial // nil for a stream that is not there
 	left   int      // bytes of data that are to come
+	buffer int      // bytes that it takes in memory
 	padded bool     // the length of the padding comes first
 }
 
@@ -55,8 +56,23 @@ type partial struct {
 	need   int  // bytes that are to come
 	have   int8 // of prefix
 	prefix [messagePrefix]byte
-	held   int
+	held   int // by buffers in which there is something of it
 }
+
+// bufferOf returns what a DATA frame takes in memory: grpc-go has a buffer for each,
+// padding included, of its own size up to 1 KiB, of 4 KiB up to that, and of 16 KiB.
+func bufferOf(length int) int {
+	switch {
+	case length <= 1<<10:
+		return length + bufferCost
+	case length <= 4<<10:
+		return 4 << 10
+	}
+	return max(length, 16<<10)
+}
+
+// bufferCost is what is kept about a buffer.
+const bufferCost = 64
 
 // begin takes the header of the next frame. The mu is held.
 func (b *backlog) begin(h frameHeader) {
@@ -73,6 +89,17 @@ func (b *backlog) begin(h frameHeader) {
 		b.drop(h.stream)
 	case frameData:
 		b.stream, b.left, b.padded = b.streams[h.stream], h.length, h.flags&flagPadded != 0
+		if b.buffer = bufferOf(h.length); !b.padded {
+			b.hold()
+		}
+	}
+}
+
+// hold counts the buffer of the frame, unless it will be empty. The mu is held.
+func (b *backlog) hold() {
+	if b.stream != nil && b.left > 0 {
+		b.held += b.buffer
+		b.stream.held += b.buffer
 	}
 }
 
@@ -85,6 +112,7 @@ func (b *backlog) data(p []byte) {
 		b.padded = false
 		b.left = max(b.left-1-int(p[0]), 0)
 		p = p[1:]
+		b.hold()
 	}
 	n := min(len(p), b.left)
 	b.left -= n
@@ -94,8 +122,6 @@ func (b *backlog) data(p []byte) {
 }
 
 func (b *backlog) messages(s *partial, p []byte) {
-	b.held += len(p)
-	s.held += len(p)
 	for len(p) > 0 {
 		if s.need == 0 {
 			n := copy(s.prefix[s.have:], p)
@@ -108,9 +134,13 @@ func (b *backlog) messages(s *partial, p []byte) {
 		n := min(len(p), s.need)
 		s.need -= n
 		p = p[n:]
-		if s.need == 0 && b.known { // what is left of p is the next one's
-			b.held += len(p) - s.held
-			s.held = len(p)
+		if s.need == 0 && b.known {
+			rest := 0
+			if len(p)+b.left > 0 { // what is left of the frame is the next one's
+				rest = b.buffer
+			}
+			b.held += rest - s.held
+			s.held = rest
 		}
 	}
 }
