@@ -84,6 +84,7 @@ func (b *backlog) begin(h frameHeader) {
 		}
 		if b.streams[h.stream] == nil {
 			b.streams[h.stream] = new(partial)
+			b.count(1)
 		}
 	case frameRSTStream:
 		b.drop(h.stream)
@@ -153,8 +154,16 @@ func (b *backlog) drop(id uint32) {
 	}
 	b.held -= s.held
 	delete(b.streams, id)
+	b.count(-1)
 	if s == b.stream {
 		b.stream = nil
+	}
+}
+
+// count tells the owner of streams. The mu is held.
+func (b *backlog) count(streams int) {
+	if b.owner != nil {
+		b.owner.streams.add(streams)
 	}
 }
 
@@ -173,8 +182,10 @@ func (b *backlog) claim(caller *owner) {
 	b.known = true
 	if b.owner != nil {
 		b.owner.unfinished.add(-b.told)
+		b.count(-len(b.streams))
 		b.owner = caller
 		b.owner.unfinished.add(b.told)
+		b.count(len(b.streams))
 	}
 }
 
@@ -192,6 +203,7 @@ func (b *backlog) close() {
 	defer b.mu.Unlock()
 	if b.owner != nil {
 		b.owner.unfinished.add(-b.told)
+		b.count(-len(b.streams))
 		b.owner = nil
 	}
 }

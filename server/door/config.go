@@ -52,7 +52,8 @@ type Config struct {
 	// RPCs is how many there may be of callers at once; 44,096. Strangers have half as
 	// many beside, and 4 on each connection in any case.
 	RPCs int
-	// RPCsPerCaller is how many of them one caller may have; 3,024.
+	// RPCsPerCaller is how many of them one caller may have; 3,024. As many again may
+	// have ended while their answers wait for him to take them.
 	RPCsPerCaller int
 
 	// Logger is told of what was refused, at most once a second. Nil: discards.

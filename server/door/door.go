@@ -41,7 +41,7 @@ func New(cfg Config) *Door {
 	d.unfinished.most = cfg.Unfinished
 	d.rpcs.most = int64(cfg.RPCs)
 	d.strangers.unfinished.most, d.strangers.unfinished.total = cfg.Unfinished/strangersShare, &d.unfinished
-	d.strangers.rpcs.most = int64(cfg.RPCs / 2)
+	d.strangers.rpcs.most, d.strangers.streams.most = int64(cfg.RPCs/2), int64(cfg.RPCs)
 	return d
 }
 

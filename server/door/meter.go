@@ -120,6 +120,9 @@ func (m *meter) judge(p []byte) error {
 		if m.balance = min(m.balance-m.cost(h), m.most); m.balance < 0 && !m.settle() {
 			return &FloodError{Kind: h.kind}
 		}
+		if len(m.backlog.streams) > m.door.cfg.FrameBurst { // the server, which drains, answers none of them
+			return &FloodError{Kind: h.kind}
+		}
 	}
 	if m.paid.Load() < 0 && !m.settle() {
 		return &FloodError{Kind: frameRSTStream}

@@ -27,6 +27,7 @@ type owner struct {
 	connections int     // of a caller; the Door's mu guards it
 	unfinished  account // bytes of messages that have begun and not ended
 	rpcs        account // that have begun and not ended
+	streams     account // of HTTP/2: their RPC may have ended, and its answer not be taken
 }
 
 // begin takes room for an RPC, or says what there is no room of. The first two are
@@ -34,6 +35,9 @@ type owner struct {
 // and needs no room.
 func (o *owner) begin(mine, all Limit, free bool) *LimitError {
 	full := o.rpcs.add(1)
+	if full == nil && o.streams.over() {
+		full = &o.rpcs
+	}
 	if full == nil || free {
 		return nil
 	}

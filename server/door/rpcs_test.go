@@ -79,9 +79,21 @@ func TestRPCsOfStrangersAreCounted(t *testing.T) {
 		d := door.New(door.Config{RPCs: 20})
 		l := &fakeListener{conns: make(chan result, 1)}
 		eve := accept(t, d, l).DoorTicket()
-		for range 10 {
+		brief, end := context.WithCancel(t.Context())
+		for range 6 {
 			require.NoError(t, eve.Begin(t.Context()))
 		}
+		first := accept(t, d, l).DoorTicket()
+		for range 4 {
+			require.NoError(t, first.Begin(brief))
+		}
+		require.Error(t, eve.Begin(t.Context()))
+		require.NoError(t, first.Claim("bert"))
+		for range 4 {
+			require.NoError(t, eve.Begin(t.Context()), "there is the room of those who were claimed")
+		}
+		end()
+		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
 		newcomer := accept(t, d, l).DoorTicket()
 		full := func() {

@@ -64,6 +64,7 @@ func (t *Ticket) Claim(principal string) error {
 		t.owner = &owner{
 			unfinished: account{most: d.cfg.UnfinishedPerCaller, total: &d.unfinished},
 			rpcs:       account{most: int64(d.cfg.RPCsPerCaller), total: &d.rpcs},
+			streams:    account{most: 2 * int64(d.cfg.RPCsPerCaller)},
 		}
 		d.callers[principal] = t.owner
 	}
