@@ -26,6 +26,8 @@ type Door struct {
 	rpcs       account // of all callers
 	strangers  owner   // of the unclaimed connections
 
+	lingering map[string]int // refused RPCs by caller; those of strangers have none
+
 	sourceDebts debts[source] // of useless connections that were never claimed
 	callerDebts debts[string] // of those that were
 
@@ -37,6 +39,7 @@ func New(cfg Config) *Door {
 	cfg = cfg.withDefaults()
 	d := &Door{
 		cfg: cfg, addresses: make(map[netip.Prefix]*list.List), callers: make(map[string]*owner),
+		lingering: make(map[string]int),
 	}
 	d.unfinished.most = cfg.Unfinished
 	d.rpcs.most = int64(cfg.RPCs)

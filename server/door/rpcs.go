@@ -11,9 +11,17 @@ const freeRPCs = 4
 // *LimitError: the connection's owner has too many. It ends when ctx does. A nil
 // Ticket has room for all.
 func (t *Ticket) Begin(ctx context.Context) error {
-	if t == nil {
+	if t == nil || t.ending.Load() { // what ends with the connection costs nothing
 		return nil
 	}
+	err := t.begin(ctx)
+	if err != nil && t.linger(ctx) {
+		return nil
+	}
+	return err
+}
+
+func (t *Ticket) begin(ctx context.Context) error {
 	t.rpcsMu.Lock()
 	defer t.rpcsMu.Unlock()
 	mine, free := LimitRPCs, t.rpcs < freeRPCs

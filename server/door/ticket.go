@@ -16,6 +16,7 @@ type Ticket struct {
 	source
 	claimed atomic.Bool // set with caller, and never taken back
 	owner   *owner      // whose account counts; set before claimed
+	ending  atomic.Bool // it is being closed for RPCs that were refused
 
 	rpcsMu sync.Mutex
 	rpcs   int    // that go on
