@@ -17,6 +17,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	"securesocket/server/door"
 )
@@ -35,6 +36,12 @@ func serve(tb testing.TB, d *door.Door, l net.Listener, creds credentials.Transp
 	tb.Helper()
 	s := grpc.NewServer(grpc.Creds(d.Credentials(creds)), grpc.ConnectionTimeout(5*time.Second), grpc.MaxConcurrentStreams(2048),
 		grpc.MaxHeaderListSize(16<<10),
+		grpc.InTapHandle(func(ctx context.Context, _ *tap.Info) (context.Context, error) {
+			if err := door.FromContext(ctx).Begin(ctx); err != nil {
+				return ctx, status.Error(codes.ResourceExhausted, err.Error())
+			}
+			return ctx, nil
+		}),
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 			md, _ := metadata.FromIncomingContext(ctx)
 			caller := md.Get(callerHeader)
