@@ -25,8 +25,14 @@ func (v visitor) sends(t *testing.T, write func(fr *http2.Framer)) error {
 	t.Helper()
 	var wire bytes.Buffer
 	write(http2.NewFramer(&wire, nil))
-	go func() { _, _ = v.far.Write(wire.Bytes()) }()
-	for n, buf := 0, make([]byte, 777); n < wire.Len(); {
+	return v.bytes(t, wire.Bytes())
+}
+
+// bytes has the other end write them, and the door's read them.
+func (v visitor) bytes(t *testing.T, p []byte) error {
+	t.Helper()
+	go func() { _, _ = v.far.Write(p) }()
+	for n, buf := 0, make([]byte, 777); n < len(p); {
 		m, err := v.Read(buf)
 		if err != nil {
 			return err
@@ -170,6 +176,54 @@ func TestUnfinishedMessagesAreCounted(t *testing.T) {
 			v.answers(t, trailers(5))
 			require.NoError(t, v.sends(t, data(1, false, half)))
 		}, 300_000},
+		"an answer, and nothing after it": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, half)))
+			v.answers(t, trailers(1))
+		}, 0},
+		"an answer in the middle of a frame": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			var frame bytes.Buffer
+			data(1, false, message(1000))(http2.NewFramer(&frame, nil))
+			require.NoError(t, v.sends(t, data(1, false, half[:50_000])))
+			require.NoError(t, v.sends(t, begins(3)))
+			require.NoError(t, v.sends(t, data(3, false, half)))
+			require.NoError(t, v.bytes(t, frame.Bytes()[:500]))
+			v.answers(t, trailers(1))
+			require.NoError(t, v.bytes(t, frame.Bytes()[500:]))
+		}, 100_000},
+		"one of two answers": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, begins(3)))
+			require.NoError(t, v.sends(t, data(3, false, half)))
+			require.NoError(t, v.sends(t, data(1, false, half[:40_000])))
+			v.answers(t, trailers(3))
+		}, 40_000},
+		"little is left, and then nothing": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			for stream, frames := range map[uint32]int{1: 40, 3: 4} {
+				require.NoError(t, v.sends(t, begins(stream)))
+				require.NoError(t, v.sends(t, func(fr *http2.Framer) {
+					for part := range slices.Chunk(half[:1000*frames], 1000) {
+						_ = fr.WriteData(stream, false, part)
+					}
+				}))
+			}
+			v.answers(t, trailers(1))
+			v.answers(t, trailers(3))
+		}, 0},
+		"headers again": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, data(1, false, half)))
+			require.NoError(t, v.sends(t, begins(1)))
+			v.answers(t, trailers(1))
+		}, 0},
+		"padding that is longer than its frame": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			require.NoError(t, v.sends(t, func(fr *http2.Framer) {
+				_ = fr.WriteRawFrame(http2.FrameData, http2.FlagDataPadded, 1, []byte{200, 1, 2, 3})
+			}))
+		}, 0},
 		"a stream that nobody began": {func(t *testing.T, v *visitor) {
 			t.Helper()
 			require.NoError(t, v.sends(t, data(7, false, half)))
@@ -222,6 +276,31 @@ func TestUnfinishedMessagesOfACallerHaveALimit(t *testing.T) {
 		v.greets(t)
 		require.NoError(t, v.sends(t, begins(1)))
 		require.NoError(t, v.sends(t, data(1, false, message(60_000))), "and a little is always free")
+	})
+}
+
+// TestWhoHasTooMuchMayHaveLess: of a connection that turned out to be a caller's, and
+// with which he has more than he may.
+func TestWhoHasTooMuchMayHaveLess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{Unfinished: 64 << 20, UnfinishedPerCaller: 1 << 20})
+		hold := func(v *visitor, size int) {
+			v.greets(t)
+			for stream := uint32(1); stream < 5; stream += 2 {
+				require.NoError(t, v.sends(t, begins(stream)))
+				require.NoError(t, v.sends(t, data(stream, false, message(4 << 20)[:size])))
+			}
+		}
+		first, v := visit(t, d, "192.0.2.1"), visit(t, d, "192.0.2.1")
+		require.NoError(t, first.ticket().Claim("anna"))
+		hold(first, 450_000)
+		hold(v, 200_000)
+		require.NoError(t, v.ticket().Claim("anna"))
+		require.NoError(t, v.sends(t, func(fr *http2.Framer) { _ = fr.WriteRSTStream(1, http2.ErrCodeCancel) }))
+		require.InDelta(t, 1_100_000, d.Stats().Unfinished, 64<<10)
+		var backlog *door.BacklogError
+		require.ErrorAs(t, v.sends(t, data(3, false, make([]byte, 100_000))), &backlog)
 	})
 }
 

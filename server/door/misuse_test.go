@@ -184,6 +184,12 @@ func TestWhatHTTP2EndsIsMisuse(t *testing.T) {
 			_, err = v.Read(make([]byte, 100))
 			require.Error(t, err)
 		}, false},
+		"closed while more is waited for": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			v.greets(t)
+			go func() { _, _ = v.Read(make([]byte, 100)) }()
+			synctest.Wait()
+		}, false},
 		"closed while it is waited for": {func(t *testing.T, v *visitor) {
 			t.Helper()
 			go func() { _, _ = v.Read(make([]byte, 100)) }()
@@ -211,6 +217,19 @@ func TestWhatHTTP2EndsIsMisuse(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestUselessLocalConnectionsAreCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{PerAddress: 1, Local: 10})
+		in := 0
+		for v := visit(t, d, ""); v != nil; v = visit(t, d, "") {
+			in++
+			require.NoError(t, v.Close())
+		}
+		require.Equal(t, 21, in)
+	})
 }
 
 func TestDebtorsAreForgotten(t *testing.T) {
