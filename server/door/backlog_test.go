@@ -317,8 +317,8 @@ func TestWhatOthersHoardCostsThemAlone(t *testing.T) {
 			require.NoError(t, v.sends(t, begins(1)))
 			return v.sends(t, data(1, false, message(4 << 20)[:size]))
 		}
-		require.NoError(t, hold("eve", 800_000))
-		require.NoError(t, hold("mallory", 200_000))
+		require.NoError(t, hold("eve", 840_000))
+		require.NoError(t, hold("mallory", 180_000))
 		for range 100 {
 			var backlog *door.BacklogError
 			require.ErrorAs(t, hold("anna", 200_000), &backlog)

@@ -202,7 +202,7 @@ func (m *meter) end(why error) error {
 	m.ended = why
 	debug, flood := "too_many_frames", true
 	if b, ok := why.(*BacklogError); ok { //nolint:errorlint // it is judge's
-		debug, flood = "unfinished_messages", b.Own && b.Held >= hoard
+		debug, flood = "unfinished_messages", b.Held >= hoard
 		if !b.Own { // it is others who hold so much
 			m.offended.Store(true)
 		}

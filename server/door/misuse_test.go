@@ -184,6 +184,11 @@ func TestWhatHTTP2EndsIsMisuse(t *testing.T) {
 			_, err = v.Read(make([]byte, 100))
 			require.Error(t, err)
 		}, false},
+		"announced, and closed while it is looked at": {func(t *testing.T, v *visitor) { // and paid for once
+			t.Helper()
+			v.greets(t)
+			v.answers(t, func(fr *http2.Framer) error { return fr.WriteGoAway(1, http2.ErrCodeProtocol, nil) })
+		}, true},
 		"closed while more is waited for": {func(t *testing.T, v *visitor) {
 			t.Helper()
 			v.greets(t)
@@ -217,6 +222,25 @@ func TestWhatHTTP2EndsIsMisuse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhoIsKeptOutPaysForTrying: the caller's name costs him nothing more, the place he
+// comes from does.
+func TestWhoIsKeptOutPaysForTrying(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{PerAddress: 4})
+		v := visit(t, d, "192.0.2.1")
+		require.NoError(t, v.ticket().Claim("eve"))
+		v.flood(t)
+		in := 0
+		for v := visit(t, d, "192.0.2.1"); v != nil; v = visit(t, d, "192.0.2.1") {
+			require.Equal(t, 10*time.Second, refusal(t, v.ticket().Claim("eve")))
+			require.NoError(t, v.Close())
+			in++
+		}
+		require.Equal(t, 9, in)
+	})
 }
 
 func TestUselessLocalConnectionsAreCounted(t *testing.T) {
