@@ -184,8 +184,9 @@ func TestUnfinishedMessagesAreCounted(t *testing.T) {
 		"an answer in the middle of a frame": {func(t *testing.T, v *visitor) {
 			t.Helper()
 			var frame bytes.Buffer
-			data(1, false, message(1000))(http2.NewFramer(&frame, nil))
-			require.NoError(t, v.sends(t, data(1, false, half[:50_000])))
+			whole := message(50_000) // which it would complete
+			data(1, false, whole[49_000:])(http2.NewFramer(&frame, nil))
+			require.NoError(t, v.sends(t, data(1, false, whole[:49_000])))
 			require.NoError(t, v.sends(t, begins(3)))
 			require.NoError(t, v.sends(t, data(3, false, half)))
 			require.NoError(t, v.bytes(t, frame.Bytes()[:500]))

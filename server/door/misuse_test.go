@@ -256,6 +256,24 @@ func TestUselessLocalConnectionsAreCounted(t *testing.T) {
 	})
 }
 
+// TestCallersAreForgottenWithTheirConnections, and one who comes too late is none.
+func TestCallersAreForgottenWithTheirConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{})
+		a, b, late := visit(t, d, "192.0.2.1"), visit(t, d, "192.0.2.1"), visit(t, d, "192.0.2.1")
+		require.NoError(t, a.ticket().Claim("anna"))
+		require.NoError(t, b.ticket().Claim("anna"))
+		require.NoError(t, a.Close())
+		require.Equal(t, 1, d.Stats().Callers)
+		require.NoError(t, b.Close())
+		require.NoError(t, late.Close())
+		require.NoError(t, late.ticket().Claim("anna"))
+		require.Zero(t, d.Stats().Callers)
+		require.Zero(t, d.Stats().Open)
+	})
+}
+
 func TestDebtorsAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
