@@ -10,7 +10,7 @@ import (
 // memory.
 type BacklogError struct {
 	Held int  // bytes, by this connection
-	Own  bool // the limit of the caller, or of all strangers; else that of everybody
+	Own  bool // the limit of the caller, or of a stranger's address or user; else that of everybody
 }
 
 func (e *BacklogError) Error() string {

@@ -27,7 +27,7 @@ func TestWhatIsCountedIsWhatIsHeld(t *testing.T) { //nolint:paralleltest // it m
 	}
 	for _, frame := range []struct{ size, padding int }{{8, 0}, {8, 255}, {100, 0}, {769, 255}, {1025, 0}, {4000, 0}, {5000, 0}, {16384, 0}} {
 		t.Run(fmt.Sprint(frame), func(t *testing.T) { //nolint:paralleltest // it measures memory
-			d := door.New(door.Config{Unfinished: 1 << 30})
+			d := door.New(door.Config{Unfinished: 16 << 30})
 			conn, err := net.Dial("tcp", serve(t, d, listen(t, "tcp"), insecure.NewCredentials()).String())
 			require.NoError(t, err)
 			defer conn.Close()

@@ -359,6 +359,31 @@ func TestStrangersHaveLittleRoom(t *testing.T) {
 	})
 }
 
+// TestAStrangerLeavesRoomForOthers, wherever else they come from.
+func TestAStrangerLeavesRoomForOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{Unfinished: 256 << 20}) // 32 MiB of strangers, 8 MiB of one
+		hold := func(ip string) error {
+			v := visit(t, d, ip)
+			v.greets(t)
+			require.NoError(t, v.sends(t, begins(1)))
+			return v.sends(t, data(1, false, message(4 << 20)[:4_000_000]))
+		}
+		require.NoError(t, hold("192.0.2.1"))
+		require.NoError(t, hold("192.0.2.1"))
+		var backlog *door.BacklogError
+		require.ErrorAs(t, hold("192.0.2.1"), &backlog)
+		require.True(t, backlog.Own)
+		for _, ip := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"} {
+			require.NoError(t, hold(ip))
+			require.NoError(t, hold(ip))
+		}
+		require.ErrorAs(t, hold("198.51.100.4"), &backlog)
+		require.False(t, backlog.Own, "now they are too many")
+	})
+}
+
 // TestAHoardIsAFlood: nobody comes to it by accident.
 func TestAHoardIsAFlood(t *testing.T) {
 	t.Parallel()

@@ -44,7 +44,8 @@ type Config struct {
 	FramesPerSecond int
 
 	// Unfinished is how many bytes of messages there may be that have begun and not
-	// ended, on all connections; 512 MiB. The unclaimed have an eighth of it.
+	// ended, on all connections; 512 MiB. The unclaimed have an eighth of it, and of that
+	// those from one address or local user an eighth, at least 8 MiB.
 	Unfinished int64
 	// UnfinishedPerCaller is how much of it one caller may have; a quarter.
 	UnfinishedPerCaller int64

@@ -2,6 +2,7 @@ package door
 
 import (
 	"container/list"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -22,9 +23,10 @@ type Door struct {
 	addresses map[netip.Prefix]*list.List // the same by address; the zero Prefix is local
 	callers   map[string]*owner           // of the claimed ones
 
-	unfinished account // of all connections
-	rpcs       account // of all callers
-	strangers  owner   // of the unclaimed connections
+	unfinished account           // of all connections
+	rpcs       account           // of all callers
+	strangers  owner             // of the unclaimed connections
+	sources    map[source]*owner // of them, those from one place
 
 	lingering map[string]int // refused RPCs by caller; those of strangers have none
 
@@ -39,7 +41,7 @@ func New(cfg Config) *Door {
 	cfg = cfg.withDefaults()
 	d := &Door{
 		cfg: cfg, addresses: make(map[netip.Prefix]*list.List), callers: make(map[string]*owner),
-		lingering: make(map[string]int),
+		lingering: make(map[string]int), sources: make(map[source]*owner),
 	}
 	d.unfinished.most = cfg.Unfinished
 	d.rpcs.most = int64(cfg.RPCs)
@@ -75,6 +77,7 @@ func (d *Door) enter(conn net.Conn) (t, gone *Ticket, err error) {
 		d.stats.GaveWay++
 	}
 	d.open++
+	t.comesFromLocked()
 	d.stats.Accepted++
 	d.addresses[t.address] = pool
 	t.inAll, t.inAddress = d.unclaimed.PushBack(t), pool.PushBack(t)
@@ -116,6 +119,22 @@ func quietest(of *list.List, now time.Time) *Ticket {
 		}
 	}
 	return nil
+}
+
+// comesFromLocked counts t for its place. What all strangers may bring is eight times as
+// much, or less: a place may have two of the largest messages.
+func (t *Ticket) comesFromLocked() {
+	d := t.door
+	t.place = d.sources[t.source]
+	if t.place == nil {
+		all := &d.strangers
+		t.place = &owner{
+			unfinished: account{most: max(all.unfinished.most/strangersShare, hoard), total: &all.unfinished},
+			streams:    account{most: math.MaxInt64, total: &all.streams},
+		}
+		d.sources[t.source] = t.place
+	}
+	t.place.connections++
 }
 
 // source is where a connection comes from, as somebody who pays for it.

@@ -113,3 +113,28 @@ func TestStreamsThatNobodyAnswersAreAFlood(t *testing.T) {
 		require.ErrorAs(t, v.sends(t, begins(203)), &flood)
 	})
 }
+
+// TestStreamsAreGivenBack by connections that are claimed, and by those that end.
+func TestStreamsAreGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{RPCs: 12, RPCsPerCaller: 4})
+		stays := visit(t, d, "192.0.2.1")
+		require.NoError(t, stays.ticket().Claim("anna"))
+		for range 14 {
+			v := visit(t, d, "192.0.2.1")
+			v.greets(t)
+			require.NoError(t, v.sends(t, begins(1)))
+			require.NoError(t, v.ticket().Claim("anna"))
+			require.NoError(t, v.sends(t, begins(3)))
+			require.NoError(t, v.Close())
+		}
+		for range 4 {
+			require.NoError(t, stays.ticket().Begin(t.Context()))
+		}
+		stranger := visit(t, d, "192.0.2.1")
+		for range 6 {
+			require.NoError(t, stranger.ticket().Begin(t.Context()))
+		}
+	})
+}

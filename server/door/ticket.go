@@ -14,6 +14,7 @@ type Ticket struct {
 	door *Door
 	conn net.Conn // as it was accepted
 	source
+	place   *owner      // of what it brings as long as it is unclaimed
 	claimed atomic.Bool // set with caller, and never taken back
 	owner   *owner      // whose account counts; set before claimed
 	ending  atomic.Bool // it is being closed for RPCs that were refused
@@ -215,6 +216,9 @@ func (t *Ticket) leavePoolsLocked() {
 		delete(d.addresses, t.address)
 	}
 	t.inAll, t.inAddress = nil, nil
+	if t.place.connections--; t.place.connections == 0 {
+		delete(d.sources, t.source)
+	}
 }
 
 // HangUp ends the connection at once.
