@@ -40,7 +40,7 @@ var wayAdvices = map[string]*advice{
 	wayCertificate: {sideOperator, false,
 		"have the service's certificate replaced"},
 	wayNotTLS: {sideCaller, false,
-		"use the port at which the service speaks TLS, or a grpc:// address if it is meant to be without"},
+		"use the port at which the service speaks TLS, or a grpc:// address if it is meant to be without; a service that takes no connections from here for a while ends them likewise: try again in 10 s"},
 	wayNotHTTP2: {sideCaller, false,
 		"check address and port: a service of gRPC's speaks HTTP/2 (ALPN h2)"},
 	wayWantsTLS: {sideCaller, false,

@@ -52,7 +52,9 @@ func (b *rulebook) load() error {
 }
 
 func (b *rulebook) read() (*egress.Policy, error) {
-	b.machine = machineAddresses()
+	if machine, ok := machineAddresses(); ok {
+		b.machine = machine
+	}
 	var file *egress.File
 	if name := b.settings.Egress.Policy; name != "" {
 		b.seen, _ = os.Stat(name)
@@ -108,10 +110,9 @@ func (b *rulebook) watch(ctx context.Context, r *session.Registry, asked <-chan 
 		case <-asked:
 			b.reload(r, "asked for")
 		case <-tick.C:
-			switch {
-			case b.changed():
+			if b.changed() {
 				b.reload(r, "the file has changed")
-			case machineAddresses() != b.machine: // the service is reached by those that are new
+			} else if machine, ok := machineAddresses(); ok && machine != b.machine { // the service is reached by those that are new
 				b.reload(r, "the machine's addresses have changed")
 			}
 		}
@@ -143,16 +144,17 @@ func unchanged(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
-// machineAddresses are those of this machine's interfaces, as one text.
-func machineAddresses() string {
+// machineAddresses are those of this machine's interfaces, as one text. Without a descriptor nobody can tell: it is
+// asked again.
+func machineAddresses() (_ string, ok bool) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return err.Error()
+		return "", false
 	}
 	all := make([]string, 0, len(addrs))
 	for _, a := range addrs {
 		all = append(all, a.String())
 	}
 	slices.Sort(all)
-	return strings.Join(all, " ")
+	return strings.Join(all, " "), true
 }

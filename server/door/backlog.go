@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // BacklogError says that messages that have begun and not ended hold too much
@@ -43,6 +44,8 @@ type backlog struct {
 	told    int    // what owner knows of held
 	owner   *owner // who pays; nil once the connection is closed
 	known   bool   // it is claimed
+
+	unfinished atomic.Int64 // told, for those who look from outside
 
 	// The DATA frame that is flowing.
 	stream *partial // nil for a stream that is not there
@@ -174,6 +177,7 @@ func (b *backlog) settle() bool {
 		return true
 	}
 	b.told = b.held
+	b.unfinished.Store(int64(b.told))
 	return b.owner.unfinished.add(more) == nil || more <= 0 || b.held <= freeBacklog
 }
 

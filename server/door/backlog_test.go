@@ -334,27 +334,26 @@ func TestStrangersHaveLittleRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := door.New(door.Config{Unfinished: 8 << 20, PerAddress: 1000})
-		send := func(ip string) (*visitor, error) {
+		send := func(ip string) *visitor {
 			v := visit(t, d, ip)
 			v.greets(t)
 			require.NoError(t, v.sends(t, begins(1)))
-			return v, v.sends(t, data(1, false, message(500_000)))
+			require.NoError(t, v.sends(t, data(1, false, message(500_000))))
+			return v
 		}
-		first, err := send("192.0.2.1")
-		require.NoError(t, err)
+		first := send("192.0.2.1")
 		require.InDelta(t, 500_000, d.Stats().Unfinished, 16<<10)
-		second, err := send("192.0.2.2")
-		require.NoError(t, err)
-		_, err = send("192.0.2.3")
-		var backlog *door.BacklogError
-		require.ErrorAs(t, err, &backlog)
+		second := send("192.0.2.2")
+		require.True(t, first.open())
+		third := send("192.0.2.3")
+		require.False(t, first.open(), "who has been there longest of those who have as much")
 
 		// Whoever turns out to be a caller frees what strangers have.
-		require.NoError(t, first.ticket().Claim("anna"))
-		require.NoError(t, first.sends(t, data(1, false, message(1))))
+		require.NoError(t, second.ticket().Claim("anna"))
+		require.NoError(t, second.sends(t, data(1, false, message(1))))
 		require.InDelta(t, 500_000, d.Stats().Unfinished, 16<<10)
-		second.answers(t, trailers(1))
-		require.NoError(t, second.sends(t, func(fr *http2.Framer) { _ = fr.WritePing(false, [8]byte{}) }))
+		third.answers(t, trailers(1))
+		require.NoError(t, third.sends(t, func(fr *http2.Framer) { _ = fr.WritePing(false, [8]byte{}) }))
 		require.Zero(t, d.Stats().Unfinished)
 	})
 }
@@ -379,8 +378,9 @@ func TestAStrangerLeavesRoomForOthers(t *testing.T) {
 			require.NoError(t, hold(ip))
 			require.NoError(t, hold(ip))
 		}
-		require.ErrorAs(t, hold("198.51.100.4"), &backlog)
-		require.False(t, backlog.Own, "now they are too many")
+		require.Equal(t, 8, d.Stats().Open)
+		require.NoError(t, hold("198.51.100.4"))
+		require.Equal(t, 8, d.Stats().Open, "somebody else has gone")
 	})
 }
 
@@ -451,5 +451,49 @@ func FuzzBacklog(f *testing.F) {
 		}
 		whole := count(b)
 		require.InDelta(t, whole, count(b[:cut], b[cut:]), 32<<10) // what need not be told, twice
+	})
+}
+
+// TestWhoHoardsMakesRoom: not the stranger who brings the last bytes has to go, but the
+// one of the address that has most.
+func TestWhoHoardsMakesRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{Unfinished: 160 << 20}) // 20 MiB for strangers
+		enter := func(ip string, bytes int) (*visitor, error) {
+			v := visit(t, d, ip)
+			require.NotNil(t, v)
+			v.greets(t)
+			require.NoError(t, v.sends(t, begins(1)))
+			return v, v.sends(t, data(1, false, message(64 << 20)[:bytes]))
+		}
+		hold := func(ip string, bytes int) *visitor {
+			v, err := enter(ip, bytes)
+			require.NoError(t, err)
+			return v
+		}
+		big := hold("192.0.2.1", 7<<20)
+		var many []*visitor
+		for range 5 { // less each than anybody, and more together
+			many = append(many, hold("192.0.2.2", 1500<<10))
+		}
+		good := hold("192.0.2.3", 3<<20)
+		next := hold("192.0.2.4", 4<<20)
+		open := func(of ...*visitor) (n int) {
+			for _, v := range of {
+				if v.open() {
+					n++
+				}
+			}
+			return n
+		}
+		require.Less(t, open(many...), 5)
+		require.Equal(t, 3, open(big, good, next))
+		last := hold("192.0.2.5", 4<<20)
+		require.False(t, big.open())
+		require.Equal(t, 3, open(good, next, last))
+		require.Equal(t, 1+5-open(many...), int(d.Stats().Hoarded)) //nolint:gosec // small
+		require.LessOrEqual(t, d.Stats().Unfinished, int64(20<<20))
+		require.NotNil(t, visit(t, d, "192.0.2.2"), "it is no flood")
 	})
 }

@@ -67,6 +67,10 @@ func (t *Ticket) misusedLocked(flood bool) {
 		d.callerDebts.add(t.caller, more, most, now)
 		return
 	}
+	if flood && t.refused != nil { // it is known whose it is, and others may come from there
+		d.callerDebts.add(t.claimant, most, most, now)
+		return
+	}
 	more := credit / time.Duration(2*d.limitOf(t.address))
 	if flood {
 		more = most

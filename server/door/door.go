@@ -14,8 +14,9 @@ import (
 // Door counts connections. Made by New; it needs no closing, since its
 // connections are closed by those who accepted them.
 type Door struct {
-	cfg Config
-	log refusals
+	cfg  Config
+	log  refusals // of connections
+	ends refusals // of those that had been let in
 
 	mu        sync.Mutex
 	open      int

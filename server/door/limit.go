@@ -44,12 +44,14 @@ type LimitError struct {
 
 func (e *LimitError) Error() string {
 	switch e.What {
-	case LimitRPCs, LimitRPCsPerCaller, LimitVisits:
+	case LimitVisits:
+		return fmt.Sprintf("no room for another call of health or reflection: a connection has %d at once", e.Limit)
+	case LimitRPCs, LimitRPCsPerCaller:
 		return fmt.Sprintf("no room for another RPC: %s is %d", e.What, e.Limit)
 	case LimitReserve:
 		return "no room for another connection: the reserve is not to be touched"
 	case LimitMisuse:
-		return fmt.Sprintf("connections were misused: no new one for another %v", e.Retry.Round(time.Second/10))
+		return fmt.Sprintf("connections were misused: no new one for another %v", e.Retry.Truncate(time.Second/10)+time.Second/10)
 	}
 	return fmt.Sprintf("no room for another connection: %s is %d", e.What, e.Limit)
 }

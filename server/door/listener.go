@@ -103,7 +103,7 @@ func (d *Door) admit(conn net.Conn) *Conn {
 	}
 	if gone != nil {
 		hangUp(gone.conn)
-		if more, ok := d.log.due(); ok {
+		if more, ok := d.ends.due(); ok {
 			d.cfg.Logger.Warn("unclaimed connection gave way", "address", gone.conn.RemoteAddr().String(), "more_since_last", more)
 		}
 	}

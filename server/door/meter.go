@@ -43,6 +43,9 @@ func (d *Door) meter(conn net.Conn, ticket *Ticket, remote net.Addr) net.Conn {
 		m.backlog.owner = ticket.place
 	}
 	m.allow()
+	if ticket != nil {
+		ticket.meter.Store(m)
+	}
 	return m
 }
 
@@ -69,6 +72,7 @@ type meter struct {
 
 	judging  atomic.Bool // what was read last is looked at; nothing is being read
 	offended atomic.Bool // the owner has paid for the connection
+	flooded  atomic.Bool // for a flood
 
 	outMu sync.Mutex // held during writes, by the reader for GOAWAY
 	out   frames
@@ -96,7 +100,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	m.judging.Store(false)
 	n, err := m.Conn.Read(p)
 	m.judging.Store(err == nil)
-	if why := m.judge(p[:n]); why != nil {
+	if why := m.judge(p[:n]); why != nil && !m.door.relieve(m, why) {
 		return 0, m.end(why)
 	}
 	return n, err
@@ -205,6 +209,7 @@ func (m *meter) end(why error) error {
 		debug, flood = "unfinished_messages", b.Held >= hoard
 		if !b.Own { // it is others who hold so much
 			m.offended.Store(true)
+			m.flooded.Store(true)
 		}
 	}
 	if m.outMu.TryLock() {
@@ -235,9 +240,13 @@ func (m *meter) NetConn() net.Conn { return m.Conn }
 // RemoteAddr returns the address of the other end, with the ticket.
 func (m *meter) RemoteAddr() net.Addr { return m.remote }
 
-// misused has the owner pay for the connection, once.
+// misused has the owner pay for the connection, once, and once more for a flood.
 func (m *meter) misused(flood bool) {
-	if !m.offended.Swap(true) {
+	paid := &m.offended
+	if flood {
+		paid = &m.flooded
+	}
+	if !paid.Swap(true) {
 		m.ticket.misused(flood)
 	}
 }
@@ -263,7 +272,7 @@ func (d *Door) ended(addr net.Addr, err error) {
 		d.stats.Flooded++
 	}
 	d.mu.Unlock()
-	if more, ok := d.log.due(); ok {
+	if more, ok := d.ends.due(); ok {
 		d.cfg.Logger.Warn("connection ended", "address", addr.String(), "error", err.Error(), "more_since_last", more)
 	}
 }

@@ -19,6 +19,8 @@ type Ticket struct {
 	owner   *owner      // whose account counts; set before claimed
 	ending  atomic.Bool // it is being closed for RPCs that were refused
 
+	meter atomic.Pointer[meter] // nil until the handshake is over
+
 	rpcsMu sync.Mutex
 	rpcs   int    // that go on
 	pays   *owner // for them
@@ -26,6 +28,7 @@ type Ticket struct {
 	// The Door's mu guards the rest.
 	caller           string
 	refused          *LimitError // the claim was; the connection is about to end
+	claimant         string      // whose claim that was
 	left             bool        // it counts for nobody any more
 	last             time.Time   // it came, or a visit began or ended
 	visits           int         // that go on
@@ -54,6 +57,9 @@ func (t *Ticket) Claim(principal string) error {
 		return t.refused
 	case t.left || t.claimed.Load():
 		return nil
+	}
+	t.claimant = principal
+	switch {
 	case overdue(d.callerDebts.of(principal, time.Now())) > 0:
 		return t.refuseLocked(&LimitError{What: LimitMisuse, Retry: overdue(d.callerDebts.of(principal, time.Now()))})
 	case d.callers[principal] != nil && d.callers[principal].connections >= d.cfg.PerCaller:
