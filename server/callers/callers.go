@@ -92,7 +92,13 @@ func New(cfg Config) (*Callers, error) {
 		t = &copied
 		err := t.check()
 		if err == nil {
-			parse := func(contents [][]byte) (*tlsFiles, error) { return t.parse(contents, c.now) }
+			parse := func(contents [][]byte) (*tlsFiles, error) {
+				files, err := t.parse(contents, c.now)
+				if err == nil {
+					files.warn(c.log, t.CertFile)
+				}
+				return files, err
+			}
 			c.tls, err = newSource(c.log, c.now, parse, t.paths()...)
 		}
 		found(err)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -104,6 +105,15 @@ func (t *TLS) parse(contents [][]byte, now func() time.Time) (*tlsFiles, error) 
 		f.revoked, err = parseRevocations(t.ClientCRLFile, contents[3], authorities)
 	}
 	return f, err
+}
+
+// warn says when callers will not take the service for what it is: it serves all the
+// same, since a clock that is wrong is no reason to stay away.
+func (f *tlsFiles) warn(log *slog.Logger, file string) {
+	leaf, now := f.config.Certificates[0].Leaf, f.now()
+	if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
+		log.Warn("the service's certificate is not valid now: callers refuse it", "file", file, "not_before", leaf.NotBefore, "not_after", leaf.NotAfter)
+	}
 }
 
 // http2Suites are crypto/tls's secure suites of TLS 1.2 but for those that HTTP/2
