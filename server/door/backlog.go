@@ -209,5 +209,6 @@ func (b *backlog) close() {
 		b.owner.unfinished.add(-b.told)
 		b.count(-len(b.streams))
 		b.owner = nil
+		b.unfinished.Store(0)
 	}
 }

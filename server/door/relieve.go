@@ -10,7 +10,7 @@ func (d *Door) relieve(m *meter, why error) bool {
 		return false
 	}
 	t := d.hoarder()
-	if t == nil || t == m.ticket {
+	if t == nil || t == m.ticket || t.Claimed() {
 		return false
 	}
 	most := t.meter.Load()
