@@ -71,6 +71,7 @@ type meter struct {
 	paid atomic.Int64 // by what was written, and not yet added to balance
 
 	judging  atomic.Bool // what was read last is looked at; nothing is being read
+	broken   atomic.Bool // a write failed
 	offended atomic.Bool // the owner has paid for the connection
 	flooded  atomic.Bool // for a flood
 
@@ -141,10 +142,9 @@ func (m *meter) judge(p []byte) error {
 // it is enough.
 func (m *meter) settle() bool {
 	now := time.Now()
-	// A minute's worth is more than most, and does not overflow.
-	elapsed := min(now.Sub(m.refilled), time.Minute)
+	earned := min(now.Sub(m.refilled).Seconds()*float64(m.rate), float64(m.most))
 	m.refilled = now
-	m.balance += int(m.paid.Swap(0)) + int(elapsed*time.Duration(m.rate)/time.Second)
+	m.balance += int(m.paid.Swap(0)) + int(earned)
 	m.balance = min(m.balance, m.most)
 	return m.balance >= 0
 }
@@ -154,7 +154,11 @@ func (m *meter) Write(p []byte) (int, error) {
 	m.outMu.Lock()
 	defer m.outMu.Unlock()
 	m.answer(p) // before it can be answered to
-	return m.Conn.Write(p)
+	n, err := m.Conn.Write(p)
+	if err != nil {
+		m.broken.Store(true)
+	}
+	return n, err
 }
 
 // answer looks at what is written.
@@ -254,7 +258,7 @@ func (m *meter) misused(flood bool) {
 // Close closes the connection. An HTTP/2 server that does so while it looks at
 // what it has read does so for an error of the other end.
 func (m *meter) Close() error {
-	if m.judging.Load() {
+	if m.judging.Load() && !m.broken.Load() {
 		m.misused(false)
 	}
 	m.backlog.close()

@@ -195,6 +195,17 @@ func TestWhatHTTP2EndsIsMisuse(t *testing.T) {
 			go func() { _, _ = v.Read(make([]byte, 100)) }()
 			synctest.Wait()
 		}, false},
+		"closed because it is broken": {func(t *testing.T, v *visitor) {
+			t.Helper()
+			go func() {
+				_, _ = v.far.Write([]byte(http2.ClientPreface))
+				_ = v.far.Close()
+			}()
+			_, err := v.Read(make([]byte, 100))
+			require.NoError(t, err)
+			_, err = v.Write([]byte("anything"))
+			require.Error(t, err)
+		}, false},
 		"closed while it is waited for": {func(t *testing.T, v *visitor) {
 			t.Helper()
 			go func() { _, _ = v.Read(make([]byte, 100)) }()
