@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,29 +20,30 @@ func TestThreat54TheClockIsWatched(t *testing.T) {
 	began := time.Now()
 	synctest.Test(t, func(t *testing.T) {
 		fake := time.Now()
-		var ahead time.Duration
-		now := func() time.Time { return wallclock.Moved(began.Add(time.Since(fake)), ahead) }
+		var ahead, sets atomic.Int64 // seconds; times
+		now := func() time.Time {
+			return wallclock.Moved(began.Add(time.Since(fake)), time.Duration(ahead.Load())*time.Second)
+		}
 		var out bytes.Buffer
-		sets := 0
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			clockWatch{now, time.Minute, func() { sets++ }, slog.New(slog.NewTextHandler(&out, nil))}.run(ctx)
+			clockWatch{now, time.Minute, func() { sets.Add(1) }, slog.New(slog.NewTextHandler(&out, nil))}.run(ctx)
 		}()
 		pass := func() {
 			time.Sleep(5 * time.Minute)
 			synctest.Wait()
 		}
 		pass()
-		require.Zero(t, sets)
-		ahead = 5 * time.Second
+		require.Zero(t, sets.Load())
+		ahead.Store(5)
 		pass()
-		require.Zero(t, sets, "a small correction")
-		for i, by := range []time.Duration{time.Hour, -time.Hour, 0} {
-			ahead = by
+		require.Zero(t, sets.Load(), "a small correction")
+		for i, by := range []int64{3600, -3600, 0} {
+			ahead.Store(by)
 			pass()
-			require.Equal(t, i+1, sets)
+			require.EqualValues(t, i+1, sets.Load())
 		}
 		stop()
 		<-done
