@@ -67,8 +67,9 @@ func (t *Ticket) misusedLocked(flood bool) {
 		d.callerDebts.add(t.caller, more, most, now)
 		return
 	}
-	if flood && t.refused != nil { // it is known whose it is, and others may come from there
+	if flood && t.refused != nil { // it is known whose it is, and others may come from there: who does it again bars them
 		d.callerDebts.add(t.claimant, most, most, now)
+		d.sourceDebts.add(t.source, credit/2, most, now)
 		return
 	}
 	more := credit / time.Duration(2*d.limitOf(t.address))

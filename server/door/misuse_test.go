@@ -297,3 +297,31 @@ func TestDebtorsAreForgotten(t *testing.T) {
 		require.Zero(t, d.Stats().Open)
 	})
 }
+
+// TestWhoIsKeptOutBarsHisAddressOnlyInTheEnd: others may come from there, until he has
+// flooded his refusals too.
+func TestWhoIsKeptOutBarsHisAddressOnlyInTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{})
+		v := visit(t, d, "192.0.2.1")
+		require.NoError(t, v.ticket().Claim("eve"))
+		v.flood(t)
+		again := func() {
+			t.Helper()
+			v := visit(t, d, "192.0.2.1")
+			require.NotNil(t, v)
+			refusal(t, v.ticket().Claim("eve"))
+			v.flood(t)
+		}
+		again()
+		other := visit(t, d, "192.0.2.1")
+		require.NotNil(t, other)
+		require.NoError(t, other.ticket().Claim("anna"))
+		again()
+		require.Nil(t, visit(t, d, "192.0.2.1"))
+		require.NoError(t, visit(t, d, "198.51.100.1").ticket().Claim("bert"))
+		time.Sleep(5 * time.Second)
+		require.NotNil(t, visit(t, d, "192.0.2.1"))
+	})
+}
