@@ -65,7 +65,9 @@ func TestWhatIsCountedIsWhatIsHeld(t *testing.T) { //nolint:paralleltest // it m
 				held = d.Stats().Unfinished
 				return held > streams*window/2 && held == last
 			})
-			require.Less(t, heap()-before, held+held/4+1<<20)
+			used := heap() - before
+			held = d.Stats().Unfinished // after that: more may have come
+			require.Less(t, used, held+held/4+1<<20)
 		})
 	}
 }
