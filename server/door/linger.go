@@ -22,6 +22,13 @@ func (t *Ticket) linger(ctx context.Context) (ends bool) {
 	if !ok {
 		return false
 	}
+	if ends = t.lingerUntil(deadline); ends {
+		hangUp(t.conn)
+	}
+	return ends
+}
+
+func (t *Ticket) lingerUntil(deadline time.Time) (tooMany bool) {
 	d := t.door
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -33,7 +40,6 @@ func (t *Ticket) linger(ctx context.Context) (ends bool) {
 		if !t.ending.Swap(true) && !t.left {
 			t.misusedLocked(false)
 		}
-		hangUp(t.conn)
 		return true
 	}
 	d.lingering[caller]++

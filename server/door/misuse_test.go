@@ -298,6 +298,21 @@ func TestDebtorsAreForgotten(t *testing.T) {
 	})
 }
 
+// TestAFloodIsPaidForBehindAnError: an error that HTTP/2 has announced before does not make
+// it cheaper.
+func TestAFloodIsPaidForBehindAnError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{})
+		v := visit(t, d, "192.0.2.1")
+		require.NoError(t, v.ticket().Claim("eve"))
+		go func() { _, _ = v.far.Read(make([]byte, 100)) }()
+		require.NoError(t, http2.NewFramer(v, nil).WriteGoAway(1, http2.ErrCodeEnhanceYourCalm, nil))
+		v.flood(t)
+		require.Equal(t, 10*time.Second, refusal(t, visit(t, d, "192.0.2.1").ticket().Claim("eve")))
+	})
+}
+
 // TestWhoIsKeptOutBarsHisAddressOnlyInTheEnd: others may come from there, until he has
 // flooded his refusals too.
 func TestWhoIsKeptOutBarsHisAddressOnlyInTheEnd(t *testing.T) {

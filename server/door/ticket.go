@@ -59,9 +59,9 @@ func (t *Ticket) Claim(principal string) error {
 		return nil
 	}
 	t.claimant = principal
-	switch {
-	case overdue(d.callerDebts.of(principal, time.Now())) > 0:
-		return t.refuseLocked(&LimitError{What: LimitMisuse, Retry: overdue(d.callerDebts.of(principal, time.Now()))})
+	switch wait := overdue(d.callerDebts.of(principal, time.Now())); {
+	case wait > 0:
+		return t.refuseLocked(&LimitError{What: LimitMisuse, Retry: wait})
 	case d.callers[principal] != nil && d.callers[principal].connections >= d.cfg.PerCaller:
 		return t.refuseLocked(&LimitError{What: LimitCaller, Limit: d.cfg.PerCaller})
 	}
