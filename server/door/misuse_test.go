@@ -298,6 +298,23 @@ func TestDebtorsAreForgotten(t *testing.T) {
 	})
 }
 
+// TestALargeAllowanceIsNoSmallOne: what time earns does not overflow.
+func TestALargeAllowanceIsNoSmallOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{FrameBurst: 100, FramesPerSecond: 1 << 30})
+		v := visit(t, d, "192.0.2.1")
+		require.NoError(t, v.ticket().Claim("anna"))
+		v.greets(t)
+		time.Sleep(20 * time.Millisecond)
+		require.NoError(t, v.sends(t, func(fr *http2.Framer) {
+			for range 150 {
+				_ = fr.WritePing(false, [8]byte{})
+			}
+		}))
+	})
+}
+
 // TestAFloodIsPaidForBehindAnError: an error that HTTP/2 has announced before does not make
 // it cheaper.
 func TestAFloodIsPaidForBehindAnError(t *testing.T) {
