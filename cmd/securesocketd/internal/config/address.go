@@ -59,23 +59,21 @@ func checkSocket(path string) *mistake {
 	return nil
 }
 
-// checkSources judges where connections are to come from. Whether the machine has the addresses is found at the start.
-func checkSources(addresses []string) *mistake {
-	families := make(map[bool]string)
-	for _, address := range addresses {
-		a, err := netip.ParseAddr(address)
-		switch other, taken := families[a.Is6()]; {
-		case err != nil || a.IsUnspecified() || a.IsMulticast():
-			return mistakef(OutOfRange, "%q is no IP address of a machine: write one, as 192.0.2.10", address)
-		case a.Is4In6():
-			return mistakef(OutOfRange, "%s is an IPv4 address in IPv6: write %s", address, a.Unmap())
-		case a.Zone() != "":
-			return mistakef(OutOfRange, "%s has a zone, and reaches one link alone: write an address without one", address)
-		case taken:
-			return mistakef(Conflict, "%s and %s are of one family: keep one of them", other, address)
-		}
-		families[a.Is6()] = address
+// checkSource judges an address that connections are to come from, beside those before, by whether they are IPv6. Whether
+// the machine has it is found at the start.
+func checkSource(address string, families map[bool]string) *mistake {
+	a, err := netip.ParseAddr(address)
+	switch other, taken := families[a.Is6()]; {
+	case err != nil || a.IsUnspecified() || a.IsMulticast():
+		return mistakef(OutOfRange, "%q is no IP address of a machine: write one, as 192.0.2.10", address)
+	case a.Is4In6():
+		return mistakef(OutOfRange, "%s is an IPv4 address in IPv6: write %s", address, a.Unmap())
+	case a.Zone() != "":
+		return mistakef(OutOfRange, "%s has a zone, and reaches one link alone: write an address without one", address)
+	case taken:
+		return mistakef(Conflict, "%s and %s are of one family: keep one of them", other, address)
 	}
+	families[a.Is6()] = address
 	return nil
 }
 

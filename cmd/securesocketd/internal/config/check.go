@@ -42,7 +42,10 @@ func check(c *Config, errs *Errors) {
 	for i, p := range c.Callers.Administrators {
 		failAt("callers.administrators", i, checkPrincipal(p))
 	}
-	fail("egress.source_addresses", checkSources(c.Egress.SourceAddresses))
+	families := make(map[bool]string)
+	for i, address := range c.Egress.SourceAddresses {
+		failAt("egress.source_addresses", i, checkSource(address, families))
+	}
 	if strings.HasPrefix(c.DataDir, "~") {
 		fail("data_dir", mistakef(OutOfRange, "%q: only a shell knows what ~ stands for: write the whole path", c.DataDir))
 	}

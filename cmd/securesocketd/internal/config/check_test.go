@@ -173,3 +173,15 @@ func TestMistakesOfEntriesNameTheirOwnLines(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "--bundle", c.WhereItem("bundles", "b"))
 }
+
+// TestEachBadSourceIsTold, at its own line.
+func TestEachBadSourceIsTold(t *testing.T) {
+	t.Parallel()
+	_, err := loaded(t, "egress:\n  source_addresses:\n  - 192.0.2.10\n  - foo\n  - 192.0.2.11\n", nil)
+	var lines []int
+	for _, e := range mistakes(t, err) {
+		require.Equal(t, "egress.source_addresses", e.Path)
+		lines = append(lines, e.Origin.Line)
+	}
+	require.Equal(t, []int{4, 5}, lines)
+}
