@@ -1093,7 +1093,8 @@ func (x *ConnectRequest) GetStartTlsProtocol() string {
 // The connection.
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The session.
+	// The session as it is by now: what came up may be over already, which
+	// close_cause and last_error tell.
 	Session *Session `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	// The last event that had happened by then.
 	EventSeq      int64 `protobuf:"varint,2,opt,name=event_seq,json=eventSeq,proto3" json:"event_seq,omitempty"`
