@@ -280,7 +280,7 @@ func (c *Conn) handleClosed(closed *pb.Closed) {
 	if !c.isReady() {
 		c.write.acked(c.facts.received, true)
 	}
-	c.write.complete(c.facts.received)
+	c.write.complete(c.facts.received, c.resume.events)
 }
 
 // failure is why the connection, or the stream, is over.

@@ -253,11 +253,13 @@ func (w *sendBuffer) detachLocked(l *link) {
 	}
 }
 
-// complete says that nothing more will come than the bytes before received: when all is acked, the stream may end.
-func (w *sendBuffer) complete(received int64) {
+// complete says that nothing more will come than the bytes before received and the events up to event: when all is acked,
+// the stream may end.
+func (w *sendBuffer) complete(received, event int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.final, w.received = true, received
+	w.acks.event = max(w.acks.event, event)
 	w.ackLocked(true)
 	w.work.Signal()
 }
