@@ -41,7 +41,7 @@ func (l *Listener) accept() {
 			l.end(l.lost(e))
 			return
 		}
-		if err := l.sleep(min(retryAfter(e), left)); err != nil {
+		if err := l.sleep(min(e.RetryAfter, left)); err != nil {
 			l.end(err)
 			return
 		}

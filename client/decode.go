@@ -15,7 +15,7 @@ import (
 const errorDomain = "securesocket.v1"
 
 // FromError turns the error of a call on Client.Service into an *Error: reason and metadata from its ErrorInfo, the code
-// from its status. An *Error anywhere in err's tree is returned as it is; nil gives nil. An error that is no status at
+// from its status, the time from its RetryInfo. An *Error anywhere in err's tree is returned as it is; nil gives nil. An error that is no status at
 // all has Code UNKNOWN, or that of the context's error it is. What this side found on its way to the service (see Error) is
 // told as that.
 func FromError(err error) *Error {
@@ -35,14 +35,17 @@ func FromError(err error) *Error {
 	}
 	e := &Error{Code: st.Code(), Message: st.Message(), cause: err}
 	for _, detail := range st.Details() {
-		info, ok := detail.(*errdetails.ErrorInfo)
-		if !ok || info.GetDomain() != errorDomain {
-			continue
+		switch detail := detail.(type) {
+		case *errdetails.RetryInfo:
+			e.RetryAfter = detail.GetRetryDelay().AsDuration()
+		case *errdetails.ErrorInfo:
+			if detail.GetDomain() != errorDomain || e.Reason != pb.ErrorReason_ERROR_REASON_UNSPECIFIED {
+				continue
+			}
+			e.Reason = pb.ErrorReason(pb.ErrorReason_value["ERROR_REASON_"+detail.GetReason()])
+			e.Metadata = detail.GetMetadata()
+			e.Phase = parsePhase(e.Metadata["phase"])
 		}
-		e.Reason = pb.ErrorReason(pb.ErrorReason_value["ERROR_REASON_"+info.GetReason()])
-		e.Metadata = info.GetMetadata()
-		e.Phase = parsePhase(e.Metadata["phase"])
-		break
 	}
 	return e
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 
 	"google.golang.org/grpc/codes"
@@ -50,6 +51,9 @@ type Error struct {
 	// Report is the judgement of the peer's chain, where a refused certificate ended a dial; otherwise nil. Every text
 	// in it was chosen by the peer.
 	Report *pb.CertificateReport
+	// RetryAfter is how long the service wants to be left alone before the next try. 0: it did not say, or time alone
+	// does not help.
+	RetryAfter time.Duration
 
 	remedy *advice // of what is wrong on the way to the service; otherwise nil
 	cause  error   // from package context or grpc, or the caller's own code; nil for what the service said
@@ -119,8 +123,8 @@ func (e *Error) Temporary() bool { return e.Timeout() || e.advice().temporary }
 // Side says who can mend it: "caller", "operator" (of the service), "network", "peer" or "service".
 func (e *Error) Side() string { return e.advice().side }
 
-// Remedy says in one line what would mend it.
-func (e *Error) Remedy() string { return e.advice().remedy }
+// Remedy says in one line what would mend it, and where the service said so after how long.
+func (e *Error) Remedy() string { return inWords(e.advice().remedy, e.RetryAfter) }
 
 // phaseName is the phase as in texts: "handshake".
 func phaseName(p pb.Phase) string {

@@ -69,9 +69,9 @@ var advices = map[pb.ErrorReason]advice{
 	pb.ErrorReason_ERROR_REASON_EGRESS_DENIED: {sideOperator, false,
 		"have the operator allow the target; the metadata names the rule that refused it"},
 	pb.ErrorReason_ERROR_REASON_LIMIT: {sideOperator, true,
-		"close what is no longer needed and try later, or have the operator raise the limit"},
+		"close what is no longer needed and " + laterWord + ", or have the operator raise the limit"},
 	pb.ErrorReason_ERROR_REASON_DRAINING: {sideService, true,
-		"try again after the time in RetryInfo, or at another instance"},
+		laterWord + ", or at another instance"},
 	pb.ErrorReason_ERROR_REASON_LISTEN_DENIED: {sideOperator, false,
 		"have the operator allow listening at that address and port"},
 	pb.ErrorReason_ERROR_REASON_ADDRESS_IN_USE: {sideCaller, true,
@@ -79,7 +79,7 @@ var advices = map[pb.ErrorReason]advice{
 	pb.ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE: {sideCaller, false,
 		"listen at an address of the service's machine, and at a port that it may use"},
 	pb.ErrorReason_ERROR_REASON_LOCAL_RESOURCES: {sideOperator, true,
-		"try later, or at another instance; the service's machine needs more memory, descriptors, local ports or room on its disk"},
+		laterWord + ", or at another instance; the service's machine needs more memory, descriptors, local ports or room on its disk"},
 	pb.ErrorReason_ERROR_REASON_CANCELLED: {sideCaller, false,
 		"nothing: the caller's side gave up or closed the socket"},
 	pb.ErrorReason_ERROR_REASON_UNSUPPORTED: {sideCaller, false,
@@ -171,6 +171,9 @@ func (e *Error) advice() advice {
 		case codes.Canceled:
 			return localClose
 		}
+	}
+	if row, ok := e.limitAdvice(); ok {
+		return row
 	}
 	if row, ok := advices[e.Reason]; ok {
 		return row

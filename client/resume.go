@@ -7,9 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	pb "securesocket/gen/securesocket/v1"
 )
@@ -110,7 +108,7 @@ func (c *Conn) establish(broke error) (*link, error) {
 		if left <= 0 {
 			return nil, c.expired(e)
 		}
-		if err := c.sleep(min(retryAfter(e), left)); err != nil {
+		if err := c.sleep(min(e.RetryAfter, left)); err != nil {
 			return nil, err
 		}
 	}
@@ -183,7 +181,7 @@ func (c *Conn) overtaken(e *Error) bool {
 func passing(e *Error) bool {
 	switch e.Reason {
 	case pb.ErrorReason_ERROR_REASON_LIMIT:
-		return retryAfter(e) > 0 // otherwise it is no matter of time
+		return e.RetryAfter > 0 // otherwise it is no matter of time
 	case pb.ErrorReason_ERROR_REASON_DRAINING:
 		return true
 	case pb.ErrorReason_ERROR_REASON_UNSPECIFIED:
@@ -194,20 +192,6 @@ func passing(e *Error) bool {
 		}
 	}
 	return false
-}
-
-// retryAfter is how long the service wants to be left alone.
-func retryAfter(e *Error) time.Duration {
-	st, ok := status.FromError(e.cause)
-	if !ok {
-		return 0
-	}
-	for _, detail := range st.Details() {
-		if info, ok := detail.(*errdetails.RetryInfo); ok {
-			return info.GetRetryDelay().AsDuration()
-		}
-	}
-	return 0
 }
 
 // expired is the end of a Conn that could not come back within its grace. It has what the service would say, as far as this

@@ -30,6 +30,7 @@ type guarded struct {
 
 	sessions []*pb.Session // of all callers
 	policy   *pb.ExplainPolicyResponse
+	refuse   error // what everybody is told; nil: nothing
 
 	mu      sync.Mutex
 	asked   []*pb.ExplainPolicyRequest
@@ -41,6 +42,9 @@ func startGuarded(t *testing.T, g *guarded, config *tls.Config) *guarded {
 	t.Helper()
 	options := []grpc.ServerOption{grpc.UnaryInterceptor(
 		func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			if g.refuse != nil {
+				return nil, g.refuse
+			}
 			if g.principal(ctx) == "" {
 				return nil, refusal(codes.Unauthenticated, "UNAUTHENTICATED")
 			}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
 
+	"securesocket/client"
 	pb "securesocket/gen/securesocket/v1"
 	"securesocket/server/servertest/h2attack"
 )
@@ -71,6 +72,8 @@ func TestThreat38AFloodIsKeptOut(t *testing.T) {
 	}
 	require.Positive(t, wait)
 	require.LessOrEqual(t, wait, 10*time.Second)
+	require.Equal(t, wait, client.FromError(err).RetryAfter)
+	require.Equal(t, "caller", client.FromError(err).Side())
 	require.NoError(t, who(before))
 	soon(t, "he is let in again", func() bool { return who(d.client(t)) == nil })
 }

@@ -51,7 +51,7 @@ func (e *LimitError) Error() string {
 	case LimitReserve:
 		return "no room for another connection: the reserve is not to be touched"
 	case LimitMisuse:
-		return fmt.Sprintf("connections were misused: no new one for another %v", e.Retry.Truncate(time.Second/10)+time.Second/10)
+		return fmt.Sprintf("connections were ended for a flood, or for messages that did not end: no new one for another %v", e.Retry.Truncate(time.Second/10)+time.Second/10)
 	}
 	return fmt.Sprintf("no room for another connection: %s is %d", e.What, e.Limit)
 }
