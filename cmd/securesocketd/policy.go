@@ -67,7 +67,11 @@ func (b *rulebook) read() (*egress.Policy, error) {
 		}
 	}
 	allow := b.settings.Egress.Allow
-	p, err := egress.New(egress.Config{File: file, Allow: allow, HasAllowList: allow != nil, Own: b.own, Report: b.report})
+	written := make([]string, len(allow))
+	for i := range allow {
+		written[i] = b.settings.Written("egress.allow", i)
+	}
+	p, err := egress.New(egress.Config{File: file, Allow: allow, AllowSources: written, HasAllowList: allow != nil, Own: b.own, Report: b.report})
 	if err != nil {
 		return nil, b.settings.blameRules("egress.allow", err)
 	}

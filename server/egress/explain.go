@@ -15,8 +15,8 @@ const RuleDefault = "default"
 type Step struct {
 	// Rule is the rule's id, as in [DeniedError].
 	Rule string
-	// Source is FILE:LINE or --egress-allow for an explicit rule, for
-	// administrators only; empty for what is built in.
+	// Source is where an explicit rule is written, FILE:LINE or as
+	// [Config.AllowSources] says, for administrators only; empty for what is built in.
 	Source string
 	// Subject is the name or the address that was judged, with its port.
 	Subject string

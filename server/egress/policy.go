@@ -33,6 +33,10 @@ type Config struct {
 	// "Every port" includes port 25.
 	Allow []string
 
+	// AllowSources says of each entry of Allow, by its place, where it is written, for
+	// [Step.Source]. One that is missing or empty is of the flag --egress-allow.
+	AllowSources []string
+
 	// HasAllowList says that Allow is an allow list: what neither it nor File's
 	// allows is denied, so that an empty one denies everything. When false, Allow
 	// only adds to what is let through. A File with the key "allow" has an allow
@@ -85,7 +89,7 @@ func newPolicy(cfg Config, interfaceAddrs func() ([]net.Addr, error)) (*Policy, 
 			errs = append(errs, err)
 			continue
 		}
-		allow = append(allow, flagRule(i, entry, to))
+		allow = append(allow, listRule(i, entry, to, cfg.AllowSources))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

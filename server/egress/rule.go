@@ -30,7 +30,7 @@ const (
 // rule is one explicit rule. It is immutable.
 type rule struct {
 	id      string // stable as long as the rule keeps its place
-	source  string // FILE:LINE or --egress-allow, for administrators
+	source  string // FILE:LINE, a flag or a variable, for administrators
 	about   string // what it is about, as it was written
 	why     string // what the operator wrote for people, or ""
 	allow   bool
@@ -40,11 +40,13 @@ type rule struct {
 	when    *condition       // nil: always
 }
 
-// flagRule is the entry of --egress-allow at that place.
-func flagRule(place int, entry string, to pattern) *rule {
-	return &rule{
-		id: fmt.Sprintf("egress-allow[%d]", place), source: "--egress-allow", about: entry, allow: true, to: []pattern{to},
+// listRule is the entry of [Config.Allow] at that place.
+func listRule(place int, entry string, to pattern, sources []string) *rule {
+	r := &rule{id: fmt.Sprintf("egress-allow[%d]", place), source: "--egress-allow", about: entry, allow: true, to: []pattern{to}}
+	if place < len(sources) && sources[place] != "" {
+		r.source = sources[place]
 	}
+	return r
 }
 
 // isFor reports whether the rule is about the port and the caller of q.

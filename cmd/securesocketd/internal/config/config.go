@@ -124,6 +124,9 @@ func (c *Config) WhereItem(path, entry string) string {
 	return c.itemOrigin(path, i).before(path)
 }
 
+// Written is where the entry of a list with an index is written: FILE:LINE, $VARIABLE or --flag.
+func (c *Config) Written(path string, i int) string { return c.itemOrigin(path, i).before("") }
+
 // itemOrigin is the place of the entry with an index, or of all of them if there is none.
 func (c *Config) itemOrigin(path string, i int) Origin {
 	o := c.origins[path]
