@@ -78,6 +78,23 @@ identities:
 	require.Len(t, lines, 2)
 }
 
+// TestMistakesWithinAFileAreToldAtOnce: of rules and of tokens, each behind the setting that names the file.
+func TestMistakesWithinAFileAreToldAtOnce(t *testing.T) {
+	t.Parallel()
+	policy, tokens := configured(t, "mode: off\ndeny:\n- to: 10.0.0.1/8\n- ports: 0\n"), configured(t, "a\n\nb\n")
+	lines := refusedAlike(t, nil, "--egress-policy", policy, "--callers-tokens", tokens)
+	var places []string
+	for _, line := range lines {
+		flag, rest, _ := strings.Cut(line, ": ")
+		place, _, _ := strings.Cut(rest, ": ")
+		places = append(places, flag+" "+place)
+	}
+	require.ElementsMatch(t, []string{
+		"--callers-tokens " + tokens + ":1", "--callers-tokens " + tokens + ":3",
+		"--egress-policy " + policy + ":1", "--egress-policy " + policy + ":3", "--egress-policy " + policy + ":4", "--egress-policy " + policy + ":4",
+	}, places)
+}
+
 func TestCheckLooksAtDataDirAndSockets(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

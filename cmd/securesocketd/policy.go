@@ -63,7 +63,7 @@ func (b *rulebook) read() (*egress.Policy, error) {
 			return nil, b.settings.blame("egress.policy", err)
 		}
 		if file, err = egress.ParseFile(name, text); err != nil {
-			return nil, b.settings.blame("egress.policy", err)
+			return nil, eachError(err, func(err error) error { return b.settings.blame("egress.policy", err) })
 		}
 	}
 	allow := b.settings.Egress.Allow

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -45,49 +46,71 @@ func (t tokens) principal(token string) (string, error) {
 	return "", &TokenError{TokenUnknown}
 }
 
+// maxMistakes is how many of a file of tokens are told at once.
+const maxMistakes = 50
+
 // parseTokens reads lines of NAME sha256:HEX. Empty lines, and those that begin
 // with "#", are passed over. A name may have several tokens, so that one can be
-// replaced while callers move; a token has one name.
+// replaced while callers move; a token has one name. Its error joins a *FileError
+// for each line that is wrong.
 func parseTokens(file string, text []byte) (*tokens, error) {
 	found := tokens{}
 	number := 0
+	var wrong []error
 	for line := range strings.Lines(string(text)) {
 		number++
-		fail := func(why string) (*tokens, error) {
-			return nil, &FileError{File: file, Line: number, Why: why}
-		}
-		if len(line) > maxLine {
-			return fail("the line is longer than " + strconv.Itoa(maxLine) + " bytes")
-		}
-		line = strings.Trim(line, " \t\r\n")
-		if line == "" || line[0] == '#' {
+		why := found.add(line)
+		if why == "" {
 			continue
 		}
-		name, hash, ok := strings.Cut(line, " ")
-		digits, hashed := strings.CutPrefix(strings.TrimLeft(hash, " \t"), hashPrefix)
-		switch {
-		// The rest of a line is not quoted: it may be a token by mistake.
-		case !ok || !hashed:
-			return fail("it is not NAME sha256:HEX")
-		case !validTokenName(name):
-			return fail("the name is not 1 to 64 letters, digits, dots, hyphens and underscores, the first a letter or digit")
+		last := len(wrong) == maxMistakes || len(found) == maxTokens
+		if len(wrong) == maxMistakes {
+			why = "this line is wrong too, and those after it were not looked at"
 		}
-		var sum [sha256.Size]byte
-		if len(digits) != hex.EncodedLen(len(sum)) || strings.ToLower(digits) != digits {
-			return fail("the hash is not 64 hexadecimal digits in lower case")
+		wrong = append(wrong, &FileError{File: file, Line: number, Why: why})
+		if last {
+			break
 		}
-		if _, err := hex.Decode(sum[:], []byte(digits)); err != nil {
-			return fail("the hash is not 64 hexadecimal digits in lower case")
-		}
-		if _, twice := found[sum]; twice {
-			return fail("the token is there already")
-		}
-		if len(found) == maxTokens {
-			return fail("there are more than " + strconv.Itoa(maxTokens) + " tokens")
-		}
-		found[sum] = KindToken + ":" + name
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, err
 	}
 	return &found, nil
+}
+
+// add reads a line, and says what is wrong with it; "": nothing is. The rest of a line
+// is not quoted: it may be a token by mistake.
+func (t tokens) add(line string) (why string) {
+	if len(line) > maxLine {
+		return "the line is longer than " + strconv.Itoa(maxLine) + " bytes"
+	}
+	line = strings.Trim(line, " \t\r\n")
+	if line == "" || line[0] == '#' {
+		return ""
+	}
+	name, hash, ok := strings.Cut(line, " ")
+	digits, hashed := strings.CutPrefix(strings.TrimLeft(hash, " \t"), hashPrefix)
+	switch {
+	case !ok || !hashed:
+		return "it is not NAME sha256:HEX"
+	case !validTokenName(name):
+		return "the name is not 1 to 64 letters, digits, dots, hyphens and underscores, the first a letter or digit"
+	}
+	var sum [sha256.Size]byte
+	if len(digits) != hex.EncodedLen(len(sum)) || strings.ToLower(digits) != digits {
+		return "the hash is not 64 hexadecimal digits in lower case"
+	}
+	if _, err := hex.Decode(sum[:], []byte(digits)); err != nil {
+		return "the hash is not 64 hexadecimal digits in lower case"
+	}
+	if _, twice := t[sum]; twice {
+		return "the token is there already"
+	}
+	if len(t) == maxTokens {
+		return "there are more than " + strconv.Itoa(maxTokens) + " tokens"
+	}
+	t[sum] = KindToken + ":" + name
+	return ""
 }
 
 func validTokenName(name string) bool {

@@ -85,6 +85,25 @@ func TestTokensFile(t *testing.T) {
 	require.Equal(t, maxTokens+1, fe.Line)
 }
 
+// TestTokensFileTellsEveryMistake: with its line, and so many at most.
+func TestTokensFileTellsEveryMistake(t *testing.T) {
+	t.Parallel()
+	lines := func(text string) (all []int) {
+		_, err := parseTokens("f", []byte(text))
+		joined, ok := err.(interface{ Unwrap() []error })
+		require.True(t, ok)
+		for _, err := range joined.Unwrap() {
+			var fe *FileError
+			require.ErrorAs(t, err, &fe)
+			all = append(all, fe.Line)
+		}
+		return all
+	}
+	good := "a " + HashToken([]byte("a")) + "\n"
+	require.Equal(t, []int{1, 3, 5}, lines("a\n"+good+good+"# b\na:b "+good[2:]))
+	require.Len(t, lines(strings.Repeat("a\n", 10*maxMistakes)), maxMistakes+1)
+}
+
 func TestBearer(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "tokens")
@@ -144,7 +163,9 @@ func FuzzTokensFile(f *testing.F) {
 		if err != nil {
 			var fe *FileError
 			require.True(t, errors.As(err, &fe) && fe.Line > 0)
-			require.Less(t, len(err.Error()), 200, "quotes nothing")
+			for line := range strings.Lines(err.Error()) {
+				require.Less(t, len(line), 200, "quotes nothing")
+			}
 			return
 		}
 		for hash, p := range *found {

@@ -34,8 +34,9 @@ type File struct {
 }
 
 // ParseFile reads a policy file, which name is the name of in errors and in
-// [Step.Source]; data is not kept. It returns a [*FileError] for the first thing
-// that is wrong. The file is one YAML document of at most 1 MiB:
+// [Step.Source]; data is not kept. Its error joins a [*FileError] for each thing that
+// is wrong, in the order of their lines; of what is no YAML, or has anchors or tags, for
+// that alone. The file is one YAML document of at most 1 MiB:
 //
 //	mode: enforce          # or report, see ModeReport
 //	mixed_answers: deny    # or first_allowed, see Policy.FirstAllowed
@@ -69,137 +70,101 @@ type File struct {
 // With the key "allow", what no allow rule is about is denied, so that an empty
 // list denies everything.
 func ParseFile(name string, data []byte) (*File, error) {
-	d := document{name}
-	root, err := d.root(data)
-	if err != nil {
+	d := &document{name: name}
+	f := &File{digest: sha256.Sum256(data)}
+	if root := d.root(data); root != nil {
+		d.policy(root, f)
+	}
+	if err := d.err(); err != nil {
 		return nil, err
 	}
-	top, err := d.mapping(root, "the policy", "mode", "mixed_answers", "deny", "allow")
-	if err != nil {
-		return nil, err
-	}
-	f := &File{mode: ModeEnforce, digest: sha256.Sum256(data)}
-	mode, err := d.choice(top["mode"], "mode", string(ModeEnforce), string(ModeReport))
-	if err != nil {
-		return nil, err
-	}
-	f.mode = Mode(mode)
-	mixed, err := d.choice(top["mixed_answers"], "mixed_answers", "deny", "first_allowed")
-	if err != nil {
-		return nil, err
-	}
-	f.firstAllowed = mixed == "first_allowed"
-	if f.deny, err = d.rules(top["deny"], "deny"); err != nil {
-		return nil, err
-	}
-	if f.allow, err = d.rules(top["allow"], "allow"); err != nil {
-		return nil, err
-	}
-	f.hasAllowList = top["allow"] != nil
 	return f, nil
 }
 
-// choice returns one of two words, of which the first is the default.
-func (d document) choice(n *yaml.Node, what, first, second string) (string, error) {
-	if n == nil {
-		return first, nil
-	}
-	s, err := d.text(n, what)
-	if err == nil && s != first && s != second {
-		err = d.fail(n, fmt.Sprintf("%s is neither %s nor %s", what, first, second), nil)
-	}
-	return s, err
+// policy fills f in.
+func (d *document) policy(root *yaml.Node, f *File) {
+	top, _ := d.mapping(root, "the policy", "mode", "mixed_answers", "deny", "allow")
+	f.mode = Mode(d.choice(top["mode"], "mode", string(ModeEnforce), string(ModeReport)))
+	f.firstAllowed = d.choice(top["mixed_answers"], "mixed_answers", "deny", "first_allowed") == "first_allowed"
+	f.deny = d.rules(top["deny"], "deny")
+	f.allow = d.rules(top["allow"], "allow")
+	f.hasAllowList = top["allow"] != nil
 }
 
-func (d document) rules(n *yaml.Node, key string) ([]*rule, error) {
+// choice returns one of two words, of which the first is the default.
+func (d *document) choice(n *yaml.Node, what, first, second string) string {
 	if n == nil {
-		return nil, nil
+		return first
 	}
-	list, err := d.sequence(n, key)
-	if err != nil {
-		return nil, err
+	s, ok := d.text(n, what)
+	if ok && s != first && s != second {
+		d.fail(n, fmt.Sprintf("%s is neither %s nor %s", what, first, second), nil)
 	}
-	var rules []*rule
+	return s
+}
+
+func (d *document) rules(n *yaml.Node, key string) (rules []*rule) {
+	if n == nil {
+		return nil
+	}
+	list, _ := d.sequence(n, key)
 	for i, n := range list {
 		r := &rule{id: fmt.Sprintf("%s[%d]", key, i), source: fmt.Sprintf("%s:%d", d.name, n.Line), allow: key == "allow"}
-		if err := d.rule(n, r); err != nil {
-			return nil, err
-		}
+		d.rule(n, r)
 		rules = append(rules, r)
 	}
-	return rules, nil
+	return rules
 }
 
 // rule fills r in.
-func (d document) rule(n *yaml.Node, r *rule) error {
-	keys, err := d.mapping(n, r.id, "to", "ports", "callers", "when", "why")
-	if err != nil {
-		return err
-	}
-	if keys["to"] == nil {
-		return d.fail(n, r.id+` has no "to"; "*" means everything`, nil)
+func (d *document) rule(n *yaml.Node, r *rule) {
+	keys, well := d.mapping(n, r.id, "to", "ports", "callers", "when", "why")
+	if keys["to"] == nil && well { // otherwise it may be what the other key was meant for
+		d.fail(n, r.id+` has no "to"; "*" means everything`, nil)
 	}
 	if n := keys["ports"]; n != nil {
-		list, err := d.oneOrMany(n, r.id+".ports")
-		if err != nil {
-			return err
-		}
-		for _, n := range list {
-			ports, err := d.ports(n, r.id+".ports")
-			if err != nil {
-				return err
+		for _, n := range d.oneOrMany(n, r.id+".ports") {
+			if ports, ok := d.ports(n, r.id+".ports"); ok {
+				r.ports = append(r.ports, ports)
 			}
-			r.ports = append(r.ports, ports)
 		}
 	}
-	if err := d.to(keys["to"], r); err != nil {
-		return err
+	if n := keys["to"]; n != nil {
+		d.to(n, r, keys["ports"] != nil)
 	}
 	if n := keys["callers"]; n != nil {
-		list, err := d.oneOrMany(n, r.id+".callers")
-		if err != nil {
-			return err
-		}
-		for _, n := range list {
-			s, err := d.text(n, r.id+".callers")
-			if err != nil {
-				return err
+		for _, n := range d.oneOrMany(n, r.id+".callers") {
+			s, ok := d.text(n, r.id+".callers")
+			if !ok {
+				continue
 			}
 			c, err := parseCaller(s)
 			if err != nil {
-				return d.fail(n, fmt.Sprintf("%s.callers: %s: %v", r.id, ruletext.Quote(s), err), err)
+				d.fail(n, fmt.Sprintf("%s.callers: %s: %v", r.id, ruletext.Quote(s), err), err)
 			}
 			r.callers = append(r.callers, c)
 		}
 	}
 	if n := keys["when"]; n != nil {
-		s, err := d.text(n, r.id+".when")
-		if err != nil {
-			return err
-		}
-		if r.when, err = parseCondition(s); err != nil {
-			return d.fail(n, r.id+".when: "+ruletext.Quote(err.Error()), err)
+		if s, ok := d.text(n, r.id+".when"); ok {
+			var err error
+			if r.when, err = parseCondition(s); err != nil {
+				d.fail(n, r.id+".when: "+ruletext.Quote(err.Error()), err)
+			}
 		}
 	}
 	if n := keys["why"]; n != nil {
-		if r.why, err = d.text(n, r.id+".why"); err != nil {
-			return err
-		}
+		r.why, _ = d.text(n, r.id+".why")
 	}
-	return nil
 }
 
-// to reads the patterns of r, whose ports are known.
-func (d document) to(n *yaml.Node, r *rule) error {
-	list, err := d.oneOrMany(n, r.id+".to")
-	if err != nil {
-		return err
-	}
+// to reads the patterns of r.
+func (d *document) to(n *yaml.Node, r *rule, hasPorts bool) {
 	var about []string
-	for _, n := range list {
-		s, err := d.text(n, r.id+".to")
-		if err != nil {
-			return err
+	for _, n := range d.oneOrMany(n, r.id+".to") {
+		s, ok := d.text(n, r.id+".to")
+		if !ok {
+			continue
 		}
 		p, isAny, err := parseAny(s)
 		if !isAny {
@@ -207,15 +172,14 @@ func (d document) to(n *yaml.Node, r *rule) error {
 		}
 		switch {
 		case err != nil:
-			return d.fail(n, r.id+".to: "+err.Error(), err)
-		case p.port != 0 && len(r.ports) > 0:
-			return d.fail(n, fmt.Sprintf("%s.to: %s has a port, and so has the rule", r.id, ruletext.Quote(s)), nil)
-		case p.any && r.allow && p.port == 0 && len(r.ports) == 0:
-			return d.fail(n, r.id+`.to: to allow "*" at every port is to have no allow list; leave "allow" out, or give ports`, nil)
+			d.fail(n, r.id+".to: "+err.Error(), err)
+		case p.port != 0 && hasPorts:
+			d.fail(n, fmt.Sprintf("%s.to: %s has a port, and so has the rule", r.id, ruletext.Quote(s)), nil)
+		case p.any && r.allow && p.port == 0 && !hasPorts:
+			d.fail(n, r.id+`.to: to allow "*" at every port is to have no allow list; leave "allow" out, or give ports`, nil)
 		}
 		r.to = append(r.to, p)
 		about = append(about, s)
 	}
 	r.about = strings.Join(about, ", ")
-	return nil
 }

@@ -112,6 +112,40 @@ allow:
 	}
 }
 
+// TestEveryMistakeOfAFile: they are told together, each with its line, and so many at most.
+func TestEveryMistakeOfAFile(t *testing.T) {
+	t.Parallel()
+	lines := func(text string) (all []int) {
+		_, err := ParseFile("policy.yaml", []byte(text))
+		joined, ok := err.(interface{ Unwrap() []error })
+		require.True(t, ok)
+		for _, err := range joined.Unwrap() {
+			var fe *FileError
+			require.ErrorAs(t, err, &fe)
+			all = append(all, fe.Line)
+		}
+		return all
+	}
+	require.Equal(t, []int{1, 2, 4, 5, 6, 8, 9, 11, 12, 13, 15}, lines(`mode: reporting
+mixed_answers: no
+deny:
+  - too: a.example           # not also that "to" is missing
+  - ports: 22
+  - to: [10.0.0.1/8, b.example]
+    ports:
+      - 0
+      - ssh
+      - 22
+    callers: [17, "uid:1"]
+    when: port
+    why: yes
+allow:
+  - to: "*"
+`))
+	require.Equal(t, []int{1, 2}, lines("mode: &a enforce\nmixed_answers: *a\nnonsense: 1\n"), "the rest may mean anything")
+	require.Len(t, lines("deny:\n"+strings.Repeat("- 1\n", 10*maxMistakes)), maxMistakes+1)
+}
+
 // Threat 51. What an operator may have meant otherwise is refused, with its line.
 func TestFileErrors(t *testing.T) {
 	t.Parallel()

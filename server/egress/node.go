@@ -2,10 +2,12 @@ package egress
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,12 +37,34 @@ func (e *FileError) Unwrap() error { return e.Err }
 
 const maxFile = 1 << 20 // bytes
 
-// document reads nodes of one file strictly: a value means one thing to every
-// reader of YAML 1.1 and 1.2, or it is refused.
-type document struct{ name string }
+// maxMistakes is how many are told at once.
+const maxMistakes = 50
 
-func (d document) fail(n *yaml.Node, why string, err error) error {
-	return &FileError{File: d.name, Line: max(n.Line, 1), Why: why, Err: err}
+// document reads nodes of one file strictly: a value means one thing to every
+// reader of YAML 1.1 and 1.2, or it is refused. What is wrong is noted, and the rest
+// read on.
+type document struct {
+	name  string
+	wrong []*FileError
+}
+
+// fail notes what is wrong at n.
+func (d *document) fail(n *yaml.Node, why string, err error) {
+	d.wrong = append(d.wrong, &FileError{File: d.name, Line: max(n.Line, 1), Why: why, Err: err})
+}
+
+// err joins what is wrong, in the order of the lines; nil: nothing is.
+func (d *document) err() error {
+	slices.SortStableFunc(d.wrong, func(a, b *FileError) int { return cmp.Compare(a.Line, b.Line) })
+	if more := len(d.wrong) - maxMistakes; more > 0 {
+		d.wrong[maxMistakes] = &FileError{File: d.name, Line: d.wrong[maxMistakes].Line, Why: fmt.Sprintf("%d more mistakes begin here", more)}
+		d.wrong = d.wrong[:maxMistakes+1]
+	}
+	errs := make([]error, len(d.wrong))
+	for i, e := range d.wrong {
+		errs[i] = e
+	}
+	return errors.Join(errs...)
 }
 
 var (
@@ -48,43 +72,53 @@ var (
 	yamlAnchor = regexp.MustCompile(`unknown anchor '(.*)' referenced`)
 )
 
-// root returns the mapping that is the one document in data.
-func (d document) root(data []byte) (*yaml.Node, error) {
+// root returns the mapping that is the one document in data; nil: there is none that
+// can be read.
+func (d *document) root(data []byte) *yaml.Node {
 	top := &yaml.Node{Line: 1}
 	if len(data) > maxFile {
-		return nil, d.fail(top, fmt.Sprintf("the file is longer than %d bytes", maxFile), nil)
+		d.fail(top, fmt.Sprintf("the file is longer than %d bytes", maxFile), nil)
+		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var node, second yaml.Node
 	switch err := decoder.Decode(&node); {
 	case errors.Is(err, io.EOF):
 		// A file that is being written is empty for a moment, and would drop every rule.
-		return nil, d.fail(top, "the file is empty; write {} for a policy without rules", nil)
+		d.fail(top, "the file is empty; write {} for a policy without rules", nil)
+		return nil
 	case err != nil:
-		return nil, d.syntax(data, err)
+		d.syntax(data, err)
+		return nil
 	}
 	switch err := decoder.Decode(&second); {
 	case err == nil:
-		return nil, d.fail(&second, "the file has several documents", nil)
+		d.fail(&second, "the file has several documents", nil)
 	case !errors.Is(err, io.EOF):
-		return nil, d.syntax(data, err)
+		d.syntax(data, err)
+		return nil
 	}
 	if node.Kind != yaml.DocumentNode || len(node.Content) != 1 {
-		return nil, d.fail(top, "the file is no YAML document", nil)
+		d.fail(top, "the file is no YAML document", nil)
+		return nil
 	}
 	root := node.Content[0]
-	return root, d.vet(root)
+	if !d.vet(root) {
+		return nil
+	}
+	return root
 }
 
 // syntax finds the line in an error of the parser, which has it in its text or not
 // at all.
-func (d document) syntax(data []byte, err error) error {
+func (d *document) syntax(data []byte, err error) {
 	if m := yamlAnchor.FindStringSubmatch(err.Error()); m != nil {
 		line := 1
 		if before, _, ok := bytes.Cut(data, []byte("*"+m[1])); ok {
 			line += bytes.Count(before, []byte("\n"))
 		}
-		return d.fail(&yaml.Node{Line: line}, "a value that begins with * needs quotes", err)
+		d.fail(&yaml.Node{Line: line}, "a value that begins with * needs quotes", err)
+		return
 	}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
@@ -92,74 +126,77 @@ func (d document) syntax(data []byte, err error) error {
 		if strings.Contains(m[2], "expected alphabetic") { // the name after * or &
 			why += "; a value that begins with * needs quotes"
 		}
-		return d.fail(&yaml.Node{Line: line}, why, err)
+		d.fail(&yaml.Node{Line: line}, why, err)
+		return
 	}
-	return d.fail(&yaml.Node{}, "it is not YAML: "+ruletext.Quote(err.Error()), err)
+	d.fail(&yaml.Node{}, "it is not YAML: "+ruletext.Quote(err.Error()), err)
 }
 
 // vet refuses what makes a file mean more than it shows. The parser bounds the
 // depth.
-func (d document) vet(n *yaml.Node) error {
+func (d *document) vet(n *yaml.Node) bool {
 	switch {
 	case n.Kind == yaml.AliasNode, n.Anchor != "":
-		return d.fail(n, "anchors and aliases (& and *) are not accepted; a value that begins with * needs quotes", nil)
+		d.fail(n, "anchors and aliases (& and *) are not accepted; a value that begins with * needs quotes", nil)
+		return false
 	case n.Style&yaml.TaggedStyle != 0:
-		return d.fail(n, "tags (!) are not accepted", nil)
+		d.fail(n, "tags (!) are not accepted", nil)
+		return false
 	}
+	well := true
 	for _, c := range n.Content {
-		if err := d.vet(c); err != nil {
-			return err
-		}
+		well = d.vet(c) && well
 	}
-	return nil
+	return well
 }
 
 // mapping returns the values by key, of which only those in known may be there,
-// each once.
-func (d document) mapping(n *yaml.Node, what string, known ...string) (map[string]*yaml.Node, error) {
+// each once. It is not well where another key is there, or n is no mapping.
+func (d *document) mapping(n *yaml.Node, what string, known ...string) (values map[string]*yaml.Node, well bool) {
 	if n.Kind != yaml.MappingNode {
-		return nil, d.fail(n, what+" is not a mapping (key: value)", nil)
+		d.fail(n, what+" is not a mapping (key: value)", nil)
+		return nil, false
 	}
-	values := map[string]*yaml.Node{}
+	values, well = map[string]*yaml.Node{}, true
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
-		is := false
-		for _, k := range known {
-			is = is || key.Kind == yaml.ScalarNode && key.Value == k
-		}
 		switch {
-		case !is:
-			return nil, d.fail(key, fmt.Sprintf("%s has no key %s; it has %s", what, ruletext.Quote(key.Value), strings.Join(known, ", ")), nil)
+		case key.Kind != yaml.ScalarNode || !slices.Contains(known, key.Value):
+			d.fail(key, fmt.Sprintf("%s has no key %s; it has %s", what, ruletext.Quote(key.Value), strings.Join(known, ", ")), nil)
+			well = false
 		case values[key.Value] != nil:
-			return nil, d.fail(key, fmt.Sprintf("the key %s is there twice", key.Value), nil)
+			d.fail(key, fmt.Sprintf("the key %s is there twice", key.Value), nil)
+		default:
+			values[key.Value] = n.Content[i+1]
 		}
-		values[key.Value] = n.Content[i+1]
 	}
-	return values, nil
+	return values, well
 }
 
 // sequence returns the elements of a list.
-func (d document) sequence(n *yaml.Node, what string) ([]*yaml.Node, error) {
+func (d *document) sequence(n *yaml.Node, what string) (_ []*yaml.Node, ok bool) {
 	switch {
 	case isNull(n):
-		return nil, d.fail(n, what+" is null, which could mean nothing or everything; write [] for an empty list, or leave the key out", nil)
+		d.fail(n, what+" is null, which could mean nothing or everything; write [] for an empty list, or leave the key out", nil)
 	case n.Kind != yaml.SequenceNode:
-		return nil, d.fail(n, what+" is not a list", nil)
+		d.fail(n, what+" is not a list", nil)
+	default:
+		return n.Content, true
 	}
-	return n.Content, nil
+	return nil, false
 }
 
 // oneOrMany returns the elements of a list that is not empty, or what stands in
-// the place of one with a single element.
-func (d document) oneOrMany(n *yaml.Node, what string) ([]*yaml.Node, error) {
+// the place of one with a single element; none, and what is wrong is noted.
+func (d *document) oneOrMany(n *yaml.Node, what string) []*yaml.Node {
 	if n.Kind == yaml.ScalarNode && !isNull(n) {
-		return []*yaml.Node{n}, nil
+		return []*yaml.Node{n}
 	}
-	list, err := d.sequence(n, what)
-	if err == nil && len(list) == 0 {
-		err = d.fail(n, what+" is empty, which could mean nothing or everything", nil)
+	list, ok := d.sequence(n, what)
+	if ok && len(list) == 0 {
+		d.fail(n, what+" is empty, which could mean nothing or everything", nil)
 	}
-	return list, err
+	return list
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
@@ -169,12 +206,14 @@ var sexagesimal = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]
 
 // text returns a string, which needs quotes where a reader of YAML may take it for
 // something else: NO for false, 1:30 for 90.
-func (d document) text(n *yaml.Node, what string) (string, error) {
+func (d *document) text(n *yaml.Node, what string) (_ string, ok bool) {
 	if n.Kind != yaml.ScalarNode {
-		return "", d.fail(n, what+" is not a text", nil)
+		d.fail(n, what+" is not a text", nil)
+		return "", false
 	}
 	if isNull(n) {
-		return "", d.fail(n, what+" is null; give a text, or leave the key out", nil)
+		d.fail(n, what+" is null; give a text, or leave the key out", nil)
+		return "", false
 	}
 	if n.Style == 0 {
 		ambiguous := n.ShortTag() != "!!str" || sexagesimal.MatchString(n.Value)
@@ -183,20 +222,23 @@ func (d document) text(n *yaml.Node, what string) (string, error) {
 			ambiguous = true
 		}
 		if ambiguous {
-			return "", d.fail(n, fmt.Sprintf("%s is a text; put %s in quotes", what, ruletext.Quote(n.Value)), nil)
+			d.fail(n, fmt.Sprintf("%s is a text; put %s in quotes", what, ruletext.Quote(n.Value)), nil)
+			return "", false
 		}
 	}
-	return n.Value, nil
+	return n.Value, true
 }
 
 // ports returns PORT, as a number or a text, or FIRST-LAST.
-func (d document) ports(n *yaml.Node, what string) (ruletext.Ports, error) {
+func (d *document) ports(n *yaml.Node, what string) (_ ruletext.Ports, ok bool) {
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" && n.ShortTag() != "!!str" {
-		return ruletext.Ports{}, d.fail(n, what+" is neither a port nor FIRST-LAST", nil)
+		d.fail(n, what+" is neither a port nor FIRST-LAST", nil)
+		return ruletext.Ports{}, false
 	}
 	r, err := ruletext.ParsePorts(n.Value)
 	if err != nil {
-		return ruletext.Ports{}, d.fail(n, fmt.Sprintf("%s: %s is neither a port from 1 to 65535 nor FIRST-LAST", what, ruletext.Quote(n.Value)), err)
+		d.fail(n, fmt.Sprintf("%s: %s is neither a port from 1 to 65535 nor FIRST-LAST", what, ruletext.Quote(n.Value)), err)
+		return ruletext.Ports{}, false
 	}
-	return r, nil
+	return r, true
 }
