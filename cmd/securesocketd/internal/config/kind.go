@@ -105,7 +105,10 @@ func number(noun, unit string, n notation) *kind {
 			return nil, mistakef(OutOfRange, "%q is refused, since each limit is finite: write a value %s", t, s.bounds())
 		}
 		if _, err := strconv.ParseFloat(t, 64); err == nil && unit != "" {
-			return nil, mistakef(WrongType, "%q has no unit: write %s", t, t+unit)
+			if v, ok := n.read(t + unit); ok && s.inRange(v) == nil {
+				return nil, mistakef(WrongType, "%q has no unit: write %s", t, t+unit)
+			}
+			return nil, mistakef(WrongType, "%q has no unit: write a value %s", t, s.bounds())
 		}
 		return nil, mistakef(WrongType, "%q is not %s: write a value %s", t, noun, s.bounds())
 	}

@@ -45,6 +45,29 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestWhatIsSuggestedIsAccepted: who is told to write a unit may write what he is told, and otherwise is told the bounds.
+func TestWhatIsSuggestedIsAccepted(t *testing.T) {
+	t.Parallel()
+	numbers := 0
+	for _, s := range settings {
+		if s.kind.print == nil {
+			continue
+		}
+		numbers++
+		for _, text := range []string{"0", "0s", "1", "-1", "-1s", "1.5", "999999999", "999999h", "x"} {
+			_, m := s.kind.parse(s, text)
+			if m == nil || strings.Contains(m.why, s.bounds()) {
+				continue
+			}
+			_, advice, ok := strings.Cut(m.why, "write ")
+			require.True(t, ok, "%s: %s", s.path, m.why)
+			_, again := s.kind.parse(s, advice)
+			require.Nil(t, again, "%s: %s", s.path, m.why)
+		}
+	}
+	require.Greater(t, numbers, 20)
+}
+
 // The names that operators know already.
 func TestFlagsStay(t *testing.T) {
 	t.Parallel()
