@@ -3,7 +3,10 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"securesocket/server/egress"
 	"securesocket/session"
@@ -70,7 +73,7 @@ func accessLine(e session.End) []any {
 		add("label", bounded(e.Label))
 	}
 	if e.Failure != nil {
-		add("reason", ReasonOf(e.Failure), "error", bounded(e.Failure.Error()))
+		add("reason", ReasonOf(e.Failure), "error", legible(e.Failure.Error()))
 		if isDenied {
 			add("rule", denied.Rule)
 			if denied.Source != "" {
@@ -85,6 +88,27 @@ func accessLine(e session.End) []any {
 		}
 	}
 	return attrs
+}
+
+// legible keeps the text of an error short and in printable ASCII. Errors have escaped
+// what they quote, so that quotation marks and backslashes stay as they are.
+func legible(text string) string {
+	const limit = 256
+	var b strings.Builder
+	for text != "" && b.Len() <= limit {
+		r, size := utf8.DecodeRuneInString(text)
+		if ' ' <= r && r <= '~' {
+			b.WriteString(text[:size])
+		} else {
+			escaped := strconv.QuoteToASCII(text[:size])
+			b.WriteString(escaped[1 : len(escaped)-1])
+		}
+		text = text[size:]
+	}
+	if b.Len() > limit {
+		return b.String()[:limit-3] + "..."
+	}
+	return b.String()
 }
 
 // ReasonOf is the ErrorReason that callers are told of an error, without its
