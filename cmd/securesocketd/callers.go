@@ -8,10 +8,11 @@ import (
 	"securesocket/server/callers"
 )
 
-// knowCallers makes the one who says who calls, and who may. It reads the files that the settings name.
-func (s settings) knowCallers(log *slog.Logger) (*callers.Callers, error) {
+// knowCallers makes the one who says who calls, and who may. It reads the files that the settings name. refused is told of
+// each TLS handshake that ends for the caller's certificate.
+func (s settings) knowCallers(log *slog.Logger, refused func()) (*callers.Callers, error) {
 	cfg := callers.Config{
-		Insecure: s.Insecure, TokensFile: s.Callers.Tokens, Logger: log,
+		Insecure: s.Insecure, TokensFile: s.Callers.Tokens, Logger: log, Refused: refused,
 		Allow: s.Callers.Allow, Administrators: s.Callers.Administrators,
 	}
 	if t := s.TLS; t.Cert != "" {

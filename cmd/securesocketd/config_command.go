@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +40,8 @@ func addConfig(root *cobra.Command, stdout, stderr io.Writer) {
 	}
 	add("check", "Tell what is wrong with the configuration",
 		`check judges the file, the environment and the flags as the service would at its start, then the files and folders
-that they name, and changes none of them. Each mistake is a line on stderr that begins with FILE:LINE, $VARIABLE or --flag, and the exit code is then 2.`,
+that they name, and changes none of them. Each mistake is a line on stderr that begins with FILE:LINE, $VARIABLE or --flag, and the exit code is then 2.
+What the service would start with, and its operator should not overlook, is a line that begins with "warning:".`,
 		func(flags *config.Flags, _ *cobra.Command) error { return checkConfig(flags, stdout, stderr) })
 	show := add("show", "Show the whole configuration",
 		`show prints every setting with the value that counts, as a file that has the same meaning.`,
@@ -70,8 +72,9 @@ func loadConfig(flags *config.Flags) (settings, error) {
 // checkConfig shows all mistakes, also those that are found only in the files that are named.
 func checkConfig(flags *config.Flags, stdout, stderr io.Writer) error {
 	s, err := loadConfig(flags)
+	var warned bytes.Buffer
 	if err == nil {
-		p := &parts{log: slog.New(slog.DiscardHandler)}
+		p := &parts{log: slog.New(warnings{&warned})}
 		err = errors.Join(p.judge(s), s.checkStore(), checkSockets(s))
 		p.close()
 	}
@@ -82,6 +85,7 @@ func checkConfig(flags *config.Flags, stdout, stderr io.Writer) error {
 	for _, w := range s.Warnings() {
 		_, _ = fmt.Fprintln(stderr, "warning: "+w)
 	}
+	_, _ = warned.WriteTo(stderr)
 	_, _ = fmt.Fprintln(stdout, "the configuration is valid")
 	return nil
 }

@@ -73,7 +73,8 @@ func (s settings) parts(log *slog.Logger) (_ *parts, err error) {
 // egress policy included, which is judged here and made later.
 func (p *parts) judge(s settings) error {
 	var errs [5]error
-	p.callers, errs[0] = s.knowCallers(p.log)
+	// Nobody calls before the metrics are there.
+	p.callers, errs[0] = s.knowCallers(p.log, func() { p.metrics.HandshakeRefused() })
 	p.held, errs[1] = s.held()
 	p.sockets, errs[2] = s.listening()
 	p.flash, errs[3] = s.flash()

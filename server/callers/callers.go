@@ -51,6 +51,9 @@ type Config struct {
 	// Logger gets what happens to files, and handshakes that failed: one a second as a warning, the rest as DEBUG. nil:
 	// discards.
 	Logger *slog.Logger
+	// Refused is called for each TLS handshake that ends for the caller's certificate, or for want of one, by the
+	// goroutine of that connection. nil: nobody counts them.
+	Refused func()
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -69,6 +72,7 @@ type Callers struct {
 	tokens         *source[tokens]   // nil: there are none
 	jwt            *jwtVerifier      // nil: there are none
 	failures       handshakeFailures
+	refused        func()
 }
 
 // New reads the files. It asks no issuer: that is for the first token to do. Its error joins all that is wrong.
@@ -76,10 +80,13 @@ func New(cfg Config) (*Callers, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Refused == nil {
+		cfg.Refused = func() {}
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Callers{insecure: cfg.Insecure, log: cfg.Logger, now: cfg.Now}
+	c := &Callers{insecure: cfg.Insecure, log: cfg.Logger, now: cfg.Now, refused: cfg.Refused}
 	if cfg.Allow == nil {
 		cfg.Allow = byDefault
 	}

@@ -134,7 +134,9 @@ func (c *Callers) handshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error
 	info, err := c.identify(conn)
 	if err != nil {
 		_ = conn.Close()
-		c.failures.tell(c.log, conn, err)
+		if c.failures.tell(c.log, conn, err).ofCertificate() {
+			c.refused()
+		}
 		return nil, nil, &handshakeError{err}
 	}
 	return conn, info, nil

@@ -29,6 +29,15 @@ const (
 	faultClosed           handshakeFault = "closed" // by the caller, without a word
 )
 
+// ofCertificate reports whether the caller's certificate is what was wrong, or that there was none.
+func (f handshakeFault) ofCertificate() bool {
+	switch f {
+	case faultNoCertificate, faultBadCertificate, faultUnknownAuthority, faultExpired, faultRevoked:
+		return true
+	}
+	return false
+}
+
 // faultOf tells the faults apart.
 func faultOf(err error) handshakeFault {
 	if ce, ok := errors.AsType[*CertificateError](err); ok {
@@ -78,11 +87,12 @@ type handshakeFailures struct {
 	silent int       // failures since then
 }
 
-// tell writes one down. Who connects and goes without a word, as a balancer does that looks whether the service is there,
+// tell writes one down, and says what it was. Who connects and goes without a word, as a balancer does that looks whether the service is there,
 // is no warning.
-func (h *handshakeFailures) tell(log *slog.Logger, conn *tls.Conn, err error) {
+func (h *handshakeFailures) tell(log *slog.Logger, conn *tls.Conn, err error) handshakeFault {
 	fault := faultOf(err)
-	attrs := []any{"address", conn.RemoteAddr().String(), "reason", string(fault), "error", bounded(err.Error())}
+	text := bounded(err.Error())
+	attrs := []any{"address", conn.RemoteAddr().String(), "reason", string(fault), "error", text[1 : len(text)-1]} // the log quotes it
 	level := slog.LevelDebug
 	// crypto/tls knows a version once it has read a ClientHello.
 	if fault != faultClosed || conn.ConnectionState().Version != 0 {
@@ -91,6 +101,7 @@ func (h *handshakeFailures) tell(log *slog.Logger, conn *tls.Conn, err error) {
 		}
 	}
 	log.Log(context.Background(), level, "a caller's TLS handshake failed", attrs...)
+	return fault
 }
 
 // due reports whether a warning may be written, and how many were not since the last one.

@@ -112,7 +112,7 @@ func (t *TLS) parse(contents [][]byte, now func() time.Time) (*tlsFiles, error) 
 func (f *tlsFiles) warn(log *slog.Logger, file string) {
 	leaf, now := f.config.Certificates[0].Leaf, f.now()
 	if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
-		log.Warn("the service's certificate is not valid now: callers refuse it", "file", file, "not_before", leaf.NotBefore, "not_after", leaf.NotAfter)
+		log.Warn("the service's certificate is not valid now, and callers refuse it: have it renewed, or set this machine's clock", "file", file, "not_before", leaf.NotBefore, "not_after", leaf.NotAfter)
 	}
 }
 

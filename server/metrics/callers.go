@@ -14,6 +14,7 @@ const (
 	faultToken       = "token"
 	faultCertificate = "certificate"
 	faultIssuer      = "issuer"
+	faultHandshake   = "handshake"
 )
 
 // callerCounters count RPCs by how their callers were known, or were not.
@@ -31,8 +32,8 @@ func newCallerCounters(reg *prometheus.Registry) callerCounters {
 				callers.KindJWT, callers.KindToken, callers.Anonymous,
 			}),
 		unknown: newCounters(reg, "authentication_failures_total",
-			"RPCs whose caller could not be known, by what was wrong.", "fault",
-			[]string{faultNone, faultToken, faultCertificate, faultIssuer}),
+			"RPCs whose caller could not be known, and TLS handshakes that ended for their caller's certificate, by what was wrong.", "fault",
+			[]string{faultNone, faultToken, faultCertificate, faultIssuer, faultHandshake}),
 	}
 }
 
@@ -45,6 +46,10 @@ func (m *Metrics) Authenticated(principal string, err error) {
 	}
 	m.callers.unknown.inc(faultOf(err))
 }
+
+// HandshakeRefused counts a caller's TLS handshake that ended for his certificate, or
+// for want of one: he gets to no RPC.
+func (m *Metrics) HandshakeRefused() { m.callers.unknown.inc(faultHandshake) }
 
 func faultOf(err error) string {
 	if err == nil || errors.Is(err, callers.ErrNoCredentials) {

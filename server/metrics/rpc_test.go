@@ -98,12 +98,14 @@ func TestAuthenticated(t *testing.T) {
 	m.Authenticated("", &callers.TokenError{Why: callers.TokenExpired})
 	m.Authenticated("", &callers.CertificateError{Why: callers.CertificateRevoked})
 	m.Authenticated("", &callers.IssuerError{})
+	m.HandshakeRefused()
 	require.Equal(t, map[string]float64{
 		"authentications_total kind uid": 1, "authentications_total kind spiffe": 1, "authentications_total kind dns": 1,
 		"authentications_total kind email": 1, "authentications_total kind x509": 1, "authentications_total kind jwt": 1,
 		"authentications_total kind token": 1, "authentications_total kind anonymous": 1,
 		"authentication_failures_total fault no_credentials": 2, "authentication_failures_total fault token": 1,
 		"authentication_failures_total fault certificate": 1, "authentication_failures_total fault issuer": 1,
+		"authentication_failures_total fault handshake": 1,
 		"build_info": 1,
 	}, scrape(t, m).moved())
 }
