@@ -80,7 +80,8 @@
 //	                   service, written_bytes of them reached the peer's socket, received_bytes came from the peer. Said
 //	                   by this side, where the service could not be reached, it is what this side knows for certain.
 //	SUPERSEDED         another process has resumed the session, and has it now.
-//	SESSION_NOT_FOUND  the session is gone: deleted, or the service was started again.
+//	SESSION_NOT_FOUND  the session is gone: deleted, or the service was started again. The metadata has the same, as this
+//	                   side knows it.
 //	any other          what the service had against the attach, or how the peer's connection ended meanwhile.
 //
 // The service learns from acks, one for every 64 KiB or 25 ms, what it need not keep. Once the connection has ended, its

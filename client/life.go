@@ -113,5 +113,11 @@ func (c *Conn) streamError(err error) error {
 	if e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && c.facts.failure != nil {
 		return c.facts.failure
 	}
+	if e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && e.Code == codes.Unavailable && e.remedy == nil && c.isReady() {
+		broken := *e
+		broken.Phase, broken.remedy = pb.Phase_PHASE_DATA, &brokenAdvice
+		broken.Message = "the way to the service broke, or the service has ended: " + e.Message
+		return &broken
+	}
 	return e
 }

@@ -44,7 +44,7 @@ var advices = map[pb.ErrorReason]advice{
 	pb.ErrorReason_ERROR_REASON_UNSUPPORTED_CIPHER: {sideCaller, false,
 		"choose from the cipher suites that GetCapabilities lists"},
 	pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND: {sideCaller, false,
-		"create a new session; this one was deleted, has expired, or is another caller's"},
+		"create a new session; this one was deleted, has expired, is another caller's, or was of a service that was started again"},
 	pb.ErrorReason_ERROR_REASON_SESSION_STATE: {sideCaller, false,
 		"read the session's state with GetSession and make the call that fits it"},
 	pb.ErrorReason_ERROR_REASON_OFFSET_MISMATCH: {sideCaller, false,
@@ -60,7 +60,7 @@ var advices = map[pb.ErrorReason]advice{
 	pb.ErrorReason_ERROR_REASON_NOT_ALLOWED: {sideOperator, false,
 		"have the operator allow it to this caller, or leave it out"},
 	pb.ErrorReason_ERROR_REASON_LISTENER_NOT_FOUND: {sideCaller, false,
-		"listen again; this listener was closed, was without an Accept for too long, or is another caller's"},
+		"listen again; this listener was closed, was without an Accept for too long, is another caller's, or was of a service that was started again"},
 	pb.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED: {sideCaller, false,
 		"use a new request_id for a request with other arguments"},
 	pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED: {sideCaller, false,
@@ -155,6 +155,13 @@ var advices = map[pb.ErrorReason]advice{
 
 // unavailable is the row for failures of the way to the service, which have a code and no reason.
 var unavailable = advice{sideService, true, "check that the service is running and its address is right"}
+
+// brokenAdvice is the row for a way that broke under a connection which does not come back, and lostAdvice for a session that
+// the service has no more.
+var (
+	brokenAdvice = advice{sideService, true, "connect again; a Dialer with Resumable comes back after a break of the way, if the service itself goes on"}
+	lostAdvice   = advice{sideService, true, "connect again: sessions end with the service; the metadata says how far the bytes had come"}
+)
 
 // localClose is the row for what this process ended itself.
 var localClose = advices[pb.ErrorReason_ERROR_REASON_CANCELLED]

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -100,6 +101,8 @@ func (c *Conn) establish(broke error) (*link, error) {
 				c.delivered.Store(written) // the last word about it
 			}
 			return nil, e
+		case e.Reason == pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND && broke != nil:
+			return nil, c.lost(e, broke)
 		case !passing(e), c.facts.sessionID == "" && e.Reason == pb.ErrorReason_ERROR_REASON_DRAINING:
 			return nil, e
 		}
@@ -200,16 +203,30 @@ func (c *Conn) expired(last *Error) *Error {
 	if c.facts.sessionID == "" {
 		return last // a dial: there is nothing to lose yet
 	}
-	accepted, written := c.write.confirmed(), c.delivered.Load()
-	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return &Error{
 		Code: codes.NotFound, Reason: pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED, Phase: pb.Phase_PHASE_DATA,
-		Message: "the service could not be reached for longer than the session is kept",
-		Metadata: map[string]string{
-			"generation": number(c.write.generation), "accepted_bytes": number(accepted),
-			"written_bytes": number(written), "received_bytes": number(c.facts.received),
-		},
-		cause: last,
+		Message:  "the service could not be reached for longer than the session is kept",
+		Metadata: c.howFar(), cause: last,
+	}
+}
+
+// lost is the end of a Conn that came back in time to a service that does not know its session: those that expired it
+// remembers.
+func (c *Conn) lost(refusal *Error, broke error) *Error {
+	e := *refusal
+	e.Phase, e.Message = pb.Phase_PHASE_DATA, "the service does not know the session any more: it was started again, or somebody has deleted the session"
+	e.remedy, e.cause = &lostAdvice, broke
+	e.Metadata = c.howFar()
+	maps.Copy(e.Metadata, refusal.Metadata)
+	return &e
+}
+
+// howFar is how far the bytes had come, as metadata and as far as this side knows.
+func (c *Conn) howFar() map[string]string {
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	return map[string]string{
+		"generation": number(c.write.generation), "accepted_bytes": number(c.write.confirmed()),
+		"written_bytes": number(c.delivered.Load()), "received_bytes": number(c.facts.received),
 	}
 }
 

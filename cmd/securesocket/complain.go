@@ -67,6 +67,9 @@ func (p *program) describe(out *terminal.Text, e *client.Error) {
 		what = phase + what
 	}
 	out.Line("securesocket: %s (%s)", what, label)
+	if accepted := e.Metadata["accepted_bytes"]; accepted != "" {
+		out.Line("  bytes: %s taken by the service, of which %s had gone to the peer for certain; %s received", accepted, e.Metadata["written_bytes"], e.Metadata["received_bytes"])
+	}
 	out.Line("  side: %s", e.Side())
 	out.Line("  remedy: %s", p.remedy(e))
 }
@@ -85,6 +88,14 @@ func (p *program) remedy(e *client.Error) string {
 	case pb.ErrorReason_ERROR_REASON_LISTEN_DENIED:
 		if p.service.embedded {
 			return "allow the address with --listen-allow, as this service is your own"
+		}
+	case pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND:
+		if e.Phase == pb.Phase_PHASE_DATA {
+			return "run the command again: sessions end with the service"
+		}
+	case pb.ErrorReason_ERROR_REASON_UNSPECIFIED:
+		if e.Phase == pb.Phase_PHASE_DATA && e.Code == codes.Unavailable {
+			return "run the command again; with --resumable it goes on after a break of the way, if the service itself goes on"
 		}
 	case pb.ErrorReason_ERROR_REASON_ADDRESS_IN_USE:
 		return "end what listens there, or take another port; port 0 is any that is free"

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,4 +58,34 @@ func TestConnectGoesOnAfterACut(t *testing.T) {
 
 	code, _, stderr = connect()
 	require.Equal(t, exitNetwork, code, stderr)
+}
+
+// TestConnectTellsOfARestart: a service that was started again has the session no more, and one that ends takes a session with
+// it that is not resumable. Both say so, and neither that there was no service.
+func TestConnectTellsOfARestart(t *testing.T) {
+	t.Parallel()
+	p := startPeer(t, tlstest.Echo)
+	for flag, reason := range map[string]string{"--resumable": "(SESSION_NOT_FOUND)", "--no-half-close": "(Unavailable)"} {
+		before, _ := startService(t)
+		after, _ := startService(t)
+		var address atomic.Value
+		address.Store(before)
+		listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+		require.NoError(t, err)
+		proxy := cutproxy.Serve(t, listener, func(ctx context.Context, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(address.Load().(string), "unix://"))
+		})
+		var out, problems bytes.Buffer
+		sent := make([]byte, 3<<20)
+		in := &cutting{r: bytes.NewReader(sent), left: len(sent) / 2, cut: func() {
+			address.Store(after)
+			proxy.CutAll(cutproxy.RST)
+		}}
+		code := run(t.Context(), []string{"connect", p.address, "--cafile", p.cafile, "--server", "unix://" + listener.Addr().String(), flag}, in, &out, &problems)
+		require.Equal(t, exitNetwork, code, problems.String())
+		require.Contains(t, problems.String(), reason)
+		require.Contains(t, problems.String(), "side: service")
+		require.NotContains(t, problems.String(), "cannot be reached")
+		require.Equal(t, flag == "--resumable", strings.Contains(problems.String(), "bytes: "), problems.String())
+	}
 }

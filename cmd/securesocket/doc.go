@@ -28,7 +28,7 @@
 //	1    something else: a defect of the service, a file or a pipe that cannot be read or written, a failed demo
 //	2    usage: flags, files, HOST:PORT, and what the service says about them (INVALID_*, HOST_SYNTAX, UNSUPPORTED_*)
 //	3    refused by the service's operator: EGRESS_DENIED, LISTEN_DENIED, NOT_ALLOWED, UNAUTHENTICATED, LIMIT
-//	4    network: the service, the proxy or the peer cannot be reached, DNS, timeouts, resets, an address that is in use
+//	4    network: the service, the proxy or the peer cannot be reached, the service was started again, DNS, timeouts, resets, an address that is in use
 //	5    the TLS handshake failed, or the peer did not let it begin (START_TLS_REFUSED)
 //	6    the peer's certificate is refused, by the service or by whoever was asked
 //	7    truncated: the peer's end came without close_notify; what was written to stdout may be incomplete

@@ -123,6 +123,9 @@ func exitCode(err error) int {
 			return exitHandshake // no byte of data was cut off: there was none yet
 		}
 	}
+	if e.Reason == pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND && e.Phase == pb.Phase_PHASE_DATA {
+		return exitNetwork // the service was started again under a connection
+	}
 	if e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED {
 		switch e.Code {
 		case codes.Unavailable, codes.DeadlineExceeded:
