@@ -44,7 +44,7 @@ var wayAdvices = map[string]*advice{
 	wayNotHTTP2: {sideCaller, false,
 		"check address and port: a service of gRPC's speaks HTTP/2 (ALPN h2)"},
 	wayWantsTLS: {sideCaller, false,
-		"use a grpcs:// address if there is TLS, and otherwise check address and port"},
+		"use a grpcs:// address if there is TLS, and otherwise check address and port; a service that takes no connections from here for a while ends them likewise: try again in 10 s"},
 	wayRefused: {sideOperator, false,
 		"look up the alert; the service's own log says why it was sent"},
 	wayIdentity: {sideCaller, false,

@@ -16,7 +16,7 @@ func (p *program) capabilitiesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "capabilities",
 		Short: "Show what the service can do",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 	}
 	output.register(cmd)
 	cmd.RunE = p.withService(func(cmd *cobra.Command, _ []string, c *client.Client) error {

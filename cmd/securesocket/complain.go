@@ -48,7 +48,7 @@ func (p *program) describe(out *terminal.Text, e *client.Error) {
 	if unreachable(e) && !p.service.embedded {
 		out.Line("securesocket: the service at %s cannot be reached: %s", p.service.address(), dialProblem(e.Message))
 		out.Line("  side: %s", e.Side())
-		out.Line("  remedy: start it (go run ./cmd/securesocketd), name another with --server, or use --embedded")
+		out.Line("  remedy: %s", p.service.reach(e.Message))
 		return
 	}
 	what, label := e.Message, e.Code.String()
@@ -93,6 +93,14 @@ func (p *program) remedy(e *client.Error) string {
 		if e.Phase == pb.Phase_PHASE_DATA {
 			return "run the command again: sessions end with the service"
 		}
+		return "look at the list of sessions: this one was closed, has expired, is another caller's, or was of a service that was started again"
+	case pb.ErrorReason_ERROR_REASON_NOT_ALLOWED:
+		switch e.Metadata["what"] {
+		case "calling":
+			return "have the operator let this caller in (callers.allow), or call as somebody else: by another token, certificate or user"
+		case "all_callers", "principal", "the service's certificates":
+			return "have the operator name this caller among the administrators (callers.administrators), or ask about your own alone"
+		}
 	case pb.ErrorReason_ERROR_REASON_UNSPECIFIED:
 		if e.Phase == pb.Phase_PHASE_DATA && e.Code == codes.Unavailable {
 			return "run the command again; with --resumable it goes on after a break of the way, if the service itself goes on"
@@ -126,11 +134,6 @@ func (p *program) remedy(e *client.Error) string {
 	return e.Remedy()
 }
 
-// unreachable reports whether the service was never there, as opposed to lost on the way, or not what it should be.
-func unreachable(e *client.Error) bool {
-	return e.Metadata["service"] == "" && e.Code == codes.Unavailable && e.Reason == pb.ErrorReason_ERROR_REASON_UNSPECIFIED && e.Phase == pb.Phase_PHASE_UNSPECIFIED
-}
-
 // decidingProblem is the problem in the report that the failure names; nil if there is none.
 func decidingProblem(e *client.Error) *pb.CertificateProblem {
 	for _, problem := range e.Report.GetProblems() {
@@ -139,14 +142,6 @@ func decidingProblem(e *client.Error) *pb.CertificateProblem {
 		}
 	}
 	return nil
-}
-
-// dialProblem takes what the system said out of gRPC's message about a connection that could not be made.
-func dialProblem(message string) string {
-	if _, cause, ok := strings.Cut(message, "Error while dialing: "); ok {
-		return strings.TrimSuffix(cause, `"`)
-	}
-	return message
 }
 
 // lockedWriter lets events and complaints share stderr, line by line.

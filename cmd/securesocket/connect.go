@@ -35,7 +35,8 @@ direction to the peer open until the peer ends.
 With --starttls the service asks for TLS in the peer's own protocol, and stdin and stdout begin where TLS does; -v tells
 what the peer said before that. With --plain there is no TLS at all: nobody knows who the peer is or who reads along, and
 connect ends with 0 at the peer's end of TCP (FIN), of which nobody can tell whether it was everything.
-With --resumable the way to the service may break for up to a minute: the session goes on where it was.`,
+With --resumable the way to the service may break for up to a minute: the session goes on where it was. It ends with the
+service itself: if that was started again, connect says how far the bytes had come and ends with 4.`,
 		Args: onePeer,
 	}
 	flags.register(cmd)

@@ -29,7 +29,7 @@ func (p *program) demoCommand() *cobra.Command {
 		Long: `demo runs TLS peers, the service and a caller in this process, on 127.0.0.1 alone, with certificates that it
 makes for itself and throws away. It shows a session with a trusted peer and four verdicts about others, and checks
 that each step comes out as it must: otherwise the exit code is 1.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p.started = true
 			if p.service.server != "" || len(p.service.egressAllow) > 0 || p.service.legacyTLS {

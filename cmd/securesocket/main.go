@@ -105,6 +105,17 @@ func (p *program) withService(do func(*cobra.Command, []string, *client.Client) 
 	}
 }
 
+// noArguments is cobra.NoArgs, which calls every argument an unknown command.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		if cmd.HasSubCommands() {
+			return usagef("there is no command %q here: want %s, or flags alone", args[0], cmd.Commands()[0].Name())
+		}
+		return usagef("want no argument beside the flags, not %q", args[0])
+	}
+	return nil
+}
+
 // onePeer wants HOST:PORT and nothing else.
 func onePeer(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {

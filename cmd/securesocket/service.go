@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,6 +69,9 @@ func (f *serviceFlags) open() (*client.Client, func(), error) {
 		return openEmbedded(config)
 	}
 	c, err := f.access.dial(f.address())
+	if bad, ok := errors.AsType[*client.AddressError](err); ok {
+		return nil, nil, usagef("%s: %q: %s", cmp.Or(f.addressFrom(), "the default address"), bad.Address, bad.Problem)
+	}
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}

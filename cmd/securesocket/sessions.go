@@ -22,7 +22,7 @@ func (p *program) sessionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
 		Short: "List this user's sessions in the service, oldest first, or close some",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 	}
 	output.register(cmd)
 	cmd.Flags().BoolVar(&allCallers, "all-callers", false, "list everybody's sessions; for administrators")

@@ -67,7 +67,7 @@ service, or longer if it keeps its data; with --embedded it is gone with the com
 
 func (p *program) trustListCommand() *cobra.Command {
 	var flags trustFlags
-	cmd := &cobra.Command{Use: "list", Short: "List what a level has in effect", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "List what a level has in effect", Args: noArguments}
 	flags.register(cmd)
 	cmd.RunE = p.withService(func(cmd *cobra.Command, _ []string, c *client.Client) error {
 		scope, asJSON, err := flags.level()
@@ -150,7 +150,7 @@ func (p *program) trustSetCommand() *cobra.Command {
 
 func (p *program) trustResetCommand() *cobra.Command {
 	var flags trustFlags
-	cmd := &cobra.Command{Use: "reset", Short: "Follow the level above again, and drop what was added", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "reset", Short: "Follow the level above again, and drop what was added", Args: noArguments}
 	flags.register(cmd)
 	cmd.RunE = p.withService(func(cmd *cobra.Command, _ []string, c *client.Client) error {
 		scope, asJSON, err := flags.level()

@@ -49,5 +49,8 @@ func (s settings) blameCallers(err error) error {
 		}
 		return s.blame("tls.key", err)
 	}
+	if ce := new(callers.ConfigError); errors.As(err, &ce) {
+		err = errors.New(ce.Why) // its field is the program's, not the operator's
+	}
 	return s.blame("callers.jwt.issuer", err) // the rest has been judged already
 }

@@ -22,7 +22,7 @@ func addConfig(root *cobra.Command, stdout, stderr io.Writer) {
 	parent := &cobra.Command{
 		Use:   "config",
 		Short: "Check, show and explain the configuration",
-		Args:  func(_ *cobra.Command, args []string) error { return noArguments(args) },
+		Args:  oneOf("config check", "config example", "config show"),
 		RunE:  func(*cobra.Command, []string) error { return usagef("config: give one of check, show and example") },
 	}
 	add := func(use, short, long string, run func(*config.Flags, *cobra.Command) error) *cobra.Command {

@@ -154,6 +154,9 @@ func TestUsageErrorsNameTheFlag(t *testing.T) {
 		"65535":           {"--insecure", "--listen", "grpc://127.0.0.1:99999"},
 		"at most":         {"--listen", "unix:///" + strings.Repeat("x", 200)},
 		"nonsense":        {"nonsense"},
+		"config show":     {"config", "nonsense"},
+		"token new":       {"token", "nonsense"},
+		"URL":             {"--egress-allow", "https://example.org/"},
 		"--nonsense":      {"--nonsense"},
 	} {
 		require.Contains(t, fails(t, exitUsage, args...), flag)

@@ -60,7 +60,11 @@ func readIdentity(name, certFile, keyFile string) (*identity.Identity, error) {
 	if err := errors.Join(certErr, keyErr); err != nil {
 		return nil, err
 	}
-	return identity.FromPEM(name, cert, key, "")
+	id, err := identity.FromPEM(name, cert, key, "")
+	if err != nil {
+		return nil, fmt.Errorf("%s with %s: %w", certFile, keyFile, err)
+	}
+	return id, nil
 }
 
 // store opens what is kept over restarts.

@@ -57,7 +57,7 @@ func listen(address string) (listener, error) {
 	scheme, hostPort, _ := strings.Cut(address, "://")
 	l, err := net.Listen("tcp", hostPort)
 	if err != nil {
-		return listener{}, err
+		return listener{}, mendListen(err)
 	}
 	named := scheme + "://" + l.Addr().String()
 	switch scheme {
@@ -68,6 +68,19 @@ func listen(address string) (listener, error) {
 	}
 	_ = l.Close()
 	return listener{}, fmt.Errorf("%s: only unix://, grpcs:// and grpc:// are served", address)
+}
+
+// mendListen says what would mend an address that cannot be listened at.
+func mendListen(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: end what listens there, or choose another port", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: name an address of this machine, or 0.0.0.0 or [::] for all of them", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: choose a port from 1024 on, or let the service's user have this one", err)
+	}
+	return err
 }
 
 // listenUnix makes a socket that only this user can use: its mode is 0600 from

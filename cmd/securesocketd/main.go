@@ -61,7 +61,7 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		Use:           "securesocketd",
 		Short:         "Secure socket sessions as a gRPC service",
 		Version:       version,
-		Args:          func(_ *cobra.Command, args []string) error { return noArguments(args) },
+		Args:          oneOf("config", "gallery", "token"),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(*cobra.Command, []string) error {
@@ -95,6 +95,16 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		return exitUsage
 	}
 	return exitError
+}
+
+// oneOf refuses the arguments of a command that has commands, by whose names they are not.
+func oneOf(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("there is no command %q: there is %s, and there are flags", args[0], strings.Join(names, ", "))
+		}
+		return nil
+	}
 }
 
 func noArguments(args []string) error {

@@ -19,7 +19,7 @@ func addToken(root *cobra.Command, stdout, stderr io.Writer) {
 	parent := &cobra.Command{
 		Use:   "token",
 		Short: "Make static tokens for callers",
-		Args:  func(_ *cobra.Command, args []string) error { return noArguments(args) },
+		Args:  oneOf("token new NAME"),
 		RunE:  func(*cobra.Command, []string) error { return usagef("token: give new") },
 	}
 	var file string
@@ -52,7 +52,7 @@ func newToken(name, file string, stdout, stderr io.Writer) error {
 	if file == "" {
 		_, _ = io.WriteString(stderr, line)
 	} else if err := appendLine(file, line); err != nil {
-		return err
+		return fmt.Errorf("--file: %w: name a file that you may write, in a folder that is there; no token was made", err)
 	}
 	_, err := fmt.Fprintln(stdout, token)
 	return err

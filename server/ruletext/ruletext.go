@@ -42,6 +42,9 @@ func (e Entry) Prefix() (p netip.Prefix, ok bool, err error) {
 		return netip.Prefix{}, false, nil
 	}
 	p, err = netip.ParsePrefix(e.Text)
+	if err != nil && strings.Contains(e.Text, "://") {
+		return netip.Prefix{}, true, e.Fail("it is a URL; write its HOST or HOST:PORT alone", err)
+	}
 	if err != nil {
 		return netip.Prefix{}, true, e.Fail("it is not ADDRESS/BITS; a port cannot be given with a prefix", err)
 	}
