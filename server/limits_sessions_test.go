@@ -59,3 +59,34 @@ func TestLimitOfSessionsAndRetries(t *testing.T) {
 	_, err = c.CreateSession(t.Context(), &pb.CreateSessionRequest{RequestId: "b"})
 	require.NoError(t, err, "a refusal is not what a request is remembered for")
 }
+
+// Callers who take all that they may leave some to those who come after them.
+func TestLimitOfSessionsLeavesRoomForNewcomers(t *testing.T) {
+	t.Parallel()
+	svc := servertest.Start(t, limited(func(sc *session.Config) { sc.MaxSessions, sc.MaxSessionsPerOwner = 32, 16 })...)
+	c := svc.Client(t)
+	creates := func(owner, what, limit string) (ids []string) {
+		t.Helper()
+		for {
+			s, err := c.CreateSession(servertest.As(t.Context(), owner), &pb.CreateSessionRequest{})
+			if err != nil {
+				requireLimit(t, err, what, limit, false)
+				return ids
+			}
+			ids = append(ids, s.GetSession().GetSessionId())
+		}
+	}
+	anna := creates("anna", "sessions of a caller", "16")
+	require.Len(t, anna, 16)
+	require.Len(t, creates("bert", "sessions", "30"), 14)
+	require.Len(t, creates("cleo", "sessions", "30"), 1)
+	require.Len(t, creates("dora", "sessions", "30"), 1)
+	require.Empty(t, creates("emil", "sessions", "32"))
+	for _, id := range anna[:3] {
+		_, err := c.DeleteSession(servertest.As(t.Context(), "anna"), &pb.DeleteSessionRequest{SessionId: id})
+		require.NoError(t, err)
+	}
+	require.Len(t, creates("bert", "sessions", "30"), 1, "it is not kept")
+	require.Len(t, creates("emil", "sessions", "30"), 1)
+	require.Equal(t, 31, svc.Registry.Stats().Sessions)
+}

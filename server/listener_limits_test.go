@@ -36,6 +36,29 @@ func TestTooManyListeners(t *testing.T) {
 	require.NoError(t, listen(other))
 }
 
+// Callers who take all that they may leave some to those who come after them.
+func TestLimitOfListenersLeavesRoomForNewcomers(t *testing.T) {
+	t.Parallel()
+	w := plainListener(t, limited(func(sc *session.Config) { sc.MaxListeners, sc.MaxListenersPerOwner = 16, 10 }))
+	listens := func(owner, limit string) (n int) {
+		t.Helper()
+		for {
+			_, err := w.lc.Listen(servertest.As(t.Context(), owner), &pb.ListenRequest{Address: "127.0.0.1"})
+			if err != nil {
+				requireLimit(t, err, "listeners", limit, false)
+				return n
+			}
+			n++
+		}
+	}
+	require.Equal(t, 9, listens("anna", "15"), "and its own")
+	require.Equal(t, 5, listens("bert", "15"))
+	require.Equal(t, 1, listens("cleo", "15"))
+	require.Zero(t, listens("dora", "16"))
+	w.close()
+	require.Equal(t, 1, listens("dora", "15"))
+}
+
 // A connection for which there is no room is reset, and the listener goes on.
 func TestNoRoomForAnAcceptedSession(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"securesocket/session/quota"
 	"securesocket/tlsengine/truststore"
 )
 
@@ -158,6 +159,7 @@ func (r *Registry) listenedBefore(owner string, req Request) (*Listener, error) 
 		o = &ownerSessions{}
 	}
 	id, found, err := o.requests.find(req, time.Now())
+	room := quota.Room(o.listeners+1, r.cfg.MaxListenersPerOwner, r.cfg.MaxListeners)
 	switch {
 	case err != nil:
 		return nil, err
@@ -167,10 +169,10 @@ func (r *Registry) listenedBefore(owner string, req Request) (*Listener, error) 
 		return r.listeners[id], nil
 	case !r.draining.IsZero():
 		return nil, &DrainingError{}
-	case len(r.listeners) >= r.cfg.MaxListeners:
-		return nil, &LimitError{What: "listeners", Limit: r.cfg.MaxListeners}
 	case o.listeners >= r.cfg.MaxListenersPerOwner:
 		return nil, &LimitError{What: "listeners of a caller", Limit: r.cfg.MaxListenersPerOwner}
+	case len(r.listeners) >= room:
+		return nil, &LimitError{What: "listeners", Limit: room}
 	}
 	return nil, nil //nolint:nilnil // there was none, and there may be one
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"securesocket/session/quota"
 	"securesocket/tlsengine"
 	"securesocket/tlsengine/revocation"
 )
@@ -111,14 +112,18 @@ func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req R
 
 // roomLocked says why an owner cannot have another session; nil: he can.
 func (r *Registry) roomLocked(owner string) error {
-	o := r.owners[owner]
+	own := 0
+	if o := r.owners[owner]; o != nil {
+		own = o.count
+	}
+	room := quota.Room(own+1, r.cfg.MaxSessionsPerOwner, r.cfg.MaxSessions)
 	switch {
 	case !r.draining.IsZero():
 		return &DrainingError{}
-	case len(r.sessions) >= r.cfg.MaxSessions:
-		return &LimitError{What: "sessions", Limit: r.cfg.MaxSessions}
-	case o != nil && o.count >= r.cfg.MaxSessionsPerOwner:
+	case own >= r.cfg.MaxSessionsPerOwner:
 		return &LimitError{What: "sessions of a caller", Limit: r.cfg.MaxSessionsPerOwner}
+	case len(r.sessions) >= room:
+		return &LimitError{What: "sessions", Limit: room}
 	}
 	return r.limits.admit()
 }

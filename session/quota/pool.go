@@ -42,8 +42,8 @@ func (p *Pool) shard(owner string) *poolShard {
 	return &p.shards[maphash.String(p.seed, owner)%shardCount]
 }
 
-// Acquire takes n for an owner: all of it, or nothing and an [Error]. An n of 0 or
-// less takes nothing.
+// Acquire takes n for an owner: all of it, or nothing and an [Error]; see [Room]. An n
+// of 0 or less takes nothing.
 func (p *Pool) Acquire(owner string, n int64) error { return p.acquire(owner, n, p.cfg.Total) }
 
 // acquire is Acquire with another limit in all.
@@ -60,6 +60,7 @@ func (p *Pool) acquire(owner string, n, limit int64) error {
 	if n > p.cfg.PerOwner-used {
 		return &Error{What: p.cfg.What, Caller: true, Limit: p.cfg.PerOwner, Used: used}
 	}
+	limit = Room(used+n, p.cfg.PerOwner, limit)
 	for {
 		total := p.total.Load()
 		if n > limit-total {
