@@ -7,9 +7,8 @@ import (
 	pb "securesocket/gen/securesocket/v1"
 )
 
-// limitAdvices has what can be done about each limit, by Metadata["what"]; all of certificates are
-// one. A limit that is newer than
-// this package has the row of LIMIT itself.
+// limitAdvices has what can be done about each limit, by Metadata["what"]; all of certificates are one. A limit that is
+// newer than this package has the row of LIMIT itself.
 var limitAdvices = map[string]advice{
 	"sessions": {sideOperator, true,
 		laterWord + ": callers together have as many sessions as limits.sessions allows"},
@@ -51,6 +50,10 @@ var limitAdvices = map[string]advice{
 		"wait for calls of health or reflection to end, or end them; the number is fixed"},
 	"connections_per_caller": {sideCaller, true,
 		"close HTTP/2 connections, or use one for more sessions, or have the operator raise limits.connections_per_caller"},
+	"connections": {sideOperator, true,
+		laterWord + ": callers together have as many HTTP/2 connections as limits.connections allows"},
+	"unfinished_per_caller": {sideCaller, true,
+		"send large messages once a first call is answered, or have the operator raise limits.unfinished_per_caller"},
 }
 
 // limitAdvice is the row for a refusal by a limit.

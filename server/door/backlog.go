@@ -181,6 +181,19 @@ func (b *backlog) settle() bool {
 	return b.owner.unfinished.add(more) == nil || more <= 0 || b.held <= freeBacklog
 }
 
+// fits says what a caller has no room of for what there is, or nil: he may not have
+// begun more before it was known that he is who pays. The mu is held.
+func (b *backlog) fits(caller *owner) *LimitError {
+	streams, unfinished := &caller.streams, &caller.unfinished
+	if n := int64(len(b.streams)); n > freeRPCs && streams.held.Load()+n > streams.most {
+		return &LimitError{What: LimitRPCsPerCaller, Limit: int(caller.rpcs.most)}
+	}
+	if b.told > freeBacklog && unfinished.held.Load()+int64(b.told) > unfinished.most {
+		return &LimitError{What: LimitUnfinished, Limit: int(unfinished.most)}
+	}
+	return nil
+}
+
 // claim has a caller pay for what there is. The mu is held.
 func (b *backlog) claim(caller *owner) {
 	b.known = true

@@ -8,7 +8,8 @@ import (
 // Config is what a Door allows. The zero value of each field is the default that
 // its comment names, and so is a negative one: nothing is unlimited.
 type Config struct {
-	// Max is how many connections there may be; 4,096.
+	// Max is how many connections there may be; 4,096. Of those of callers the last part
+	// is for who has few, see quota.Room.
 	Max int
 	// PerCaller is how many of them one caller may have; 64.
 	PerCaller int
@@ -50,7 +51,8 @@ type Config struct {
 	// UnfinishedPerCaller is how much of it one caller may have; a quarter.
 	UnfinishedPerCaller int64
 
-	// RPCs is how many there may be of callers at once; 44,096. Strangers have half as
+	// RPCs is how many there may be of callers at once; 44,096. The last part is for who
+	// has few, as of Max. Strangers have half as
 	// many beside, and 4 on each connection in any case.
 	RPCs int
 	// RPCsPerCaller is how many of them one caller may have; 3,024. As many again may

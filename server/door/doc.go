@@ -36,7 +36,9 @@
 // and all strangers have ([Ticket.Begin]), so that streams that are only opened
 // cost a bounded number of goroutines. Of those that need no authentication, a
 // connection has 32. An unclaimed connection has 4 RPCs in any case, so that strangers
-// keep nobody from his first. What HTTP/2 keeps of RPCs that have ended, until their
+// keep nobody from his first, and those that go on when it is claimed have to fit into
+// what its caller may have. The last part of all RPCs, and of all connections, is for
+// callers who have few ([quota.Room]). What HTTP/2 keeps of RPCs that have ended, until their
 // answers are taken, is as much again at most.
 //
 // # Messages that do not end

@@ -11,7 +11,7 @@ type Limit string
 
 // The limits of connections.
 const (
-	// LimitAll is Config.Max.
+	// LimitAll is Config.Max, or what of it is not kept for callers who have few.
 	LimitAll Limit = "connections"
 	// LimitCaller is Config.PerCaller.
 	LimitCaller Limit = "connections_per_caller"
@@ -21,10 +21,14 @@ const (
 	LimitAddress Limit = "connections_per_address"
 	// LimitLocal is Config.Local.
 	LimitLocal Limit = "connections_local"
-	// LimitRPCs is Config.RPCs, or of strangers half of it.
+	// LimitRPCs is Config.RPCs, or of strangers half of it, or what of Config.RPCs is not
+	// kept for callers who have few.
 	LimitRPCs Limit = "rpcs"
 	// LimitRPCsPerCaller is Config.RPCsPerCaller.
 	LimitRPCsPerCaller Limit = "rpcs_per_caller"
+	// LimitUnfinished is Config.UnfinishedPerCaller, in bytes, of a connection that is
+	// claimed with more than that. Otherwise a connection that brings too much just ends.
+	LimitUnfinished Limit = "unfinished_per_caller"
 	// LimitVisits is how many visits a connection may have at once; 32.
 	LimitVisits Limit = "visits"
 	// LimitReserve is what Config.Reserve said. It has no number.
@@ -48,6 +52,8 @@ func (e *LimitError) Error() string {
 		return fmt.Sprintf("no room for another call of health or reflection: a connection has %d at once", e.Limit)
 	case LimitRPCs, LimitRPCsPerCaller:
 		return fmt.Sprintf("no room for another RPC: %s is %d", e.What, e.Limit)
+	case LimitUnfinished:
+		return fmt.Sprintf("no room for what came before the caller was known: %s is %d", e.What, e.Limit)
 	case LimitReserve:
 		return "no room for another connection: the reserve is not to be touched"
 	case LimitMisuse:

@@ -1,6 +1,10 @@
 package door
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"securesocket/session/quota"
+)
 
 // account is how much there is of something, of which there may be so much.
 type account struct {
@@ -31,20 +35,29 @@ type owner struct {
 	streams     account // of HTTP/2: their RPC may have ended, and its answer not be taken
 }
 
-// begin takes room for an RPC, or says what there is no room of. The first two are
-// the names of the owner's own limit, and of that of all together; a free RPC counts,
-// and needs no room.
-func (o *owner) begin(mine, all Limit, free bool) *LimitError {
-	full := o.rpcs.add(1)
-	if full == nil && o.streams.over() {
-		full = &o.rpcs
-	}
+// begin takes room for n RPCs, or says what there is no room of. The names are those of
+// the owner's own limit, and of that of all together; free RPCs count, and need no room.
+func (o *owner) begin(n int, mine, all Limit, free bool) *LimitError {
+	full := o.count(int64(n), mine, all)
 	if full == nil || free {
 		return nil
 	}
-	o.rpcs.add(-1)
-	if full == &o.rpcs {
-		all = mine
+	o.rpcs.add(-n)
+	return full
+}
+
+func (o *owner) count(n int64, mine, all Limit) (full *LimitError) {
+	own := o.rpcs.held.Add(n)
+	if own > o.rpcs.most || o.streams.over() {
+		full = &LimitError{What: mine, Limit: int(o.rpcs.most)}
 	}
-	return &LimitError{What: all, Limit: int(full.most)}
+	total := o.rpcs.total
+	if total == nil {
+		return full
+	}
+	room := quota.Room(own, o.rpcs.most, total.most)
+	if total.held.Add(n) > room && full == nil {
+		full = &LimitError{What: all, Limit: int(room)}
+	}
+	return full
 }

@@ -1,6 +1,10 @@
 package door
 
-import "context"
+import (
+	"context"
+
+	"securesocket/session/quota"
+)
 
 // freeRPCs of each unclaimed connection begin in any case: with the first one it
 // becomes known whose it is, and nobody who opens streams and says no more may keep
@@ -27,13 +31,23 @@ func (t *Ticket) begin(ctx context.Context) error {
 	mine, free := LimitRPCs, t.rpcs < freeRPCs
 	if t.pays != &t.door.strangers {
 		mine, free = LimitRPCsPerCaller, false
+	} else if room := t.roomToClaim(); !free && t.door.rpcs.held.Load() >= room {
+		return &LimitError{What: LimitRPCs, Limit: int(room)}
 	}
-	if err := t.pays.begin(mine, LimitRPCs, free); err != nil {
+	if err := t.pays.begin(1, mine, LimitRPCs, free); err != nil {
 		return err
 	}
 	t.rpcs++
 	context.AfterFunc(ctx, t.end)
 	return nil
+}
+
+// roomToClaim is how many there may be of callers for whoever claims the connection to
+// have one more that begins before that: otherwise one who opens many at once would have
+// none.
+func (t *Ticket) roomToClaim() int64 {
+	all := t.door.rpcs.most
+	return quota.Room(int64(t.rpcs)+1, int64(t.door.cfg.RPCsPerCaller), all)
 }
 
 func (t *Ticket) end() {
@@ -43,11 +57,15 @@ func (t *Ticket) end() {
 	t.pays.rpcs.add(-1)
 }
 
-// moveRPCs has a caller pay for those that go on.
-func (t *Ticket) moveRPCs(to *owner) {
+// moveRPCs has a caller pay for those that go on, or says what he has no room of: more
+// than begin in any case have to fit into what he may have.
+func (t *Ticket) moveRPCs(to *owner) *LimitError {
 	t.rpcsMu.Lock()
 	defer t.rpcsMu.Unlock()
+	if err := to.begin(t.rpcs, LimitRPCsPerCaller, LimitRPCs, t.rpcs <= freeRPCs); err != nil {
+		return err
+	}
 	t.pays.rpcs.add(-t.rpcs)
 	t.pays = to
-	t.pays.rpcs.add(t.rpcs)
+	return nil
 }

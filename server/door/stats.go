@@ -11,8 +11,8 @@ type Stats struct {
 
 	// Accepted is how many were let in.
 	Accepted uint64
-	// Refused is how many were not, by limit: those of LimitCaller at their claim,
-	// all others as they came. It is the receiver's.
+	// Refused is how many were not, by limit: those of a caller, and some of LimitAll and
+	// LimitMisuse, at their claim, all others as they came. It is the receiver's.
 	Refused map[Limit]uint64
 	// GaveWay is how many unclaimed ones were closed for a newcomer.
 	GaveWay uint64

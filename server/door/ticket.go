@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"securesocket/session/quota"
 )
 
 // Ticket is a connection's place. A nil Ticket is that of a connection which
@@ -42,9 +44,9 @@ const refusalLinger = time.Second
 
 // Claim says that an authenticated RPC of principal runs on the connection. The
 // first claim decides for whom the connection counts; later ones cost nothing
-// and succeed, whoever makes them. A caller who has no room left is refused with
-// a *LimitError, as is every later RPC on the connection, which is closed a
-// second later.
+// and succeed, whoever makes them. A caller who has no room left, for the connection or
+// for what goes on over it already, is refused with a *LimitError, as is every later RPC
+// on the connection, which is closed a second later.
 func (t *Ticket) Claim(principal string) error {
 	if t == nil || t.claimed.Load() {
 		return nil
@@ -59,27 +61,54 @@ func (t *Ticket) Claim(principal string) error {
 		return nil
 	}
 	t.claimant = principal
-	switch wait := overdue(d.callerDebts.of(principal, time.Now())); {
-	case wait > 0:
-		return t.refuseLocked(&LimitError{What: LimitMisuse, Retry: wait})
-	case d.callers[principal] != nil && d.callers[principal].connections >= d.cfg.PerCaller:
-		return t.refuseLocked(&LimitError{What: LimitCaller, Limit: d.cfg.PerCaller})
-	}
-	t.leavePoolsLocked()
-	t.timer.Stop()
-	t.caller = principal
-	if t.owner = d.callers[principal]; t.owner == nil {
-		t.owner = &owner{
+	o := d.callers[principal]
+	if o == nil {
+		o = &owner{
 			unfinished: account{most: d.cfg.UnfinishedPerCaller, total: &d.unfinished},
 			rpcs:       account{most: int64(d.cfg.RPCsPerCaller), total: &d.rpcs},
 			streams:    account{most: 2 * int64(d.cfg.RPCsPerCaller)},
 		}
-		d.callers[principal] = t.owner
 	}
-	t.owner.connections++
-	t.moveRPCs(t.owner)
+	if err := t.chargeLocked(o); err != nil {
+		return t.refuseLocked(err)
+	}
+	t.leavePoolsLocked()
+	t.timer.Stop()
+	t.caller, t.owner = principal, o
+	d.callers[principal] = o
+	o.connections++
 	t.claimed.Store(true)
 	return nil
+}
+
+// chargeLocked has a caller pay for what goes on over the connection, or says why he
+// cannot have it.
+func (t *Ticket) chargeLocked(o *owner) *LimitError {
+	d := t.door
+	if wait := overdue(d.callerDebts.of(t.claimant, time.Now())); wait > 0 {
+		return &LimitError{What: LimitMisuse, Retry: wait}
+	}
+	if o.connections >= d.cfg.PerCaller {
+		return &LimitError{What: LimitCaller, Limit: d.cfg.PerCaller}
+	}
+	room := quota.Room(o.connections+1, d.cfg.PerCaller, d.cfg.Max)
+	if claimed := d.open - d.unclaimed.Len(); claimed >= room {
+		return &LimitError{What: LimitAll, Limit: room}
+	}
+	m := t.meter.Load()
+	if m == nil {
+		return t.moveRPCs(o)
+	}
+	m.backlog.mu.Lock()
+	defer m.backlog.mu.Unlock()
+	err := m.backlog.fits(o)
+	if err == nil {
+		err = t.moveRPCs(o)
+	}
+	if err == nil {
+		m.backlog.claim(o)
+	}
+	return err
 }
 
 func (t *Ticket) refuseLocked(err *LimitError) error {
@@ -174,7 +203,7 @@ func (t *Ticket) expire() {
 func (t *Ticket) leave() {
 	t.door.mu.Lock()
 	defer t.door.mu.Unlock()
-	noRoom := t.refused != nil && t.refused.What == LimitCaller
+	noRoom := t.refused != nil && t.refused.What != LimitMisuse
 	if !t.left && !t.claimed.Load() && !noRoom {
 		t.door.stats.Unused++
 		t.misusedLocked(false)

@@ -9,7 +9,7 @@ import (
 // doorLimits are the limits of connections to the service.
 var doorLimits = []door.Limit{
 	door.LimitAll, door.LimitCaller, door.LimitUnclaimed, door.LimitAddress, door.LimitLocal, door.LimitReserve, door.LimitMisuse,
-	door.LimitRPCs, door.LimitRPCsPerCaller, door.LimitVisits,
+	door.LimitRPCs, door.LimitRPCsPerCaller, door.LimitUnfinished, door.LimitVisits,
 }
 
 // limited is everything that a limit is named for: as the texts of errors have it,
