@@ -65,6 +65,8 @@ func TestBookIsItsModel(t *testing.T) {
 
 func TestAmountsAreWorthTheirTime(t *testing.T) {
 	t.Parallel()
+	second := bytePace(Limit{PerSecond: 1})
+	require.Equal(t, farthest, second.worth(1<<64/1_000_000_000+1), "just beyond what can be divided")
 	rapid.Check(t, func(t *rapid.T) {
 		l := Limit{PerSecond: rapid.Int64Min(1).Draw(t, "rate"), Burst: rapid.Int64().Draw(t, "burst")}
 		n := rapid.Int64Min(0).Draw(t, "n")

@@ -17,6 +17,8 @@ func TestDescriptorsPressure(t *testing.T) {
 	require.NoError(t, d.Acquire("b", 1))
 	require.True(t, d.Pressure())
 	require.Equal(t, Error{What: "descriptors", Limit: 90, Used: 90}, *refused(t, d.Acquire("c", 1)))
+	require.Equal(t, int64(100), NewDescriptors(DescriptorsConfig{Soft: 184, InUse: 20, Pressure: 100}).pressure)
+	require.Equal(t, int64(90), NewDescriptors(DescriptorsConfig{Soft: 184, InUse: 20, Pressure: 101}).pressure)
 	// Those that live have the rest.
 	require.NoError(t, d.AcquireLive("a", 10))
 	require.Equal(t, Error{What: "descriptors", Limit: 100, Used: 100}, *refused(t, d.AcquireLive("b", 1)))

@@ -188,3 +188,77 @@ func TestDestinationsRememberWhoReturns(t *testing.T) {
 	require.Same(t, first, d.owners.shard("a").pages["a"])
 	require.Less(t, kept(d.owners), 30*4*shardCount/2)
 }
+
+func TestDestinationsByDefault(t *testing.T) {
+	t.Parallel()
+	h := newHand()
+	plenty := Limit{PerSecond: 1, Burst: 4097}
+	d := NewDestinations(DestinationsConfig{PerOwner: plenty, Total: Limit{PerSecond: 1e6}, Now: h.now})
+	for port := range 4096 {
+		require.NoError(t, d.Allow("a", "h", port))
+		require.NoError(t, d.Allow("b", "h", port))
+	}
+	require.NoError(t, d.Allow("a", "h", 0), "so many are remembered")
+	require.NoError(t, d.Allow("a", "other", 1))
+	require.Error(t, d.Allow("a", "h", 1), "but not one more")
+
+	h.advance(10 * time.Minute)
+	for port := range 601 { // what comes in as many seconds, and the one that was left
+		require.NoError(t, d.Allow("b", "h", port))
+	}
+	require.Error(t, d.Allow("b", "h", 601), "they are new again")
+}
+
+// Who is suspected is remembered for as long as he is not to be suspected again, even if he
+// has not been anywhere for longer.
+func TestScanIsSuspectedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	h := newHand()
+	var told []int
+	d := NewDestinations(DestinationsConfig{
+		PerOwner: Limit{PerSecond: 1, Burst: 2}, Total: Limit{PerSecond: 1e6}, Window: 100 * time.Millisecond, Now: h.now,
+		Suspect: func(_ string, distinct int) { told = append(told, distinct) },
+	})
+	scan := func() {
+		for port := range 10 {
+			d.Allow("scanner", "h", port)
+		}
+	}
+	scan()
+	h.advance(900 * time.Millisecond)
+	scan()
+	require.Equal(t, []int{2}, told)
+	d.Allow("late", "h", 1)
+	d.Allow("late", "h", 2)
+	h.advance(900 * time.Millisecond)
+	require.Error(t, d.Allow("late", "h", 3))
+	require.Equal(t, []int{2, 0}, told, "where he was is forgotten by now")
+	for range 3 { // until a minute after he was anywhere, and others push out who may be forgotten
+		h.advance(19_700 * time.Millisecond)
+		for other := range 8 * shardCount {
+			d.Allow(strconv.Itoa(other), "h", 1)
+		}
+	}
+	for port := range 10 {
+		d.Allow("late", "h", port)
+	}
+	require.Equal(t, []int{2, 0}, told)
+	h.advance(900 * time.Millisecond)
+	for port := range 10 {
+		d.Allow("late", "x", port)
+	}
+	require.Equal(t, []int{2, 0}, told[:2])
+	require.Len(t, told, 3)
+}
+
+func TestWhatIsForgottenTakesNoMemory(t *testing.T) {
+	t.Parallel()
+	var r recent
+	for key := range uint64(100) {
+		r.add(key, int64(key), 1000)
+	}
+	r.forget(98)
+	require.NotZero(t, cap(r.seen))
+	r.forget(99)
+	require.Equal(t, recent{}, r)
+}

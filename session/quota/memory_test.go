@@ -149,7 +149,7 @@ func TestMemoryLimitIsFound(t *testing.T) {
 			require.Equal(t, tc.source, source)
 		})
 	}
-	for name, meminfo := range map[string]string{"nothing": "", "zero": "MemTotal: 0 kB\n", "too much": "MemTotal: " + strconv.Itoa(1<<62) + " kB\n", "unit": "MemTotal: 5 MB\n"} {
+	for name, meminfo := range map[string]string{"nothing": "", "zero": "MemTotal: 0 kB\n", "too much": "MemTotal: " + strconv.Itoa(1<<62) + " kB\n", "too much by far": "MemTotal: " + strconv.Itoa(1<<54+1) + " kB\n", "unit": "MemTotal: 5 MB\n"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, _, err := MemoryLimit(files("proc/meminfo", meminfo))

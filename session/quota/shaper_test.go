@@ -293,6 +293,37 @@ func TestShaperRemembersItsOwners(t *testing.T) {
 	})
 }
 
+// A flow that is closed again closes no other.
+func TestShaperKeepsWhoHasAFlow(t *testing.T) {
+	t.Parallel()
+	s := NewShaper(ShaperConfig{PerOwner: Limit{PerSecond: 1}, Total: Limit{PerSecond: 1}})
+	first, second := s.Flow("a"), s.Flow("a")
+	first.Close()
+	first.Close()
+	require.False(t, second.page.listed)
+	second.Close()
+	require.True(t, second.page.listed)
+}
+
+// Who wants a lot at once is served in pieces, between which others go.
+func TestShaperHasShortTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := NewShaper(ShaperConfig{PerOwner: Limit{PerSecond: 1 << 40}, Total: Limit{PerSecond: largestPiece, Burst: 16 * largestPiece}})
+		greedy, modest := s.Flow("greedy"), s.Flow("modest")
+		defer greedy.Close()
+		defer modest.Close()
+		require.NoError(t, greedy.Wait(t.Context(), 16*largestPiece))
+		done := make(chan error)
+		go func() { done <- greedy.Wait(t.Context(), 16*largestPiece) }()
+		synctest.Wait()
+		begun := time.Now()
+		require.NoError(t, modest.Wait(t.Context(), 1))
+		require.LessOrEqual(t, time.Since(begun), 2*time.Second)
+		require.NoError(t, <-done)
+	})
+}
+
 func TestShaperWithoutLimitLetsNothingThrough(t *testing.T) {
 	t.Parallel()
 	some := Limit{PerSecond: 1000}
