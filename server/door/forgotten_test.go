@@ -1,0 +1,48 @@
+package door
+
+import (
+	"context"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestNothingIsKeptOfWhoIsGone: of connections that were claimed, refused and neither, and
+// of refused RPCs whose deadlines are over.
+func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Config{PerCaller: 1, RPCsPerCaller: 1})
+		soon, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for range 3 {
+			near, far := net.Pipe()
+			defer far.Close()
+			c := d.admit(near)
+			require.NotNil(t, c)
+			defer c.Close()
+			err := c.ticket.Claim("anna")
+			require.Equal(t, c.ticket.Claimed(), err == nil)
+			require.NoError(t, c.ticket.Begin(soon))
+			if c.ticket.Claimed() {
+				require.Error(t, c.ticket.Begin(soon))
+			}
+		}
+		require.Equal(t, map[string]int{"anna": 1}, d.lingering)
+		require.Equal(t, 3, d.open)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Empty(t, d.lingering)
+		require.Len(t, d.callers, 1)
+		require.Empty(t, d.sources)
+		require.Empty(t, d.addresses)
+		require.Zero(t, d.unclaimed.Len())
+		for _, o := range []*owner{&d.strangers, d.callers["anna"]} {
+			require.Zero(t, o.rpcs.held.Load())
+		}
+		require.Zero(t, d.rpcs.held.Load())
+	})
+}
