@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"securesocket/server/egress"
@@ -44,6 +46,9 @@ func newRulebook(s settings, own ownAddresses, log *slog.Logger) (*rulebook, err
 // load puts the file's policy in force.
 func (b *rulebook) load() error {
 	p, err := b.read()
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) { // nothing is wrong with it: it is read again
+		b.seen, b.machine = nil, ""
+	}
 	if err == nil {
 		b.live.Store(p)
 		b.at.Store(time.Now().UnixNano())
