@@ -46,3 +46,46 @@ func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
 		require.Zero(t, d.rpcs.held.Load())
 	})
 }
+
+// TestAnEndThatComesLateEndsNoCaller: the timer may have run out while he claimed.
+func TestAnEndThatComesLateEndsNoCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Config{})
+		near, far := net.Pipe()
+		defer far.Close()
+		c := d.admit(near)
+		require.NoError(t, c.ticket.Claim("anna"))
+		c.ticket.expire()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, 1, d.open)
+		require.NoError(t, c.Close())
+		c.ticket.expire()
+		time.Sleep(time.Hour)
+		require.Zero(t, d.open)
+		require.Zero(t, d.stats.Expired)
+	})
+}
+
+func TestRefusalsAreWrittenOnceASecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var r refusals
+		due := func(want int, ok bool) {
+			t.Helper()
+			more, now := r.due()
+			require.Equal(t, ok, now)
+			require.Equal(t, want, more)
+		}
+		due(0, true)
+		due(0, false)
+		due(0, false)
+		time.Sleep(time.Second - 1)
+		due(0, false)
+		time.Sleep(1)
+		due(3, true)
+		time.Sleep(time.Second)
+		due(0, true)
+	})
+}

@@ -45,6 +45,7 @@ func TestGreedyCallersLeaveRPCsToOthers(t *testing.T) {
 		all := door.LimitError{What: door.LimitRPCs, Limit: 41_340}
 		for range 2 { // what has ended is there again, all of it
 			ctx, end := context.WithCancel(t.Context())
+			var first *visitor
 			for i := range 15 {
 				name := "greedy " + strconv.Itoa(i)
 				on := []*visitor{claims(t, d, name), claims(t, d, name)}
@@ -58,7 +59,14 @@ func TestGreedyCallersLeaveRPCsToOthers(t *testing.T) {
 				}
 				on = append(on, claims(t, d, name))
 				require.Error(t, on[2].ticket().Begin(ctx), "another connection changes nothing")
+				if i == 0 {
+					first = on[2]
+				}
+				if i == 13 { // what is not kept is taken, exactly
+					require.Equal(t, 43, fills(ctx, t, all, visit(t, d, "192.0.2.1")))
+				}
 			}
+			require.Zero(t, fills(ctx, t, own, first), "his own limit is named first")
 			for i := range 62 {
 				name := "newcomer " + strconv.Itoa(i)
 				require.Equal(t, 43, fills(ctx, t, all, claims(t, d, name), claims(t, d, name)))
@@ -106,6 +114,18 @@ func TestWhatBeganBeforeTheClaimIsCounted(t *testing.T) {
 		after, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		require.Equal(t, 20, fills(after, t, *limit, third, first, few), "and all are given back")
+
+		last := visit(t, d, "192.0.2.1")
+		for range 10 {
+			brief, end := context.WithCancel(t.Context())
+			for range 4 {
+				require.NoError(t, last.ticket().Begin(brief))
+			}
+			end()
+			synctest.Wait()
+		}
+		require.NoError(t, last.ticket().Claim("bert"))
+		require.Equal(t, 20, fills(after, t, *limit, last), "what has ended by then is not his")
 	})
 }
 
@@ -114,7 +134,7 @@ func TestWhatBeganBeforeTheClaimIsCounted(t *testing.T) {
 func TestWhatIsNotTakenBeforeTheClaimIsCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := door.New(door.Config{RPCsPerCaller: 10, UnfinishedPerCaller: 200 << 10})
+		d := door.New(door.Config{RPCsPerCaller: 10, UnfinishedPerCaller: 2 * 160 << 10})
 		comes := func(sends ...func(fr *http2.Framer)) *door.Ticket {
 			v := visit(t, d, "192.0.2.1")
 			v.greets(t)
@@ -139,8 +159,9 @@ func TestWhatIsNotTakenBeforeTheClaimIsCounted(t *testing.T) {
 		require.NoError(t, comes(streams(4)).Claim("eve"), "the first ones in any case")
 
 		require.NoError(t, comes(begins(1), hoard).Claim("anna"))
+		require.NoError(t, comes(begins(1), hoard).Claim("anna"), "exactly as much, in ten buffers each")
 		require.ErrorAs(t, comes(begins(1), hoard).Claim("anna"), &limit)
-		require.Equal(t, door.LimitError{What: door.LimitUnfinished, Limit: 200 << 10}, *limit)
+		require.Equal(t, door.LimitError{What: door.LimitUnfinished, Limit: 320 << 10}, *limit)
 		require.NoError(t, comes(streams(1)).Claim("anna"))
 		require.NoError(t, comes(begins(1), hoard).Claim("bert"))
 	})

@@ -106,7 +106,7 @@ func ParsePorts(s string) (p Ports, err error) {
 // zero.
 func ParsePort(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
-	if err == nil && (n == 0 || s[0] == '0') {
+	if err == nil && s[0] == '0' {
 		err = strconv.ErrRange
 	}
 	return uint16(n), err

@@ -1,0 +1,106 @@
+package callers
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestFaultsOfHandshakes(t *testing.T) {
+	t.Parallel()
+	certificate := func(why CertificateFault, err error) error {
+		return fmt.Errorf("while it was judged: %w", &CertificateError{Why: why, Err: err})
+	}
+	for _, tc := range []struct {
+		err  error
+		want handshakeFault
+	}{
+		{certificate(CertificateUntrusted, x509.UnknownAuthorityError{}), faultUnknownAuthority},
+		{certificate(CertificateUntrusted, x509.CertificateInvalidError{Reason: x509.IncompatibleUsage}), faultBadCertificate},
+		{certificate(CertificateExpired, nil), faultExpired},
+		{certificate(CertificateRevoked, nil), faultRevoked},
+		{certificate(CertificateRevocationStale, nil), faultRevoked},
+		{certificate(CertificateName, nil), faultBadCertificate},
+		{&net.OpError{Op: "remote error", Err: tls.AlertError(42)}, faultAlert},
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, faultTimeout},
+		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, faultClosed},
+		{&net.OpError{Op: "write", Err: syscall.EPIPE}, faultClosed},
+		{io.EOF, faultClosed},
+		{io.ErrUnexpectedEOF, faultClosed},
+		{io.ErrClosedPipe, faultClosed},
+		{net.ErrClosed, faultClosed},
+		{errors.New("anything else"), faultProtocol},
+	} {
+		require.Equal(t, tc.want, faultOf(tc.err), "%v", tc.err)
+	}
+}
+
+func TestWarningsOfHandshakesAreCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var h handshakeFailures
+		due := func(want int, ok bool) {
+			t.Helper()
+			more, now := h.due()
+			require.Equal(t, ok, now)
+			require.Equal(t, want, more)
+		}
+		due(0, true)
+		due(0, false)
+		due(0, false)
+		time.Sleep(time.Second - 1)
+		due(0, false)
+		time.Sleep(1)
+		due(3, true)
+		time.Sleep(time.Second)
+		due(0, true)
+	})
+}
+
+// leaving is a connection whose other end goes as soon as it has spoken.
+type leaving struct{ net.Conn }
+
+func (c leaving) Read([]byte) (int, error) {
+	_ = c.Close()
+	return 0, io.EOF
+}
+
+func TestWhoGoesWithoutAWordIsNoWarning(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		goes func(net.Conn)
+		want string
+	}{
+		"without a word":      {func(c net.Conn) { _ = c.Close() }, "level=DEBUG"},
+		"after a ClientHello": {func(c net.Conn) { _ = tls.Client(leaving{c}, &tls.Config{ServerName: "a.example"}).Handshake() }, "level=WARN"},
+		"with something else": {func(c net.Conn) { _, _ = io.WriteString(c, "GET / HTTP/1.1\r\n\r\n"); _ = c.Close() }, "level=WARN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			near, far := net.Pipe()
+			defer near.Close()
+			go tc.goes(far)
+			conn := tls.Server(near, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				_, err := near.Read(make([]byte, 1)) // until the other end is gone
+				return nil, err
+			}})
+			err := conn.Handshake()
+			require.Error(t, err)
+			var log strings.Builder
+			new(handshakeFailures).tell(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), conn, err)
+			require.Contains(t, log.String(), tc.want)
+		})
+	}
+}
