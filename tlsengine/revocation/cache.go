@@ -68,32 +68,45 @@ type cached struct {
 // part of the room that nobody takes from him; what others leave free he may use as well. Its zero value is empty. Its clock
 // is that of the queries: what one of them learnt is not known to those who judge by an earlier time.
 type cache struct {
-	mu    sync.Mutex
-	byKey map[cacheKey]*list.Element
-	order list.List // of *cacheItem, last used first
-	used  int
-	held  map[string]int // of used, by each owner of whom there is anything
+	mu     sync.Mutex
+	byKey  map[cacheKey]*cacheItem
+	shelf  map[string]*shelf // of each owner of whom there is anything
+	used   int
+	ending ranking[*cacheItem] // first what ends first
+	most   ranking[*shelf]     // first who has most
 }
+
+// shelf is what there is of one owner.
+type shelf struct {
+	owner string
+	order list.List // of *cacheItem, last used first
+	held  int       // of the cache's used
+	rank  int       // among those who have most
+}
+
+func (s *shelf) before(o *shelf) bool { return s.held > o.held }
+func (s *shelf) at(rank int)          { s.rank = rank }
 
 type cacheItem struct {
 	cached
 	key         cacheKey
 	from, until time.Time
-	bytes       int // of the answer; once it is in the cache, of all of it
+	bytes       int           // of the answer; once it is in the cache, of all of it
+	place       *list.Element // on its owner's shelf
+	rank        int           // among those that end first
 }
+
+func (i *cacheItem) before(o *cacheItem) bool { return i.until.Before(o.until) }
+func (i *cacheItem) at(rank int)              { i.rank = rank }
 
 func (c *cache) get(key cacheKey, now time.Time) (cached, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at, ok := c.byKey[key]
-	if !ok {
+	item, ok := c.byKey[key]
+	if !ok || now.Before(item.from.Add(-clockSkew)) || !now.Before(item.until) {
 		return cached{}, false
 	}
-	item := at.Value.(*cacheItem)
-	if now.Before(item.from.Add(-clockSkew)) || !now.Before(item.until) {
-		return cached{}, false
-	}
-	c.order.MoveToFront(at)
+	c.shelf[key.owner].order.MoveToFront(item.place)
 	return item.cached, true
 }
 
@@ -117,37 +130,55 @@ func (c *cache) put(item *cacheItem) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byKey == nil {
-		c.byKey, c.held = make(map[cacheKey]*list.Element), make(map[string]int)
+		c.byKey, c.shelf = make(map[cacheKey]*cacheItem), make(map[string]*shelf)
 	}
-	if at, ok := c.byKey[item.key]; ok {
-		c.removeLocked(at)
+	if old, ok := c.byKey[item.key]; ok {
+		c.removeLocked(old)
 	}
-	if item.bytes += remembered + len(item.key.owner); item.bytes > maxCacheBytes {
+	owner := item.key.owner
+	if item.bytes += remembered + len(owner); item.bytes > maxCacheBytes {
 		return
 	}
-	c.used += item.bytes
-	c.held[item.key.owner] += item.bytes
-	c.byKey[item.key] = c.order.PushFront(item)
+	s := c.shelf[owner]
+	if s == nil {
+		s = &shelf{owner: owner}
+		c.shelf[owner] = s
+		c.most.add(s)
+	}
+	item.place = s.order.PushFront(item)
+	c.byKey[item.key] = item
+	c.ending.add(item)
+	c.countLocked(s, item.bytes)
 	c.makeRoomLocked(item.from)
 }
 
-// makeRoomLocked forgets what has ended, and what is of owners with more than their part, beginning with what was not used
-// for the longest time. One walk is enough: nobody's part becomes smaller by it.
+// makeRoomLocked forgets what has ended, and then what whoever has most did not use for the longest time: there is too
+// much, so he has more than his part. Neither has to be looked for, however much there is of others: an owner who puts one
+// answer after the other into a full cache holds nobody up.
 func (c *cache) makeRoomLocked(now time.Time) {
-	for at := c.order.Back(); c.used > maxCacheBytes; {
-		item, newer := at.Value.(*cacheItem), at.Prev()
-		if !now.Before(item.until) || c.held[item.key.owner] > maxCacheBytes/len(c.held) {
-			c.removeLocked(at)
+	for c.used > maxCacheBytes {
+		item := c.ending.first()
+		if now.Before(item.until) {
+			item = c.most.first().order.Back().Value.(*cacheItem)
 		}
-		at = newer
+		c.removeLocked(item)
 	}
 }
 
-func (c *cache) removeLocked(at *list.Element) {
-	item := c.order.Remove(at).(*cacheItem)
-	c.used -= item.bytes
-	if c.held[item.key.owner] -= item.bytes; c.held[item.key.owner] == 0 {
-		delete(c.held, item.key.owner)
-	}
+func (c *cache) removeLocked(item *cacheItem) {
+	s := c.shelf[item.key.owner]
+	s.order.Remove(item.place)
 	delete(c.byKey, item.key)
+	c.ending.remove(item.rank)
+	c.countLocked(s, -item.bytes)
+	if s.order.Len() == 0 {
+		delete(c.shelf, s.owner)
+		c.most.remove(s.rank)
+	}
+}
+
+func (c *cache) countLocked(s *shelf, bytes int) {
+	c.used += bytes
+	s.held += bytes
+	c.most.moved(s.rank)
 }

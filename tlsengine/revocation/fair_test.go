@@ -78,24 +78,39 @@ func TestCacheIsFair(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				require.LessOrEqual(t, c.used, maxCacheBytes)
-				held, used := make(map[string]int), 0
-				for at := c.order.Front(); at != nil; at = at.Next() {
-					item := at.Value.(*cacheItem)
-					require.True(t, at == c.byKey[item.key])
-					held[item.key.owner] += item.bytes
-					used += item.bytes
-				}
-				require.Equal(t, used, c.used)
-				require.Len(t, c.byKey, c.order.Len())
-				if len(held) > 0 {
-					require.Equal(t, held, c.held)
-				}
+				requireWhole(t, &c)
 				for _, i := range mine {
 					require.NotNil(t, c.byKey[keyOf(quiet, i)], "of %v", mine)
 				}
 			},
 		})
 	})
+}
+
+// requireWhole wants every part of the cache to say the same of what is in it.
+func requireWhole(t require.TestingT, c *cache) {
+	used, items := 0, 0
+	for owner, s := range c.shelf {
+		held := 0
+		for at := s.order.Front(); at != nil; at = at.Next() {
+			item := at.Value.(*cacheItem)
+			require.Equal(t, owner, item.key.owner)
+			require.True(t, at == item.place && item == c.byKey[item.key] && item == c.ending.heap.of[item.rank])
+			held += item.bytes
+			items++
+		}
+		require.Positive(t, held)
+		require.Equal(t, held, s.held)
+		require.True(t, s == c.most.heap.of[s.rank] && s.held <= c.most.first().held)
+		used += held
+	}
+	require.Equal(t, used, c.used)
+	require.Len(t, c.byKey, items)
+	require.Len(t, c.ending.heap.of, items)
+	require.Len(t, c.most.heap.of, len(c.shelf))
+	for _, item := range c.byKey {
+		require.False(t, item.until.Before(c.ending.first().until))
+	}
 }
 
 // Those who have gone make room for one who has come: what they hold beyond their part, and whatever has ended.
@@ -107,7 +122,7 @@ func TestCacheForgetsWhoHasGone(t *testing.T) {
 	for i := range each {
 		c.remember(keyOf(fmt.Sprint("gone", i), 0), weight(1<<20-8<<10), now)
 	}
-	require.Len(t, c.held, each)
+	require.Len(t, c.shelf, each)
 	later := now.Add(time.Minute)
 	c.remember(keyOf(ownerB, 0), weight(2<<20), later)
 	_, ok := c.get(keyOf(ownerB, 0), later)

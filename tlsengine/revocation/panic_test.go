@@ -52,7 +52,7 @@ func TestPanicIsNotChecked(t *testing.T) {
 			}
 			require.Zero(t, turns.held.Load())
 			require.Zero(t, c.indexes.used)
-			require.Zero(t, c.cache.order.Len())
+			require.Empty(t, c.cache.byKey)
 		}
 	}
 }
