@@ -179,19 +179,25 @@ func TestLimitOfBufferedBytesOfEvents(t *testing.T) {
 	givenBack(t, svc)
 }
 
-// Whatever is ended where, what a chain was charged is given back.
+// Whatever is ended where, what a chain was charged is given back, and what its owner gave
+// the session.
 func TestLimitOfBufferedBytesIsGivenBackInEveryState(t *testing.T) {
 	t.Parallel()
 	w := newAbortWorld(t, tlstest.Padding(28<<10))
+	for _, der := range heavy(tlstest.NewCA(t), 2) {
+		w.given = append(w.given, &pb.ExtraCertificate{Certificate: der})
+	}
 	for _, state := range abortStates {
 		for _, by := range aborters {
 			c := w.connect()
 			l, err := w.reach(t.Context(), c, state)
 			require.NoError(t, err)
+			atLeast := int64(2 * heavyBytes)
 			switch state.name {
 			case "decision pending", "encrypted", "half closed", "detached":
-				require.Positive(t, w.svc.Registry.Stats().Buffered, state.name)
+				atLeast += 28 << 10
 			}
+			require.Greater(t, w.svc.Registry.Stats().Buffered, atLeast, state.name)
 			if by == "cut" {
 				c.cut()
 			}

@@ -99,6 +99,8 @@ func serveStalled(path string, questions io.Reader, answers io.Writer) error {
 		switch question {
 		case "memory":
 			answer = memoryNow()
+		case "buffered":
+			answer = registry.Stats().Buffered
 		case "delivered":
 			answer = delivered(registry, owner)
 		case "profile":
@@ -220,6 +222,12 @@ func (s *stalledService) memory() (m stalledMemory) {
 	s.tb.Helper()
 	s.ask("memory", &m)
 	return m
+}
+
+func (s *stalledService) buffered() (sum int64) {
+	s.tb.Helper()
+	s.ask("buffered", &sum)
+	return sum
 }
 
 func (s *stalledService) delivered() (sum int64) {

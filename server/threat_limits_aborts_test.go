@@ -38,6 +38,7 @@ type abortWorld struct {
 	descriptors *quota.Descriptors
 	reached     atomic.Int64
 	socket      string
+	given       []*pb.ExtraCertificate // to every session, and to listeners
 
 	silent, talking, secure, flawed, full string   // addresses
 	peers                                 sync.Map // the peers' ends, by their way
@@ -162,6 +163,11 @@ var abortStates = []abortState{
 			return err
 		}
 		l.id = resp.GetSession().GetSessionId()
+		for _, e := range l.w.given {
+			if _, err := l.conn.c.AddCertificate(l.ctx, &pb.AddCertificateRequest{SessionId: l.id, Certificate: e.GetCertificate()}); err != nil {
+				return err
+			}
+		}
 		if err := l.begin(attachFrame(&pb.AttachSession{SessionId: l.id, AttachSeq: 1})); err != nil {
 			return err
 		}
@@ -205,7 +211,7 @@ var abortStates = []abortState{
 		return nil
 	}},
 	{"unclaimed", pb.State_STATE_CONNECTED, func(w *abortWorld, l *leaf) error {
-		resp, err := l.conn.lc.Listen(l.ctx, &pb.ListenRequest{Address: "127.0.0.1"})
+		resp, err := l.conn.lc.Listen(l.ctx, &pb.ListenRequest{Address: "127.0.0.1", Certificates: w.given})
 		if err != nil {
 			return err
 		}
@@ -273,7 +279,7 @@ func (l *leaf) begin(first *pb.AttachRequest) (err error) {
 // open opens a session and waits for an event.
 func (l *leaf) open(addr, until string, change ...func(*pb.Open)) error {
 	host, port, _ := strings.Cut(addr, ":")
-	m := &pb.Open{Host: host, AttachSeq: 1, Settings: &pb.SessionSettings{Tls: &pb.TlsSettings{HandshakeTimeout: durationpb.New(patience)}}}
+	m := &pb.Open{Host: host, AttachSeq: 1, Certificates: l.w.given, Settings: &pb.SessionSettings{Tls: &pb.TlsSettings{HandshakeTimeout: durationpb.New(patience)}}}
 	if _, err := fmt.Sscan(port, &m.Port); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (s *Session) accountLocked() {
 		s.buffered.held.Add(delta)
 		s.reg.buffered.held.Add(delta)
 	}
-	if held > 0 && s.attachment == nil {
+	if (held > 0 || !s.given.empty()) && s.attachment == nil {
 		s.reg.shedSoon()
 	}
 	if scarce := s.buffered.exceeded() || s.reg.buffered.exceeded(); scarce != s.core.IsScarce() {
@@ -101,18 +101,29 @@ func (r *Registry) shedOnce(all bool) (left bool) {
 	}
 	var found []idle
 	var total int64
-	for _, s := range r.all() {
-		s.mu.Lock()
-		if since := s.core.DetachedSince(); s.over == nil && s.attachment == nil && !since.IsZero() {
-			s.accountLocked()
-			found = append(found, idle{s, since, s.held})
-			total += s.held
-		}
-		s.mu.Unlock()
-	}
 	share := r.cfg.MaxBuffered / 100 * int64(r.cfg.DetachedShare)
 	if all {
 		share = 0
+	}
+	for _, s := range r.all() {
+		s.mu.Lock()
+		since := s.core.DetachedSince()
+		if since.IsZero() && !s.given.empty() { // it was never connected
+			since = s.lastUse
+		}
+		if s.over == nil && s.attachment == nil && !since.IsZero() {
+			s.accountLocked()
+			held := s.held
+			if !s.given.empty() {
+				left = true
+				if r.buffered.held.Load() > share { // else there is nothing to be ended
+					held += s.givens.wouldGive(s.given)
+				}
+			}
+			found = append(found, idle{s, since, held})
+			total += held
+		}
+		s.mu.Unlock()
 	}
 	slices.SortFunc(found, func(a, b idle) int { return a.since.Compare(b.since) })
 	shed := 0
@@ -141,7 +152,7 @@ func (r *Registry) shedOnce(all bool) (left bool) {
 	if shed > 0 {
 		r.cfg.Logger.Warn("sessions without a stream were ended: their buffers are needed", "sessions", shed, "left", total)
 	}
-	return total > 0
+	return left || total > 0
 }
 
 // shed ends a session that no stream holds; false: one has come.

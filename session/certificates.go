@@ -26,10 +26,10 @@ func (r *Registry) ListCertificates(owner string, scope Scope, id string) ([]Tru
 	}
 	switch scope {
 	case ScopeService:
-		l, err := r.trust.levels.get(serviceKey)
+		l, err := r.trust.levels.get(nobody, serviceKey)
 		return listed(follow(levels, scoped{l, scope})), r.storeError(err)
 	case ScopeDefaults:
-		l, err := r.trust.levels.get(callerKey(owner))
+		l, err := r.trust.levels.get(owner, callerKey(owner))
 		return listed(follow(levels, scoped{l, scope})), r.storeError(err)
 	}
 	return listed(levels), nil
@@ -57,9 +57,9 @@ func (r *Registry) ChangeCertificates(owner string, scope Scope, id string, chan
 		}
 		return s.changeCertificates(change)
 	case ScopeDefaults:
-		return r.storeError(r.trust.levels.change(callerKey(owner), bounded))
+		return r.storeError(r.trust.levels.change(owner, callerKey(owner), bounded))
 	case ScopeService:
-		return r.storeError(r.trust.levels.change(serviceKey, bounded))
+		return r.storeError(r.trust.levels.change(nobody, serviceKey, bounded))
 	}
 	return &NotAllowedError{What: "the system's certificates", Why: "they are changed on the service's machine, not here"}
 }
@@ -68,7 +68,7 @@ func (r *Registry) ChangeCertificates(owner string, scope Scope, id string, chan
 func AddCertificates(certs []*x509.Certificate, trusted bool, count *int) CertificateChange {
 	return func(l truststore.Level) (truststore.Level, error) {
 		entries := make([]truststore.Entry, len(certs))
-		for i, c := range certs {
+		for i, c := range shared(certs) {
 			entries[i] = truststore.Entry{Cert: c, Trusted: trusted}
 		}
 		l, *count = l.Add(entries...)
@@ -78,7 +78,7 @@ func AddCertificates(certs []*x509.Certificate, trusted bool, count *int) Certif
 
 // SetCertificates replaces the anchors of a level.
 func SetCertificates(certs []*x509.Certificate) CertificateChange {
-	return func(l truststore.Level) (truststore.Level, error) { return l.Replace(certs), nil }
+	return func(l truststore.Level) (truststore.Level, error) { return l.Replace(shared(certs)), nil }
 }
 
 // ResetCertificates lets a level follow again.
@@ -105,6 +105,11 @@ func (s *Session) changeCertificates(change CertificateChange) error {
 	if err := checkLevel(next, "a session", maxCertificates, maxCertificateTotalBytes); err != nil {
 		return err
 	}
+	before := s.certificates
 	s.certificates = next
+	if err := s.giveLocked(false); err != nil {
+		s.certificates = before
+		return err
+	}
 	return nil
 }

@@ -145,6 +145,7 @@ func (c *connection) beginLocked() error {
 		return s.obeyedLocked("connect", s.core.Tick(now))
 	}
 	s.conn = c
+	_ = s.giveLocked(true) // its settings may have been changed since they were read
 	s.effectsLocked()
 	s.neverExpireLocked()
 	return nil

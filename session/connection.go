@@ -9,6 +9,8 @@ import (
 
 	"securesocket/session/quota"
 	"securesocket/tlsengine"
+	"securesocket/tlsengine/identity"
+	"securesocket/tlsengine/truststore"
 )
 
 // connection is one generation of a session: the socket, and how it ends. The
@@ -70,6 +72,12 @@ type connection struct {
 	detachGrace  time.Duration
 	settings     *Settings // effective; nil while bytes move: the rest is for connecting, and for entering TLS
 
+	// What it holds of what its owner has given, and may have taken back since: its session's
+	// anchors and his defaults' until a handshake is over, and the identities until its own
+	// end, for crypto/tls keeps the one that was shown.
+	trusted, trustedAbove *truststore.Set
+	identities            []*identity.Identity
+
 	// Stopped at the end; each nil until it is needed.
 	idle     *time.Timer
 	detach   *time.Timer // runs while no stream is attached
@@ -78,7 +86,7 @@ type connection struct {
 
 func (s *Session) newConnection(args ConnectArgs, eff Settings, p *Permit) *connection {
 	c := &connection{
-		s: s, permit: p, args: args, target: args.Target, settings: &eff, idleTimeout: *eff.IdleTimeout, detachGrace: *eff.DetachGrace,
+		s: s, permit: p, args: args, target: args.Target, settings: &eff, identities: eff.Identities, idleTimeout: *eff.IdleTimeout, detachGrace: *eff.DetachGrace,
 		done: make(chan struct{}), writerDone: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
@@ -254,6 +262,10 @@ func (c *connection) announceEnd() End {
 		s.reg.amend(s, &amended)
 	}
 	s.accountLocked()
+	s.takenLocked()
+	if s.over != nil {
+		s.reg.tidy(s.owner)
+	}
 	s.restLocked()
 	return c.reportLocked()
 }

@@ -57,7 +57,7 @@ func (r *Registry) Defaults(owner string) (Settings, error) {
 
 // defaultsOf is Defaults; nil: there are none.
 func (r *Registry) defaultsOf(owner string) (*Settings, error) {
-	s, err := r.defaults.get(callerKey(owner))
+	s, err := r.defaults.get(owner, callerKey(owner))
 	return s, r.storeError(err)
 }
 
@@ -67,7 +67,7 @@ func (r *Registry) defaultsOf(owner string) (*Settings, error) {
 // the settings' or of the store.
 func (r *Registry) UpdateDefaults(owner string, change func(Settings) (Settings, error)) (next Settings, warnings []string, err error) {
 	var refused error
-	err = r.defaults.change(callerKey(owner), func(have *Settings) (*Settings, error) {
+	err = r.defaults.change(owner, callerKey(owner), func(have *Settings) (*Settings, error) {
 		before := Settings{}
 		if have != nil {
 			before = *have

@@ -42,7 +42,7 @@ func (c *connection) flashPolicy(ctx context.Context, addrs []netip.AddrPort) er
 			if err != nil {
 				return nil, err
 			}
-			trust, err := c.s.trust(c.settings.TrustBase)
+			trust, err := c.trust(c.settings.TrustBase)
 			if err != nil {
 				_ = raw.Close()
 				return nil, err

@@ -84,7 +84,7 @@ func (c *connection) tlsConfig(clock *handshakeClock, role Role) (*tlsengine.Con
 		cfg.Decide = func(ctx context.Context, r *tlsengine.Report) error { return c.decide(ctx, clock, r) }
 	}
 	var err error
-	if cfg.Trust, err = s.trust(set.TrustBase); err != nil {
+	if cfg.Trust, err = c.trust(set.TrustBase); err != nil {
 		return nil, Internal(s.reg.cfg.Logger, "the trust anchors cannot be read", "error", err.Error())
 	}
 	if role == RoleServer {

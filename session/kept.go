@@ -15,6 +15,9 @@ type kept[T any] struct {
 	bucket string
 	decode func([]byte) (T, error)
 	encode func(T) ([]byte, error) // nil bytes: nothing is to be kept
+	// count lets one value of an owner's count in the place of another; nil: none counts. Its
+	// error refuses a change; there is none where it is forced.
+	count func(owner string, from, to T, forced bool) error
 
 	mu     sync.Mutex
 	values map[string]*keptValue[T]
@@ -57,18 +60,20 @@ func (v *keptValue[T]) set(to T) {
 	v.v, v.loaded = to, true
 }
 
-func (k *kept[T]) get(key string) (T, error) {
+// get returns what is kept under a key, of nobody or of an owner, for whom it counts from
+// then on, even where he has no room for it: it is there.
+func (k *kept[T]) get(owner, key string) (T, error) {
 	value := k.value(key)
 	if v, ok := value.get(); ok {
 		return v, nil
 	}
 	value.change.Lock()
 	defer value.change.Unlock()
-	return k.read(key, value)
+	return k.read(owner, key, value)
 }
 
 // read is get while the value's change is held.
-func (k *kept[T]) read(key string, value *keptValue[T]) (T, error) {
+func (k *kept[T]) read(owner, key string, value *keptValue[T]) (T, error) {
 	v, ok := value.get()
 	if ok {
 		return v, nil
@@ -80,23 +85,36 @@ func (k *kept[T]) read(key string, value *keptValue[T]) (T, error) {
 	if err != nil && !errors.Is(err, durable.ErrNotFound) {
 		return v, err
 	}
+	var none T
+	_ = k.counted(owner, none, v, true)
 	value.set(v)
 	return v, nil
 }
 
+func (k *kept[T]) counted(owner string, from, to T, forced bool) error {
+	if k.count == nil || owner == nobody {
+		return nil
+	}
+	return k.count(owner, from, to, forced)
+}
+
 // change replaces a value by what f makes of it, unless that is errUnchanged. It
 // is in effect when it is kept.
-func (k *kept[T]) change(key string, f func(T) (T, error)) error {
+func (k *kept[T]) change(owner, key string, f func(T) (T, error)) error {
 	value := k.value(key)
 	value.change.Lock()
 	defer value.change.Unlock()
-	v, err := k.read(key, value)
+	before, err := k.read(owner, key, value)
 	if err != nil {
 		return err
 	}
-	if v, err = f(v); errors.Is(err, errUnchanged) {
+	v, err := f(before)
+	if errors.Is(err, errUnchanged) {
 		return nil
 	} else if err != nil {
+		return err
+	}
+	if err := k.counted(owner, before, v, false); err != nil {
 		return err
 	}
 	b, err := k.encode(v)
@@ -107,8 +125,10 @@ func (k *kept[T]) change(key string, f func(T) (T, error)) error {
 	default:
 		err = k.store.Put(k.bucket, key, b)
 	}
-	if err == nil {
-		value.set(v)
+	if err != nil {
+		_ = k.counted(owner, v, before, true)
+		return err
 	}
-	return err
+	value.set(v)
+	return nil
 }

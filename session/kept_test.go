@@ -51,12 +51,12 @@ func TestOneOwnersDiskHoldsUpNobody(t *testing.T) {
 	store := &slowStore{Store: durable.Memory(), slow: "slow", started: make(chan struct{}), release: make(chan struct{})}
 	k := texts(store)
 	done := make(chan error, 1)
-	go func() { done <- k.change("slow", to("new")) }()
+	go func() { done <- k.change(nobody, "slow", to("new")) }()
 	<-store.started
-	v, err := k.get("other")
+	v, err := k.get(nobody, "other")
 	require.NoError(t, err)
 	require.Empty(t, v)
-	require.NoError(t, k.change("other", to("mine")))
+	require.NoError(t, k.change(nobody, "other", to("mine")))
 	select {
 	case <-done:
 		t.Fatal("the slow write has not been released")
@@ -64,7 +64,7 @@ func TestOneOwnersDiskHoldsUpNobody(t *testing.T) {
 	}
 	close(store.release)
 	require.NoError(t, <-done)
-	v, err = k.get("slow")
+	v, err = k.get(nobody, "slow")
 	require.NoError(t, err)
 	require.Equal(t, "new", v)
 }
@@ -73,16 +73,16 @@ func TestWhatChangesNothingIsNotWritten(t *testing.T) {
 	t.Parallel()
 	store := &slowStore{Store: durable.Memory()}
 	k := texts(store)
-	require.NoError(t, k.change("a", to("x")))
-	require.NoError(t, k.change("a", func(string) (string, error) { return "", errUnchanged }))
+	require.NoError(t, k.change(nobody, "a", to("x")))
+	require.NoError(t, k.change(nobody, "a", func(string) (string, error) { return "", errUnchanged }))
 	require.Equal(t, 1, store.puts)
 	boom := errors.New("boom")
-	require.ErrorIs(t, k.change("a", func(string) (string, error) { return "y", boom }), boom)
-	v, err := k.get("a")
+	require.ErrorIs(t, k.change(nobody, "a", func(string) (string, error) { return "y", boom }), boom)
+	v, err := k.get(nobody, "a")
 	require.NoError(t, err)
 	require.Equal(t, "x", v)
-	require.NoError(t, k.change("a", to("")))
-	v, err = texts(store).get("a")
+	require.NoError(t, k.change(nobody, "a", to("")))
+	v, err = texts(store).get(nobody, "a")
 	require.NoError(t, err)
 	require.Empty(t, v)
 }

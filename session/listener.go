@@ -45,12 +45,15 @@ type Listener struct {
 	reg       *Registry
 	permit    *Permit // until it listens no more
 	args      ListenArgs
-	socket    net.Listener
-	local     netip.AddrPort
-	slots     chan struct{} // of the backlog: full where all are taken
-	stop      chan struct{} // closed when it listens no more
-	stopped   chan struct{} // closed when the goroutine that accepts has ended
-	refusing  bool          // that goroutine's: the last connection was closed at once
+	// What args had of certificates, which are its sessions' too, and what it is counted as.
+	certificates truststore.Level
+	counted      gift
+	socket       net.Listener
+	local        netip.AddrPort
+	slots        chan struct{} // of the backlog: full where all are taken
+	stop         chan struct{} // closed when it listens no more
+	stopped      chan struct{} // closed when the goroutine that accepts has ended
+	refusing     bool          // that goroutine's: the last connection was closed at once
 
 	mu       sync.Mutex
 	accepted int64

@@ -92,38 +92,57 @@ func (r *Registry) Listen(ctx context.Context, owner string, args ListenArgs, re
 	if l, err := r.listenedBefore(owner, req); l != nil || err != nil {
 		return l, warnings, err
 	}
+	level, _ := truststore.Level{}.Add(args.Certificates...)
+	args.Certificates = nil
+	given := large(giftOf(level.Own, args.Settings.Identities))
+	if err := r.takeGift(owner, gift{}, given, false); err != nil {
+		return nil, nil, err
+	}
 	permit := &Permit{limits: &r.limits, owner: owner}
+	giveBack := func() {
+		permit.End()
+		_ = r.takeGift(owner, given, gift{}, true)
+	}
 	if err := permit.beginListener(); err != nil {
+		giveBack()
 		return nil, nil, err
 	}
 	socket, err := r.openListener(ctx, args.Addr)
 	if err != nil {
-		permit.End()
+		giveBack()
 		return nil, nil, err
 	}
 	l := &Listener{
-		permit: permit,
-		id:     strings.ToLower(rand.Text()), owner: owner, created: time.Now(), reg: r, args: args,
+		permit: permit, counted: given, certificates: level,
+		id: strings.ToLower(rand.Text()), owner: owner, created: time.Now(), reg: r, args: args,
 		socket: socket, local: addrPort(socket.Addr()),
 		slots: make(chan struct{}, args.Backlog), stop: make(chan struct{}), stopped: make(chan struct{}),
 		waiting: make(map[*Session]*arrival),
 	}
 	l.listKey = listKey(l.created, l.id)
 	l.alone = r.after(l.grace(), l.closeAlone)
+	if !r.addListener(l, req) {
+		l.alone.Stop()
+		_ = socket.Close()
+		giveBack()
+		return nil, nil, &DrainingError{}
+	}
+	go l.run()
+	return l, warnings, nil
+}
+
+// addListener is false while the service drains.
+func (r *Registry) addListener(l *Listener, req Request) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.draining.IsZero() {
-		l.alone.Stop()
-		_ = socket.Close()
-		permit.End()
-		return nil, nil, &DrainingError{}
+		return false
 	}
-	o := r.ownerLocked(owner)
+	o := r.ownerLocked(l.owner)
 	o.listeners++
 	r.listeners[l.id] = l
 	o.requests.remember(req, l.id, l.created, maxOwnerRequests)
-	go l.run()
-	return l, warnings, nil
+	return true
 }
 
 func (a *ListenArgs) check(cfg *Config, defaults *Settings) ([]string, error) {
@@ -307,6 +326,7 @@ func (r *Registry) removeListener(l *Listener) {
 	delete(r.listeners, l.id)
 	if o := r.owners[l.owner]; o != nil {
 		o.listeners--
+		_ = o.givens.replace(l.counted, gift{}, true)
 		r.tidyLocked(l.owner)
 	}
 }
@@ -331,9 +351,10 @@ func (r *Registry) createAccepted(l *Listener) (*Session, error) {
 	if err := r.roomLocked(l.owner); err != nil {
 		return nil, err
 	}
-	s := newSession(r, strings.ToLower(rand.Text()), r.ownerLocked(l.owner), l.owner, l.args.Settings, true)
-	s.listener = l
-	s.certificates, _ = s.certificates.Add(l.args.Certificates...)
+	o := r.ownerLocked(l.owner)
+	s := newSession(r, strings.ToLower(rand.Text()), o, l.owner, l.args.Settings, true)
+	s.listener, s.certificates, s.given = l, l.certificates, l.counted
+	_ = o.givens.replace(gift{}, s.given, true) // it shares what its listener holds
 	r.addLocked(s)
 	return s, nil
 }

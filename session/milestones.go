@@ -78,7 +78,11 @@ func (c *connection) encrypted(conn *tlsengine.Conn) bool {
 // upLocked lets bytes move: over TCP as it is, or over TLS, from the beginning or
 // after a while.
 func (c *connection) upLocked() {
-	c.settings = nil // what held for connecting alone
+	c.settings, c.trusted, c.trustedAbove = nil, nil, nil // what held for connecting alone
+	if c.tls == nil {
+		c.identities = nil
+	}
+	_ = c.s.giveLocked(true)
 	c.permit.endHandshake()
 	if c.flow == nil {
 		c.flow = c.s.reg.limits.bytes.Flow(c.s.owner)

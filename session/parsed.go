@@ -22,6 +22,11 @@ func (c *certificates) get(key [sha256.Size]byte) *x509.Certificate {
 	return nil
 }
 
+// share is put for a certificate whose hash nobody has at hand.
+func (c *certificates) share(cert *x509.Certificate) *x509.Certificate {
+	return c.put(sha256.Sum256(cert.Raw), cert)
+}
+
 // put returns cert, or the same certificate of whoever came first.
 func (c *certificates) put(key [sha256.Size]byte, cert *x509.Certificate) *x509.Certificate {
 	own := weak.Make(cert)

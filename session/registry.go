@@ -43,6 +43,7 @@ type Registry struct {
 
 type ownerSessions struct {
 	buffered  *budget
+	givens    *givens
 	count     int
 	listeners int
 	requests  requestLog[string] // IDs of sessions and listeners
@@ -60,7 +61,7 @@ func NewRegistry(cfg Config) *Registry {
 	}
 	r.buffered.limit = r.cfg.MaxBuffered
 	r.limits = newLimits(&r.cfg)
-	r.trust, r.defaults = newTrust(&r.cfg), newDefaults(&r.cfg)
+	r.trust, r.defaults = newTrust(r), newDefaults(&r.cfg)
 	r.checker = revocation.NewChecker(revocation.Config{
 		Fetcher: revocation.NewHTTPFetcher(r.dialFetch), LeafCRLAge: r.cfg.LeafCRLAge,
 		Panicked: func(value any, stack []byte) {
@@ -105,7 +106,14 @@ func (r *Registry) Create(owner string, settings Settings, ephemeral bool, req R
 	if err := r.roomLocked(owner); err != nil {
 		return nil, false, nil, err
 	}
-	s = newSession(r, strings.ToLower(rand.Text()), r.ownerLocked(owner), owner, settings, ephemeral)
+	given := large(giftOf(nil, settings.Identities))
+	o = r.ownerLocked(owner)
+	if err := o.givens.replace(gift{}, given, false); err != nil {
+		r.tidyLocked(owner)
+		return nil, false, nil, err
+	}
+	s = newSession(r, strings.ToLower(rand.Text()), o, owner, settings, ephemeral)
+	s.given = given
 	r.addLocked(s).requests.remember(req, s.id, now, maxOwnerRequests)
 	return s, true, warnings, nil
 }
@@ -138,7 +146,8 @@ func (r *Registry) addLocked(s *Session) *ownerSessions {
 func (r *Registry) ownerLocked(owner string) *ownerSessions {
 	o := r.owners[owner]
 	if o == nil {
-		o = &ownerSessions{buffered: &budget{limit: r.cfg.MaxBufferedPerOwner}}
+		own := &budget{limit: r.cfg.MaxBufferedPerOwner}
+		o = &ownerSessions{buffered: own, givens: newGivens(own, &r.buffered)}
 		r.owners[owner] = o
 	}
 	return o
@@ -210,10 +219,20 @@ func (r *Registry) remove(s *Session, final *ExpiredError) {
 // tidyLocked forgets an owner of whom nothing is kept.
 func (r *Registry) tidyLocked(owner string) {
 	o := r.owners[owner]
+	if o == nil {
+		return
+	}
 	o.requests.forgetOld(time.Now(), -1)
-	if o.count == 0 && o.listeners == 0 && len(o.requests.entries) == 0 && len(o.expired.order) == 0 {
+	if o.count == 0 && o.listeners == 0 && len(o.requests.entries) == 0 && len(o.expired.order) == 0 && o.givens.empty() {
 		delete(r.owners, owner)
 	}
+}
+
+// tidy is tidyLocked; the lock of a session may be held.
+func (r *Registry) tidy(owner string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tidyLocked(owner)
 }
 
 // forget lets the request that created s create again; s's lock may be held.

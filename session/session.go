@@ -37,6 +37,7 @@ type Session struct {
 	listKey   string // sorts by creation
 	reg       *Registry
 	buffered  *budget // the owner's
+	givens    *givens // likewise
 
 	// connecting serialises Connect: one old connection ends before the next
 	// begins. It is taken before mu.
@@ -48,6 +49,7 @@ type Session struct {
 	settings     Settings
 	certificates truststore.Level
 	core         *resume.Core // bytes, events and attachments
+	given        gift         // what it was given is counted as; what is small is not
 	held         int64        // what its buffers and its facts were counted as
 	facts        int64        // what its events and the peer's chain cost beyond freeFacts
 	weighed      int64        // the events that facts was reckoned from
@@ -71,7 +73,7 @@ type Session struct {
 
 func newSession(r *Registry, id string, o *ownerSessions, owner string, settings Settings, ephemeral bool) *Session {
 	s := &Session{
-		id: id, owner: owner, buffered: o.buffered, created: time.Now(), ephemeral: ephemeral, reg: r,
+		id: id, owner: owner, buffered: o.buffered, givens: o.givens, created: time.Now(), ephemeral: ephemeral, reg: r,
 		settings: settings,
 		state:    StateUnconnected,
 		status:   tlsengine.StatusUnknown,
@@ -205,6 +207,10 @@ func (s *Session) Update(change func(Settings) (Settings, error)) (effective int
 	s.claimLocked()
 	before := s.settings
 	s.settings = next
+	if err := s.giveLocked(false); err != nil {
+		s.settings = before
+		return 0, nil, err
+	}
 	noDelay := *s.effectiveLocked().NoDelay
 	if c := s.conn; c != nil && !c.ended {
 		c.setNoDelayLocked(noDelay)
@@ -280,6 +286,7 @@ func (s *Session) endLocked(over error) {
 	}
 	s.neverExpireLocked()
 	s.graceLocked()
+	s.takenLocked()                  // before its owner is forgotten
 	final, _ := over.(*ExpiredError) //nolint:errorlint // as it was made
 	s.reg.remove(s, final)
 	s.accountLocked()

@@ -132,7 +132,7 @@ func (s *Session) startTLSLocked(args StartTLSArgs, req Request, pinned bool) (*
 	}
 	limit := *settings.HandshakeTimeout
 	st.ctx, st.clock, st.stop = startClock(c.ctx, limit, &TimeoutError{PhaseHandshake, limit, HandshakeClock})
-	c.settings = &settings
+	c.settings, c.identities = &settings, settings.Identities
 	c.attempt = &Attempt{s: s, req: req, decided: make(chan struct{})}
 	c.attempt.join(pinned)
 	s.requests.remember(req, c.attempt, now, maxSessionRequests)

@@ -55,9 +55,12 @@ type trust struct {
 	levels kept[truststore.Level]
 }
 
-func newTrust(cfg *Config) trust {
-	return trust{system: cfg.System, levels: kept[truststore.Level]{
-		store: cfg.Store, bucket: "trust",
+func newTrust(r *Registry) trust {
+	return trust{system: r.cfg.System, levels: kept[truststore.Level]{
+		store: r.cfg.Store, bucket: "trust",
+		count: func(owner string, from, to truststore.Level, forced bool) error {
+			return r.takeGift(owner, large(giftOf(from.Own, nil)), large(giftOf(to.Own, nil)), forced)
+		},
 		decode: func(b []byte) (l truststore.Level, err error) {
 			err = l.UnmarshalBinary(b)
 			return l, err
@@ -70,6 +73,9 @@ func newTrust(cfg *Config) trust {
 		},
 	}}
 }
+
+// nobody owns what is the service's, which counts for no caller.
+const nobody = ""
 
 // serviceKey and callerKey name levels in the store.
 const serviceKey = "service"
@@ -113,13 +119,13 @@ func (t *trust) above(scope Scope, owner string) ([]scoped, error) {
 	}
 	levels := []scoped{{truststore.Level{Own: system}, ScopeSystem}}
 	for _, next := range []struct {
-		scope Scope
-		key   string
-	}{{ScopeService, serviceKey}, {ScopeDefaults, callerKey(owner)}} {
+		scope      Scope
+		owner, key string
+	}{{ScopeService, nobody, serviceKey}, {ScopeDefaults, owner, callerKey(owner)}} {
 		if next.scope <= scope {
 			break
 		}
-		l, err := t.levels.get(next.key)
+		l, err := t.levels.get(next.owner, next.key)
 		if err != nil {
 			return nil, err
 		}
@@ -198,12 +204,13 @@ func (s *Session) levels(base TrustBase) ([]scoped, error) {
 	return follow(levels, scoped{own, ScopeSession}), nil
 }
 
-// trust is what the session's next chain is judged by.
-func (s *Session) trust(base TrustBase) (tlsengine.Trust, error) {
-	levels, err := s.levels(base)
+// trust is what the connection's next chain is judged by.
+func (c *connection) trust(base TrustBase) (tlsengine.Trust, error) {
+	levels, err := c.s.levels(base)
 	if err != nil {
 		return tlsengine.Trust{}, err
 	}
+	c.trusting(levels)
 	return trustOf(levels), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math"
+	"slices"
 )
 
 // What the parts of a parsed certificate cost beside their DER, in bytes, with what slices have to spare. Most of a
@@ -28,8 +29,9 @@ const (
 const handshakeBuffer = 16 << 10
 
 // Footprint estimates what the report costs to keep, and the connection because of what its peer sent, in bytes: the
-// chain's DER, what was parsed of it, the staple, and the problems. Certificates of the trust settings are not counted.
-// nil costs nothing.
+// chain's DER, what was parsed of it, the staple, and the problems. Certificates of the trust settings count where the
+// judged path leads through them, as if nobody else had them: who set them may have forgotten them since. nil costs
+// nothing.
 func (r *Report) Footprint() int {
 	if r == nil {
 		return 0
@@ -41,6 +43,11 @@ func (r *Report) Footprint() int {
 		sent += len(cert.Raw)
 	}
 	n += max(0, 2*sent-handshakeBuffer)
+	for _, cert := range r.JudgedPath {
+		if !slices.Contains(r.PeerChain, cert) {
+			n += CertificateFootprint(cert)
+		}
+	}
 	for i := range r.Problems {
 		n += footprintProblem + len(r.Problems[i].Message)
 	}
@@ -59,6 +66,11 @@ func (in *evidence) stapled() int32 {
 	return int32(min(n, math.MaxInt32)) //nolint:gosec // it is bounded
 }
 
+// CertificateFootprint estimates what a certificate costs that this side was given, in bytes: its DER, and what was parsed
+// of it. It may be asked of any certificate, by several goroutines at once.
+func CertificateFootprint(c *x509.Certificate) int { return footprint(c) - len(c.Raw) }
+
+// footprint is that of a certificate that a peer sent.
 func footprint(c *x509.Certificate) int {
 	names := len(c.DNSNames) + len(c.EmailAddresses) + len(c.OCSPServer) + len(c.IssuingCertificateURL) + len(c.CRLDistributionPoints) +
 		len(c.PermittedDNSDomains) + len(c.ExcludedDNSDomains) + len(c.PermittedEmailAddresses) + len(c.ExcludedEmailAddresses) +

@@ -95,6 +95,13 @@ func TestFootprintIsWhatTheHeapHas(t *testing.T) { //nolint:paralleltest // it m
 			t.Logf("%d bytes of DER: %d on the heap, %d said", len(der), have, said)
 			require.GreaterOrEqual(t, said, have*9/10)
 			require.LessOrEqual(t, said, have*5/2+3*len(der), "three times for what crypto/tls has of it")
+			given := tlsengine.CertificateFootprint(kept[0].PeerChain[0])
+			require.GreaterOrEqual(t, given, have*9/10)
+			require.LessOrEqual(t, given, have*5/2+2*len(der))
+			led := &tlsengine.Report{JudgedPath: kept[0].PeerChain}
+			require.Equal(t, given, led.Footprint(), "a path keeps what it leads through")
+			led.PeerChain = kept[0].PeerChain
+			require.Equal(t, said, led.Footprint(), "and what the peer sent counts once")
 		})
 	}
 	require.Zero(t, (*tlsengine.Report)(nil).Footprint())
