@@ -37,7 +37,7 @@ var limitAdvices = map[string]advice{
 	"buffered bytes": {sideOperator, true,
 		laterWord + ": callers together hold as much as limits.buffered allows"},
 	"buffered bytes of a caller": {sideCaller, true,
-		laterWord + ": read what your sessions hold and ack their events, or have the operator raise limits.buffered_per_caller"},
+		laterWord + ": read what your sessions hold, ack their events and give fewer certificates, or have the operator raise limits.buffered_per_caller"},
 	"certificates": {sideCaller, false,
 		"give fewer or smaller certificates; the number is fixed"},
 	"misuse": {sideCaller, true,

@@ -105,7 +105,7 @@ type Config struct {
 	Memory      *quota.Memory      // of the process; nobody watches it
 	Descriptors *quota.Descriptors // of the process; nobody counts them
 
-	MaxBuffered         int64 // bytes of all buffers, and of events and chains that are not usual; 2 GiB
+	MaxBuffered         int64 // bytes of all buffers, and of events, chains and gifts of callers that are not usual; 2 GiB
 	MaxBufferedPerOwner int64 // 512 MiB
 	DetachedShare       int   // percent of MaxBuffered that sessions may hold which no stream does; 25
 	BufferBytes         int   // per connection and direction that nothing else is asked for; 256 KiB, at least 32 KiB

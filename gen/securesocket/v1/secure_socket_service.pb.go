@@ -320,7 +320,9 @@ type Limits struct {
 	// Connects of one caller that are under way at once, StartTls and accepted
 	// handshakes too.
 	MaxHandshakesPerCaller int32 `protobuf:"varint,7,opt,name=max_handshakes_per_caller,json=maxHandshakesPerCaller,proto3" json:"max_handshakes_per_caller,omitempty"`
-	// Bytes of all buffers of one caller's connections together.
+	// Bytes of all buffers of one caller's connections together, with what is large
+	// of their events, their peers' chains, and of the certificates and keys that he
+	// gives.
 	MaxBufferedBytesPerCaller int64 `protobuf:"varint,8,opt,name=max_buffered_bytes_per_caller,json=maxBufferedBytesPerCaller,proto3" json:"max_buffered_bytes_per_caller,omitempty"`
 	// How many targets that are new to it one caller may connect to in a second,
 	// after a burst.

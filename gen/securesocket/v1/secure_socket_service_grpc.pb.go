@@ -95,7 +95,7 @@ type SecureSocketServiceClient interface {
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
 	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
-	// INVALID_PRIVATE_KEY, NOT_ALLOWED, CANCELLED, SESSION_NOT_FOUND.
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED, CANCELLED, LIMIT, SESSION_NOT_FOUND.
 	UpdateSession(ctx context.Context, in *UpdateSessionRequest, opts ...grpc.CallOption) (*UpdateSessionResponse, error)
 	// Ends the connection, if there is one, and forgets the session.
 	//
@@ -461,7 +461,7 @@ type SecureSocketServiceServer interface {
 	//
 	// State: any. Caller: the owner. Idempotent. Reasons: INVALID_FIELD,
 	// UNSUPPORTED, UNSUPPORTED_PROTOCOL, UNSUPPORTED_CIPHER, INVALID_CERTIFICATE,
-	// INVALID_PRIVATE_KEY, NOT_ALLOWED, CANCELLED, SESSION_NOT_FOUND.
+	// INVALID_PRIVATE_KEY, NOT_ALLOWED, CANCELLED, LIMIT, SESSION_NOT_FOUND.
 	UpdateSession(context.Context, *UpdateSessionRequest) (*UpdateSessionResponse, error)
 	// Ends the connection, if there is one, and forgets the session.
 	//
