@@ -168,15 +168,15 @@ func TestLimitOfBufferedBytesOfWhatCallersGive(t *testing.T) {
 
 			w.takeAllBack()
 			require.Zero(t, w.buffered())
-			require.NoError(t, again0(w))
+			require.NoError(t, giveMuch(w))
 			w.takeAllBack()
 			givenBack(t, w.svc)
 		})
 	}
 }
 
-// again0 gives a new session as much as fits.
-func again0(w *givenWorld) error {
+// giveMuch gives a new session most of what fits.
+func giveMuch(w *givenWorld) error {
 	_, err := w.create(heavyIdentity(w.tb, w.ca, 3), heavyIdentity(w.tb, w.ca, 3))
 	return err
 }
