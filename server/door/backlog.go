@@ -178,7 +178,7 @@ func (b *backlog) settle() bool {
 	}
 	b.told = b.held
 	b.unfinished.Store(int64(b.told))
-	return b.owner.unfinished.add(more) == nil || more <= 0 || b.held <= freeBacklog
+	return b.owner.unfinished.add(more) || more <= 0 || b.held <= freeBacklog
 }
 
 // fits says what a caller has no room of for what there is, or nil: he may not have

@@ -1,6 +1,8 @@
 package door_test
 
 import (
+	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -87,4 +89,33 @@ func TestTheTicketIsFoundThroughWrappers(t *testing.T) {
 	_, err := c.SyscallConn()
 	require.Error(t, err, "a pipe has no descriptor")
 	require.NoError(t, c.Close())
+}
+
+// TestTheRefusalOfAClaimIsNotReset: what was written before the end is still to be read.
+func TestTheRefusalOfAClaimIsNotReset(t *testing.T) {
+	t.Parallel()
+	d := door.New(door.Config{PerCaller: 1})
+	inner := listen(t, "tcp")
+	l := d.Listener(inner)
+	defer l.Close()
+	comes := func() (near, far net.Conn) {
+		far, err := net.Dial("tcp", inner.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = far.Close() })
+		near, err = l.Accept()
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = near.Close() })
+		return near, far
+	}
+	first, _ := comes()
+	require.NoError(t, door.FromConn(first).Claim("anna"))
+	near, far := comes()
+	require.Error(t, door.FromConn(near).Claim("anna"))
+	_, err := io.WriteString(near, "no")
+	require.NoError(t, err)
+	eventually(t, func() bool { return d.Stats().Open == 1 })
+	require.NoError(t, far.SetDeadline(time.Now().Add(20*time.Second)))
+	text, err := io.ReadAll(far)
+	require.NoError(t, err)
+	require.Equal(t, "no", string(text))
 }

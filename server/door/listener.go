@@ -60,7 +60,7 @@ func temporary(err error) bool {
 		error
 		Temporary() bool
 	}](err)
-	return ok && t.Temporary() && !errors.Is(err, net.ErrClosed)
+	return ok && t.Temporary()
 }
 
 func (d *Door) wait(err error, backoff time.Duration, closed <-chan struct{}) bool {

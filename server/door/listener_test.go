@@ -170,19 +170,24 @@ func TestTheQuietestGivesWay(t *testing.T) {
 
 func TestAVisitorGivesWayAfterTheQuiet(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := door.New(door.Config{Local: 2})
-		l := &fakeListener{conns: make(chan result, 1)}
-		visitor, quiet := accept(t, d, l), accept(t, d, l)
-		time.Sleep(time.Second)
-		leave, err := visitor.DoorTicket().Visit()
-		require.NoError(t, err)
-		leave()
-		time.Sleep(time.Second)
-		accept(t, d, l)
-		require.NoError(t, visitor.SetDeadline(time.Time{}))
-		require.Error(t, quiet.SetDeadline(time.Time{}), "closed")
-	})
+	for name, cfg := range map[string]door.Config{"of an address": {Local: 2}, "of all": {Unclaimed: 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := door.New(cfg)
+				l := &fakeListener{conns: make(chan result, 1)}
+				visitor, quiet := accept(t, d, l), accept(t, d, l)
+				time.Sleep(time.Second)
+				leave, err := visitor.DoorTicket().Visit()
+				require.NoError(t, err)
+				leave()
+				time.Sleep(time.Second)
+				accept(t, d, l)
+				require.NoError(t, visitor.SetDeadline(time.Time{}))
+				require.Error(t, quiet.SetDeadline(time.Time{}), "closed")
+			})
+		})
+	}
 }
 
 func TestAcceptIsAskedAgain(t *testing.T) {
@@ -204,6 +209,22 @@ func TestAcceptIsAskedAgain(t *testing.T) {
 		require.Equal(t, uint64(12), d.Stats().AcceptErrors)
 		require.Equal(t, 5275*time.Millisecond, time.Since(begin), "5 ms, then twice as long each time, up to a second")
 		require.LessOrEqual(t, strings.Count(log.String(), "\n"), 6, "a line a second")
+
+		// Whoever came meanwhile, let in or not, has it begin anew.
+		inner.conns <- result{err: syscall.ENFILE}
+		inner.conns <- result{err: syscall.ENFILE}
+		floods := visit(t, d, "192.0.2.1")
+		floods.flood(t)
+		near, _ = from("192.0.2.1")
+		inner.conns <- result{conn: near}
+		inner.conns <- result{err: syscall.ENFILE}
+		near, _ = from("198.51.100.1")
+		inner.conns <- result{conn: near}
+		begin = time.Now()
+		conn, err = l.Accept()
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+		require.Equal(t, 20*time.Millisecond, time.Since(begin))
 
 		// What is no use to repeat ends Accept.
 		inner.conns <- result{err: syscall.EINVAL}

@@ -13,14 +13,15 @@ type account struct {
 	total *account // this one is a part of it; nil: of none
 }
 
-// add counts n more, and returns the first account that has no room for them, or nil.
-func (a *account) add(n int) (full *account) {
+// add counts n more, and reports whether there is room for them.
+func (a *account) add(n int) (fits bool) {
+	fits = true
 	for ; a != nil; a = a.total {
-		if a.held.Add(int64(n)) > a.most && full == nil {
-			full = a
+		if a.held.Add(int64(n)) > a.most {
+			fits = false
 		}
 	}
-	return full
+	return fits
 }
 
 // over reports whether there is more than there may be.
