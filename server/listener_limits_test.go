@@ -40,23 +40,23 @@ func TestTooManyListeners(t *testing.T) {
 func TestLimitOfListenersLeavesRoomForNewcomers(t *testing.T) {
 	t.Parallel()
 	w := plainListener(t, limited(func(sc *session.Config) { sc.MaxListeners, sc.MaxListenersPerOwner = 16, 10 }))
-	listens := func(owner, limit string) (n int) {
+	listens := func(owner, what, limit string) (n int) {
 		t.Helper()
 		for {
 			_, err := w.lc.Listen(servertest.As(t.Context(), owner), &pb.ListenRequest{Address: "127.0.0.1"})
 			if err != nil {
-				requireLimit(t, err, "listeners", limit, false)
+				requireLimit(t, err, what, limit, false)
 				return n
 			}
 			n++
 		}
 	}
-	require.Equal(t, 9, listens("anna", "15"), "and its own")
-	require.Equal(t, 5, listens("bert", "15"))
-	require.Equal(t, 1, listens("cleo", "15"))
-	require.Zero(t, listens("dora", "16"))
+	require.Equal(t, 10, listens("anna", "listeners of a caller", "10"))
+	require.Equal(t, 4, listens("bert", "listeners", "15"), "there is one of the test's")
+	require.Equal(t, 1, listens("cleo", "listeners", "15"))
+	require.Zero(t, listens("dora", "listeners", "16"))
 	w.close()
-	require.Equal(t, 1, listens("dora", "15"))
+	require.Equal(t, 1, listens("dora", "listeners", "15"))
 }
 
 // A connection for which there is no room is reset, and the listener goes on.
