@@ -31,10 +31,14 @@ func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
 				require.Error(t, c.ticket.Begin(soon))
 			}
 		}
+		d.mu.Lock()
 		require.Equal(t, map[string]int{"anna": 1}, d.lingering)
 		require.Equal(t, 3, d.open)
+		d.mu.Unlock()
 		time.Sleep(time.Minute)
 		synctest.Wait()
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		require.Empty(t, d.lingering)
 		require.Len(t, d.callers, 1)
 		require.Empty(t, d.sources)

@@ -21,19 +21,20 @@ func brings(t *testing.T, v *visitor, size int) error {
 func TestStrangersMakeRoomForStrangersAlone(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		callers   int // bytes
-		strangers []int
-		caller    bool // who brings more
-		more      int
+		unfinished int64
+		callers    int // bytes
+		strangers  []int
+		caller     bool // who brings more
+		more       int
 	}{
-		"a caller brings more, and strangers have too much":     {800_000, []int{60_000, 60_000, 60_000}, true, 200_000},
-		"a stranger brings more, and callers have too much":     {1_030_000, []int{10_000}, false, 70_000},
-		"a stranger brings more, and it is he who has too much": {0, []int{10_000}, false, 200_000},
+		"a caller brings more, and strangers have too much":     {1 << 20, 800_000, []int{60_000, 60_000, 60_000}, true, 200_000},
+		"a stranger brings more, and callers have too much":     {2 << 20, 1_900_000, []int{60_000, 60_000}, false, 70_000},
+		"a stranger brings more, and it is he who has too much": {1 << 20, 0, []int{10_000}, false, 200_000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				d := door.New(door.Config{Unfinished: 1 << 20, UnfinishedPerCaller: 600_000}) // an eighth of strangers
+				d := door.New(door.Config{Unfinished: tc.unfinished, UnfinishedPerCaller: 1 << 20}) // an eighth of strangers
 				var others []*visitor
 				for _, caller := range []string{"eve", "mallory"} {
 					v := claims(t, d, caller)
@@ -68,6 +69,8 @@ func TestWhoMadeRoomPaysALittle(t *testing.T) {
 		d := door.New(door.Config{Unfinished: 1 << 20, PerAddress: 16})
 		hoards := visit(t, d, "192.0.2.1")
 		require.NoError(t, brings(t, hoards, 100_000))
+		go func() { _, _ = hoards.Read(make([]byte, 100)) }()
+		synctest.Wait()
 		require.NoError(t, brings(t, visit(t, d, "198.51.100.1"), 70_000))
 		require.False(t, hoards.open())
 		in := 0
