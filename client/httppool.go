@@ -27,6 +27,7 @@ type httpHost struct {
 	conns   []*http.ClientConn // HTTP/2
 	waiting []*waitingConn     // HTTP/1.1, made by a dial for either, for Transport.http1 to take
 	dial    *httpDial          // under way, or nil
+	made    int                // how many dials have brought something
 }
 
 // waitingConn is closed by its timer if nobody takes it.
@@ -53,42 +54,48 @@ type dialFunc func(ctx context.Context, address string) (*http.ClientConn, net.C
 // the peer speaks HTTP/1.1. ctx bounds the wait.
 func (p *httpPool) get(ctx context.Context, address string, dial dialFunc) (_ *http.ClientConn, dialled bool, _ error) {
 	for {
-		conn, http1 := p.reserve(address)
+		conn, http1, made := p.reserve(address)
 		if conn != nil || http1 {
 			return conn, dialled, nil
 		}
-		if err := p.join(ctx, address, dial); err != nil {
+		joined, err := p.join(ctx, address, made, dial)
+		if err != nil {
 			return nil, false, err
 		}
-		dialled = true
+		dialled = dialled || joined
 	}
 }
 
-// reserve takes a place on a connection that has one.
-func (p *httpPool) reserve(address string) (_ *http.ClientConn, http1 bool) {
+// reserve takes a place on a connection that has one. made is of the host when it looked.
+func (p *httpPool) reserve(address string) (_ *http.ClientConn, http1 bool, made int) {
 	p.choose.Lock()
 	defer p.choose.Unlock()
 	p.mu.Lock()
 	host := p.hostLocked(address)
-	conns, http1 := slices.Clone(host.conns), host.http1
+	conns, http1, made := slices.Clone(host.conns), host.http1, host.made
 	p.mu.Unlock()
 	if http1 {
-		return nil, true
+		return nil, true, made
 	}
 	// Outside mu, which the connection's hook takes.
 	for _, conn := range conns {
 		if conn.Reserve() == nil {
-			return conn, false
+			return conn, false, made
 		}
 	}
-	return nil, false
+	return nil, false, made
 }
 
-// join waits for the dial to address that is under way, or begins one.
-func (p *httpPool) join(ctx context.Context, address string, dial dialFunc) error {
+// join waits for the dial to address that is under way, or begins one. false: another has ended since reserve looked, and
+// may have brought what this one would.
+func (p *httpPool) join(ctx context.Context, address string, made int, dial dialFunc) (bool, error) {
 	p.mu.Lock()
 	host := p.hostLocked(address)
 	d := host.dial
+	if d == nil && host.made != made {
+		p.mu.Unlock()
+		return false, nil
+	}
 	if d == nil {
 		// The dial is for every request that waits, so it does not end with the first one's context.
 		dialContext, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -118,7 +125,7 @@ func (p *httpPool) join(ctx context.Context, address string, dial dialFunc) erro
 		d.cancel()
 	}
 	p.tidyLocked(address)
-	return err
+	return true, err
 }
 
 // run is the goroutine of a dial.
@@ -132,8 +139,10 @@ func (p *httpPool) run(ctx context.Context, address string, d *httpDial, dial di
 	switch {
 	case made != nil:
 		host.conns = append(host.conns, made)
+		host.made++
 	case conn != nil:
 		host.http1 = true
+		host.made++
 		w := &waitingConn{Conn: conn}
 		w.timer = time.AfterFunc(p.idle, func() { p.drop(address, w) })
 		host.waiting = append(host.waiting, w)
