@@ -181,10 +181,7 @@ var provocations = map[pb.ErrorReason]func(p *provoker) error{
 	pb.ErrorReason_ERROR_REASON_HOST_UNREACHABLE:    func(p *provoker) error { return p.dialErr("127.0.0.1:1002") },
 	pb.ErrorReason_ERROR_REASON_NETWORK_TIMEOUT:     func(p *provoker) error { return p.dialErr("127.0.0.1:1004") },
 	pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED: func(p *provoker) error {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(p.tb, err)
-		require.NoError(p.tb, l.Close())
-		return p.dialErr(l.Addr().String())
+		return p.dialErr(tlstest.Refusing(p.tb))
 	},
 	pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT: func(p *provoker) error {
 		return p.dialErr(silent(p.tb), func(d *client.Dialer) {

@@ -127,16 +127,13 @@ func TestServiceRefusesCertificates(t *testing.T) {
 func TestServiceRefusesDials(t *testing.T) {
 	t.Parallel()
 	d := dialer(t, tlstest.NewCA(t))
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, closed.Close())
 	for name, tc := range map[string]struct {
 		address string
 		reason  pb.ErrorReason
 		phase   pb.Phase
 	}{
 		"policy":  {"192.0.2.1:443", pb.ErrorReason_ERROR_REASON_EGRESS_DENIED, pb.Phase_PHASE_POLICY},
-		"refused": {closed.Addr().String(), pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED, pb.Phase_PHASE_TCP},
+		"refused": {tlstest.Refusing(t), pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED, pb.Phase_PHASE_TCP},
 		"port":    {"127.0.0.1:0", pb.ErrorReason_ERROR_REASON_PORT_OUT_OF_RANGE, 0},
 		"syntax":  {"not a host:443", pb.ErrorReason_ERROR_REASON_HOST_SYNTAX, 0},
 		"no host": {":443", pb.ErrorReason_ERROR_REASON_HOST_REQUIRED, 0},

@@ -224,10 +224,7 @@ func TestConnectSetsTheStatusToUnknown(t *testing.T) {
 // closedPort is an address at which nothing listens.
 func closedPort(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	require.NoError(tb, l.Close())
-	return l.Addr().String()
+	return tlstest.Refusing(tb)
 }
 
 func TestLateBytesNeverReachTheNextPeer(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"math/big"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -151,10 +150,7 @@ func TestThreat56DestinationsOfOthers(t *testing.T) {
 func unusedURLs(t *testing.T, n int) (urls []string) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		require.NoError(t, l.Close())
-		urls = append(urls, "http://"+l.Addr().String()+"/crl")
+		urls = append(urls, "http://"+tlstest.Refusing(t)+"/crl")
 	}
 	return urls
 }

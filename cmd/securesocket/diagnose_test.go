@@ -63,9 +63,7 @@ func TestDiagnoseARefusedPeer(t *testing.T) {
 
 func TestDiagnoseWithoutACertificate(t *testing.T) {
 	t.Parallel()
-	unused, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, unused.Close())
+	unused := tlstest.Refusing(t)
 	plain := tlstest.ServeRaw(t, func(conn net.Conn) {
 		_, _ = conn.Write([]byte("220 this is not TLS\r\n"))
 		_, _ = io.Copy(io.Discard, conn)
@@ -76,7 +74,7 @@ func TestDiagnoseWithoutACertificate(t *testing.T) {
 		reason pb.ErrorReason
 		phase  pb.Phase
 	}{
-		{unused.Addr().String(), exitNetwork, pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED, pb.Phase_PHASE_TCP},
+		{unused, exitNetwork, pb.ErrorReason_ERROR_REASON_CONNECTION_REFUSED, pb.Phase_PHASE_TCP},
 		{plain, exitHandshake, pb.ErrorReason_ERROR_REASON_NOT_TLS, pb.Phase_PHASE_HANDSHAKE},
 		{"10.0.0.1:443", exitPolicy, pb.ErrorReason_ERROR_REASON_EGRESS_DENIED, pb.Phase_PHASE_POLICY},
 		{"127.1:443", exitUsage, pb.ErrorReason_ERROR_REASON_HOST_SYNTAX, pb.Phase_PHASE_UNSPECIFIED},

@@ -71,9 +71,7 @@ func TestExitCodeOfEachClass(t *testing.T) {
 	muteCA := tlstest.NewCA(t)
 	mute := tlstest.Serve(t, &tls.Config{Certificates: []tls.Certificate{muteCA.Leaf().Certificate()}}, tlstest.Echo)
 	mutefile := writeFile(t, muteCA.PEM())
-	unused, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, unused.Close())
+	unused := tlstest.Refusing(t)
 	plain := tlstest.ServeRaw(t, func(conn net.Conn) {
 		_, _ = conn.Write([]byte("220 this is not TLS\r\n"))
 		_, _ = io.Copy(io.Discard, conn)
@@ -89,7 +87,7 @@ func TestExitCodeOfEachClass(t *testing.T) {
 		{"old version", []string{echo.address, "--min-version", "1.0"}, exitUsage, "UNSUPPORTED_PROTOCOL"},
 		{"too many names", append([]string{echo.address}, strings.Fields(strings.Repeat(" --verify-name a", 17))...), exitUsage, "INVALID_FIELD"},
 		{"policy", []string{"10.0.0.1:443"}, exitPolicy, "EGRESS_DENIED"},
-		{"nobody listens", []string{unused.Addr().String()}, exitNetwork, "CONNECTION_REFUSED"},
+		{"nobody listens", []string{unused}, exitNetwork, "CONNECTION_REFUSED"},
 		{"not TLS", []string{plain}, exitHandshake, "NOT_TLS"},
 		{"ALPN", []string{echo.address, "--cafile", echo.cafile, "--alpn", "other"}, exitHandshake, "ALPN_MISMATCH"},
 		{"no ALPN", []string{mute, "--cafile", mutefile, "--alpn", "h2", "--require-alpn"}, exitHandshake, "ALPN_MISMATCH"},

@@ -118,13 +118,11 @@ func TestToPassesBreaksOn(t *testing.T) {
 
 func TestToNobody(t *testing.T) {
 	t.Parallel()
-	unused, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, unused.Close())
-	l := startListen(t, strings.NewReader(""), "--to", unused.Addr().String())
+	unused := tlstest.Refusing(t)
+	l := startListen(t, strings.NewReader(""), "--to", unused)
 	conn, err := l.dial(t, nil)
 	require.NoError(t, err)
 	_, err = io.ReadAll(conn)
 	require.Error(t, err)
-	require.Eventually(t, func() bool { return strings.Contains(l.said(), unused.Addr().String()) }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(l.said(), unused) }, patience, time.Millisecond)
 }

@@ -113,11 +113,9 @@ func TestRefuses(t *testing.T) {
 
 func TestTargetThatRefuses(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
+	nobody := tlstest.Refusing(t)
 	bothKinds(t, func(t *testing.T, kind proxy.Kind, start start) {
-		_, err := ask(t, start(t), proxy.Config{Kind: kind}, l.Addr().String())
+		_, err := ask(t, start(t), proxy.Config{Kind: kind}, nobody)
 		var refused *proxy.RefusedError
 		require.ErrorAs(t, err, &refused)
 		require.Contains(t, refused.Reply, map[proxy.Kind]string{proxy.HTTPConnect: "502", proxy.SOCKS5: "(5)"}[kind])
