@@ -51,6 +51,10 @@ type abortConn struct {
 	cut func()
 }
 
+// abortLapse is how long what nobody holds is kept: long enough for a batch to come to its states and to be aborted there,
+// on a machine that is slow.
+const abortLapse = 5 * time.Second
+
 // abortData is what waits, in either direction.
 const abortData = 100 << 10
 
@@ -94,7 +98,7 @@ func newAbortWorld(tb testing.TB, leaf ...tlstest.Option) *abortWorld {
 	w.svc = servertest.Start(tb, func(sc *session.Config, _ *server.Config) {
 		sc.System = func() (*truststore.Set, error) { return trusted, nil }
 		sc.Resolver, sc.Descriptors = noAnswer{}, w.descriptors
-		sc.DetachGrace, sc.ClaimTimeout, sc.SessionExpiry = 5*time.Second, 5*time.Second, time.Second
+		sc.DetachGrace, sc.ClaimTimeout, sc.SessionExpiry = abortLapse, abortLapse, abortLapse
 		sc.MaxListenersPerOwner, sc.MaxSessionsPerOwner = 1000, 20_000
 		sc.DestinationsPerOwner = quota.Limit{PerSecond: 1e9, Burst: 1e9}
 		sc.Destinations, sc.AttachesPerOwner, sc.Attaches = sc.DestinationsPerOwner, sc.DestinationsPerOwner, sc.DestinationsPerOwner
@@ -195,7 +199,7 @@ var abortStates = []abortState{
 	}},
 	{"detached", pb.State_STATE_ENCRYPTED, func(w *abortWorld, l *leaf) error {
 		err := l.open(w.secure, "secure_connected", func(m *pb.Open) {
-			m.Settings.Resumable, m.Settings.DetachGrace = proto.Bool(true), durationpb.New(time.Second)
+			m.Settings.Resumable, m.Settings.DetachGrace = proto.Bool(true), durationpb.New(abortLapse)
 		})
 		if err != nil {
 			return err
