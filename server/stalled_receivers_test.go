@@ -43,7 +43,7 @@ func (s stall) receivers(t *testing.T) {
 	})
 	empty := service.memory()
 	callers := callAll(t, service, peers, s.settings())
-	idle := service.memory()
+	idle := s.idle(service, empty)
 	if s.paced {
 		s.pace(t, service, peers)
 	}

@@ -34,7 +34,7 @@ func (s stall) senders(t *testing.T) {
 	})
 	empty := service.memory()
 	callers := callAll(t, service, peers, s.settings())
-	idle := service.memory()
+	idle := s.idle(service, empty)
 	var sent atomic.Int64
 	var g errgroup.Group
 	for _, k := range callers {
