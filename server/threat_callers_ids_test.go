@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -83,7 +84,11 @@ func TestThreat01SamePath(t *testing.T) {
 		found := false
 		cost := func(id string) float64 {
 			req := row.request(o, id)
-			return testing.AllocsPerRun(100, func() { found = handle(req) == nil || found })
+			least := math.Inf(1)
+			for range 5 { // what else the process does only adds to it
+				least = min(least, testing.AllocsPerRun(100, func() { found = handle(req) == nil || found }))
+			}
+			return least
 		}
 		foreign, missing := cost(o.id(row.names)), cost(unknown.id)
 		require.InDelta(t, missing, foreign, 0.5, "%s: allocations", name)

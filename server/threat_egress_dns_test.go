@@ -192,7 +192,11 @@ func TestThreat09HostileNameServer(t *testing.T) {
 			t.Parallel()
 			ns := hostiledns.Start(t, func(hostiledns.Question) hostiledns.Reply { return tc.reply })
 			w, watched := watchSockets(nil)
-			c := servertest.Start(t, servertest.AllowEgress(t), watched, resolvedBy(ns), dnsClock(500*time.Millisecond)).Client(t)
+			clock := patience // for an answer
+			if tc.reason == "CONNECT_TIMEOUT" {
+				clock = 500 * time.Millisecond
+			}
+			c := servertest.Start(t, servertest.AllowEgress(t), watched, resolvedBy(ns), dnsClock(clock)).Client(t)
 			s := newIdle(t.Context(), t, c, nil)
 			_, err := c.Connect(t.Context(), &pb.ConnectRequest{SessionId: s.id, Host: "flood.example", Port: 443})
 			reason, metadata := infoOf(t, err)
