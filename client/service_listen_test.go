@@ -301,7 +301,7 @@ func TestServiceListenerIsNotAccepted(t *testing.T) {
 		_, err = fmt.Fprintf(peers[i], "%02d", i)
 		require.NoError(t, err)
 	}
-	require.Eventually(t, func() bool { return len(sessions(t, c)) >= 10 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(sessions(t, c)) >= 10 }, patience, time.Millisecond)
 	seen := map[string]bool{}
 	for range peers {
 		conn, err := l.AcceptConn(t.Context())
@@ -340,7 +340,7 @@ func TestServiceListenerCloses(t *testing.T) {
 	require.Eventually(t, func() bool {
 		all := sessions(t, c)
 		return len(all) == 2 && all[0].GetAttached() && all[1].GetAttached()
-	}, 5*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 
 	require.NoError(t, l.Close())
 	require.NoError(t, l.Close())

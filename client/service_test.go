@@ -292,7 +292,7 @@ func TestServiceSessionsGo(t *testing.T) {
 			_, err := d.Client.Service().GetSession(t.Context(), get)
 			e := client.FromError(err)
 			return e != nil && e.Reason == pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND
-		}, 5*time.Second, 10*time.Millisecond)
+		}, patience, 10*time.Millisecond)
 	}
 }
 

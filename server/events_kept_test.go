@@ -91,7 +91,7 @@ func TestReaderThatAttachesAfterTheEndMissesNothing(t *testing.T) {
 
 func TestIdleSessionExpires(t *testing.T) {
 	t.Parallel()
-	svc := servertest.Start(t, func(c *session.Config, _ *server.Config) { c.SessionExpiry = 300 * time.Millisecond })
+	svc := servertest.Start(t, func(c *session.Config, _ *server.Config) { c.SessionExpiry = 2 * time.Second })
 	c := svc.Client(t)
 	resp, err := c.CreateSession(t.Context(), &pb.CreateSessionRequest{})
 	require.NoError(t, err)

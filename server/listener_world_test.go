@@ -300,7 +300,7 @@ func closedByService(tb testing.TB, peer net.Conn) {
 }
 
 // claimingSoon closes soon what is not claimed.
-var claimingSoon = []servertest.Option{claimWithin(700 * time.Millisecond)}
+var claimingSoon = []servertest.Option{claimWithin(1500 * time.Millisecond)}
 
 // secured goes on with TLS.
 func (w *listenerWorld) secured(raw net.Conn) *tls.Conn {

@@ -126,7 +126,7 @@ func TestCallerEndsAndLetsGo(t *testing.T) {
 		"abort": {0, func(k *caller) { k.send(closeFrame(pb.CloseSocket_HOW_ABORT)) }, ended{
 			tail: []string{"UNCONNECTED", "closed"}, cause: local, read: local, write: local,
 		}},
-		"nothing moves": {200 * time.Millisecond, func(*caller) {}, ended{
+		"nothing moves": {time.Second, func(*caller) {}, ended{
 			tail: []string{"UNCONNECTED", "closed"}, cause: idleCause, read: idleCause, write: idleCause,
 		}},
 	} {

@@ -143,7 +143,7 @@ func TestExpiredWithBytesThatWereNotWritten(t *testing.T) {
 	}, lines.option)
 	cc := w.svc.Dial(t)
 	c, trust := pb.NewSecureSocketServiceClient(cc), pb.NewTrustServiceClient(cc)
-	r := &resumer{open: w.open("x", grace(time.Second), keepSession), out: noise(), noEnd: true,
+	r := &resumer{open: w.open("x", grace(3*time.Second), keepSession), out: noise(), noEnd: true,
 		dial: func() (pb.SecureSocketServiceClient, func()) { return c, func() {} }}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -208,7 +208,7 @@ func TestExpiredWithAllBytesWritten(t *testing.T) {
 	t.Parallel()
 	l := make(listener, 1)
 	w := newResumableWorld(t, l.handle)
-	k := w.resumable(t, w.direct, grace(time.Second))
+	k := w.resumable(t, w.direct, grace(3*time.Second))
 	k.secure()
 	k.write([]byte("hello"))
 	k.until(func() bool { return len(k.data) == 5 })
@@ -235,14 +235,15 @@ func TestExpiredWithAllBytesWritten(t *testing.T) {
 func TestAttachWithinTheGraceStopsIt(t *testing.T) {
 	t.Parallel()
 	w := newResumableWorld(t, tlstest.Echo)
-	k := w.resumable(t, w.direct, grace(time.Second))
+	const kept = 3 * time.Second // in which each stream comes back
+	k := w.resumable(t, w.direct, grace(kept))
 	k.secure()
 	want := ""
 	for seq := int64(2); seq < 4; seq++ {
 		require.NoError(t, k.stream.CloseSend())
 		require.NoError(t, k.end())
 		k = k.again(w.direct, func(m *pb.AttachSession) { m.AttachSeq = seq })
-		<-time.After(1500 * time.Millisecond)
+		<-time.After(kept + kept/4)
 		k.write([]byte("held "))
 		want += "held "
 		k.until(func() bool { return string(k.data) == want })

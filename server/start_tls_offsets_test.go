@@ -282,7 +282,7 @@ func TestMissingBytes(t *testing.T) {
 			eachEntrance(t, func(t *testing.T, by entrance) {
 				c := servertest.Start(t).Client(t)
 				d := newDivider(t, true)
-				k := open(t, c, d.addr, d.ca, plainly, keepSession, handshakeWithin(300*time.Millisecond))
+				k := open(t, c, d.addr, d.ca, plainly, keepSession, handshakeWithin(time.Second))
 				k.until(func() bool { return last(k.kinds()) == "CONNECTED" })
 				var wg sync.WaitGroup
 				end := by.begin(k, c, asClient(tc.received, tc.sent))

@@ -69,7 +69,7 @@ func TestThreat47PeersThatHoard(t *testing.T) {
 // be sent to for as long as there is something to send.
 func TestThreat47ActivityIsNotHoarding(t *testing.T) {
 	t.Parallel()
-	const idle = 400 * time.Millisecond
+	const idle = 2 * time.Second
 	addr := tlstest.ServeRaw(t, func(conn net.Conn) {
 		_ = conn.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, conn)

@@ -173,7 +173,7 @@ func TestWriteAfterReset(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err = conn.Write(make([]byte, 1000))
 			return err != nil
-		}, 5*time.Second, time.Millisecond)
+		}, time.Minute, time.Millisecond)
 		end, _ := tlsengine.EndOf(err)
 		require.Equal(t, tlsengine.EndReset, end, "%v", err)
 	})

@@ -194,7 +194,7 @@ func TestTimeout(t *testing.T) {
 		began := time.Now()
 		r := runLocal(t, command+" --timeout 300ms", silent)
 		require.Contains(t, []int{exitNetwork, exitHandshake}, r.code, r.stderr)
-		require.Less(t, time.Since(began), 5*time.Second)
+		require.Less(t, time.Since(began), 10*time.Second, "the clock that ends it otherwise")
 	}
 }
 
