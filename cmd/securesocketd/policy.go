@@ -25,6 +25,7 @@ type rulebook struct {
 	log      *slog.Logger
 	live     *egress.Live
 	loaded   func(error)  // told of every load but the first
+	file     *egress.File // of the policy in force; nil: there is none
 	seen     os.FileInfo  // as it was read last; nil: it never was
 	looked   os.FileInfo  // as it was when it was looked at last
 	machine  string       // its addresses, as they were then
@@ -45,32 +46,39 @@ func newRulebook(s settings, own ownAddresses, log *slog.Logger) (*rulebook, err
 
 // load puts the file's policy in force.
 func (b *rulebook) load() error {
-	p, err := b.read()
+	if machine, ok := machineAddresses(); ok {
+		b.machine = machine
+	}
+	file, err := b.read()
+	if err == nil {
+		err = b.use(file)
+	}
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) { // nothing is wrong with it: it is read again
 		b.seen, b.machine = nil, ""
-	}
-	if err == nil {
-		b.live.Store(p)
-		b.at.Store(time.Now().UnixNano())
 	}
 	return err
 }
 
-func (b *rulebook) read() (*egress.Policy, error) {
-	if machine, ok := machineAddresses(); ok {
-		b.machine = machine
+// read reads the policy's file; nil: there is none.
+func (b *rulebook) read() (*egress.File, error) {
+	name := b.settings.Egress.Policy
+	if name == "" {
+		return nil, nil
 	}
-	var file *egress.File
-	if name := b.settings.Egress.Policy; name != "" {
-		b.seen, _ = os.Stat(name)
-		text, err := readRegular(name)
-		if err != nil {
-			return nil, b.settings.blame("egress.policy", err)
-		}
-		if file, err = egress.ParseFile(name, text); err != nil {
-			return nil, eachError(err, func(err error) error { return b.settings.blame("egress.policy", err) })
-		}
+	b.seen, _ = os.Stat(name)
+	text, err := readRegular(name)
+	if err != nil {
+		return nil, b.settings.blame("egress.policy", err)
 	}
+	file, err := egress.ParseFile(name, text)
+	if err != nil {
+		return nil, eachError(err, func(err error) error { return b.settings.blame("egress.policy", err) })
+	}
+	return file, nil
+}
+
+// use puts a file's policy in force, with the machine's addresses as they are now.
+func (b *rulebook) use(file *egress.File) error {
 	allow := b.settings.Egress.Allow
 	written := make([]string, len(allow))
 	for i := range allow {
@@ -78,9 +86,12 @@ func (b *rulebook) read() (*egress.Policy, error) {
 	}
 	p, err := egress.New(egress.Config{File: file, Allow: allow, AllowSources: written, HasAllowList: allow != nil, Own: b.own, Report: b.report})
 	if err != nil {
-		return nil, b.settings.blameRules("egress.allow", err)
+		return b.settings.blameRules("egress.allow", err)
 	}
-	return p, nil
+	b.file = file
+	b.live.Store(p)
+	b.at.Store(time.Now().UnixNano())
+	return nil
 }
 
 // since is when the policy in force was loaded.
@@ -102,9 +113,16 @@ func (b *rulebook) reload(r *session.Registry, why string) {
 	b.loaded(err)
 	if err != nil {
 		b.log.Error("the egress policy cannot be loaded; the one before stays in force", "audit", "policy", "why", why, "error", err.Error(), "policy", before)
-		return
+		// Not so the machine's addresses, which are the service's own whatever the file says.
+		if err := b.use(b.file); err != nil {
+			b.machine = ""
+			return
+		}
 	}
 	now := b.live.Load().Revision()
+	if err != nil && now == before {
+		return
+	}
 	b.log.Info("egress policy loaded", "audit", "policy", "why", why, "policy", now, "before", before, "ended", r.Rejudge())
 }
 

@@ -59,8 +59,10 @@ func TestThreat11OwnAddressesInANetwork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "s.sock") // which leads into the namespace
+			policy := filepath.Join(t.TempDir(), "policy.yaml")
+			require.NoError(t, os.WriteFile(policy, []byte("mode: enforce\n"), 0o600))
 			args := []string{
-				"--insecure", "--listen", "unix://" + path, "--listen", "grpc://" + listen, "--admin", "127.0.0.1:7444",
+				"--egress-policy", policy, "--insecure", "--listen", "unix://" + path, "--listen", "grpc://" + listen, "--admin", "127.0.0.1:7444",
 				"--egress-allow", "0.0.0.0/0", "--egress-allow", "::/0", "--egress-allow", "localhost",
 			}
 			d := start(t, 2, func(cmd *exec.Cmd) {
@@ -79,7 +81,11 @@ func TestThreat11OwnAddressesInANetwork(t *testing.T) {
 					require.Equal(t, "EGRESS_DENIED", reason(host, port), "%s %d", host, port)
 				}
 			}
-			// An address that the machine is given later is the service's too.
+			// An address that the machine is given later is the service's too, also while the file is wrong.
+			if name != "everywhere" {
+				require.NoError(t, os.WriteFile(policy, []byte("mode: none\n"), 0o600))
+				require.Eventually(t, func() bool { return strings.Contains(d.log(), "cannot be loaded") }, patience, 50*time.Millisecond)
+			}
 			add := exec.CommandContext(t.Context(), "nsenter", "-t", itoa(d.cmd.Process.Pid), "-n", "ip", "addr", "add", "93.184.77.99/32", "dev", "two")
 			out, err := add.CombinedOutput()
 			require.NoError(t, err, "%s", out)
