@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
@@ -183,7 +184,7 @@ func TestLimitOfBufferedBytesOfEvents(t *testing.T) {
 // the session.
 func TestLimitOfBufferedBytesIsGivenBackInEveryState(t *testing.T) {
 	t.Parallel()
-	w := newAbortWorld(t, tlstest.Padding(28<<10))
+	w := newAbortWorld(t, 2*time.Second, tlstest.Padding(28<<10))
 	for _, der := range heavy(tlstest.NewCA(t), 2) {
 		w.given = append(w.given, &pb.ExtraCertificate{Certificate: der})
 	}

@@ -36,6 +36,7 @@ type abortWorld struct {
 	c           abortConn // which stays
 	ctx         context.Context
 	descriptors *quota.Descriptors
+	lapse       time.Duration // how long what nobody holds is kept: until it is aborted, on a machine that is slow
 	reached     atomic.Int64
 	socket      string
 	given       []*pb.ExtraCertificate // to every session, and to listeners
@@ -51,10 +52,6 @@ type abortConn struct {
 	cut func()
 }
 
-// abortLapse is how long what nobody holds is kept: long enough for a batch to come to its states and to be aborted there,
-// on a machine that is slow.
-const abortLapse = 5 * time.Second
-
 // abortData is what waits, in either direction.
 const abortData = 100 << 10
 
@@ -67,9 +64,9 @@ func (noAnswer) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, err
 }
 
 // newAbortWorld has peers whose certificates have those options.
-func newAbortWorld(tb testing.TB, leaf ...tlstest.Option) *abortWorld {
+func newAbortWorld(tb testing.TB, lapse time.Duration, leaf ...tlstest.Option) *abortWorld {
 	tb.Helper()
-	w := &abortWorld{ctx: tb.Context(), full: fullBacklog(tb), descriptors: quota.NewDescriptors(quota.DescriptorsConfig{Soft: 100_000, InUse: 1})}
+	w := &abortWorld{ctx: tb.Context(), lapse: lapse, full: fullBacklog(tb), descriptors: quota.NewDescriptors(quota.DescriptorsConfig{Soft: 100_000, InUse: 1})}
 	ca := tlstest.NewCA(tb)
 	trusted := truststore.NewSet(truststore.Entry{Cert: ca.Root().Certificate, Trusted: true})
 	// peer is one that can be told to reset.
@@ -98,7 +95,7 @@ func newAbortWorld(tb testing.TB, leaf ...tlstest.Option) *abortWorld {
 	w.svc = servertest.Start(tb, func(sc *session.Config, _ *server.Config) {
 		sc.System = func() (*truststore.Set, error) { return trusted, nil }
 		sc.Resolver, sc.Descriptors = noAnswer{}, w.descriptors
-		sc.DetachGrace, sc.ClaimTimeout, sc.SessionExpiry = abortLapse, abortLapse, abortLapse
+		sc.DetachGrace, sc.ClaimTimeout, sc.SessionExpiry = lapse, lapse, lapse
 		sc.MaxListenersPerOwner, sc.MaxSessionsPerOwner = 1000, 20_000
 		sc.DestinationsPerOwner = quota.Limit{PerSecond: 1e9, Burst: 1e9}
 		sc.Destinations, sc.AttachesPerOwner, sc.Attaches = sc.DestinationsPerOwner, sc.DestinationsPerOwner, sc.DestinationsPerOwner
@@ -199,7 +196,7 @@ var abortStates = []abortState{
 	}},
 	{"detached", pb.State_STATE_ENCRYPTED, func(w *abortWorld, l *leaf) error {
 		err := l.open(w.secure, "secure_connected", func(m *pb.Open) {
-			m.Settings.Resumable, m.Settings.DetachGrace = proto.Bool(true), durationpb.New(abortLapse)
+			m.Settings.Resumable, m.Settings.DetachGrace = proto.Bool(true), durationpb.New(w.lapse)
 		})
 		if err != nil {
 			return err

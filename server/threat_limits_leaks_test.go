@@ -30,7 +30,7 @@ func rounds() int {
 // Not parallel: it counts what the process holds.
 func TestThreat57NothingIsLeftWhateverIsAbortedWhere(t *testing.T) {
 	const heapNoise, goroutineNoise = 4 << 20, 4
-	w := newAbortWorld(t)
+	w := newAbortWorld(t, 10*time.Second)
 	for _, state := range abortStates {
 		t.Run(state.name, func(t *testing.T) { w.isReached(t, state) })
 	}
@@ -46,6 +46,9 @@ func TestThreat57NothingIsLeftWhateverIsAbortedWhere(t *testing.T) {
 		each := len(abortStates) * len(aborters)
 		var g errgroup.Group
 		g.SetLimit(3)
+		if raceEnabled {
+			g.SetLimit(1) // what nobody holds has to last as long as a batch
+		}
 		for range max(1, rounds()/each) {
 			g.Go(w.batch)
 		}
