@@ -329,6 +329,7 @@ func TestMissingBytesThatCome(t *testing.T) {
 		k := open(t, c, addr, ca, plainly)
 		k.until(func() bool { return last(k.kinds()) == "CONNECTED" })
 		end := by.begin(k, c, asClient(8, 10))
+		switchingNow(t, c, k.session())
 		for i := range 8 {
 			step <- struct{}{}
 			k.until(func() bool { return len(k.data) == i+1 })
