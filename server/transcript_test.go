@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -153,13 +154,16 @@ func shows(text string, secret []byte) (string, bool) {
 // keeps sees that nothing of the secrets was told.
 func (t *transcript) keeps(tb testing.TB, secrets ...[]byte) {
 	tb.Helper()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := t.text.String()
-	for _, told := range []string{"connection closed", "level=DEBUG", "spkiSha256", "INVALID_PRIVATE_KEY"} {
-		require.Contains(tb, text, told, "the service is overheard")
+	now := func() (text string, tokens [][]byte) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return t.text.String(), t.tokens
 	}
-	for _, secret := range append(secrets, t.tokens...) {
+	for _, told := range []string{"connection closed", "level=DEBUG", "spkiSha256", "INVALID_PRIVATE_KEY"} {
+		require.Eventually(tb, func() bool { text, _ := now(); return strings.Contains(text, told) }, patience, time.Millisecond, "the service is overheard: %s", told)
+	}
+	text, tokens := now()
+	for _, secret := range append(secrets, tokens...) {
 		s, shown := shows(text, secret)
 		require.False(tb, shown, "a secret was told: %q", s)
 	}
