@@ -100,3 +100,16 @@ func TestAbandonedSessionEndsItsStream(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, created, "the same request creates anew")
 }
+
+// Who has found the session meanwhile, and connected it, loses that with it.
+func TestAbandonedSessionEndsItsConnection(t *testing.T) {
+	t.Parallel()
+	s, peer := plainSession(t, Settings{})
+	why := &FieldError{Field: "settings"}
+	s.Abandon(Request{}, why)
+	_, err := peer.Read(make([]byte, 1))
+	require.Error(t, err)
+	s.waitConnection()
+	_, _, err = s.Update(func(set Settings) (Settings, error) { return set, nil })
+	require.Equal(t, why, err)
+}

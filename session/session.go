@@ -273,6 +273,9 @@ func (s *Session) Abandon(req Request, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over == nil {
+		if c := s.conn; c != nil && !c.ended { // its owner has found it, and connected it himself
+			c.stopLocked(CauseDeleted, err, false)
+		}
 		s.endLocked(err)
 	}
 	s.reg.forget(s, req)
