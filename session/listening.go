@@ -329,6 +329,10 @@ func (r *Registry) removeListener(l *Listener) {
 		_ = o.givens.replace(l.counted, gift{}, true)
 		r.tidyLocked(l.owner)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Its sessions know it for as long as they live.
+	l.certificates, l.counted, l.args.Settings.Identities = truststore.Level{}, gift{}, nil
 }
 
 // endListeners ends every listener.
