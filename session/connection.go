@@ -72,9 +72,8 @@ type connection struct {
 	detachGrace  time.Duration
 	settings     *Settings // effective; nil while bytes move: the rest is for connecting, and for entering TLS
 
-	// What it holds of what its owner has given, and may have taken back since: its session's
-	// anchors and his defaults' until a handshake is over, and the identities until its own
-	// end, for crypto/tls keeps the one that was shown.
+	// What it holds of what its owner has given, and may have taken back since, until a
+	// handshake is over: its session's anchors, his defaults', and the identities.
 	trusted, trustedAbove *truststore.Set
 	identities            []*identity.Identity
 

@@ -78,10 +78,7 @@ func (c *connection) encrypted(conn *tlsengine.Conn) bool {
 // upLocked lets bytes move: over TCP as it is, or over TLS, from the beginning or
 // after a while.
 func (c *connection) upLocked() {
-	c.settings, c.trusted, c.trustedAbove = nil, nil, nil // what held for connecting alone
-	if c.tls == nil {
-		c.identities = nil
-	}
+	c.settings, c.trusted, c.trustedAbove, c.identities = nil, nil, nil, nil // what held for connecting alone
 	_ = c.s.giveLocked(true)
 	c.permit.endHandshake()
 	if c.flow == nil {

@@ -45,9 +45,10 @@ func shake(ctx context.Context, s *settings, v *verdict, t *tap, conn *tls.Conn)
 	if err != nil {
 		return nil, err
 	}
+	v.shown = nil // as forget: who gave it may take it back
 	cs := conn.ConnectionState()
 	return &Conn{tls: conn, tap: t, state: newState(cs, s.serverName, shown), report: v.report,
-		serverLeaf: cs.PeerCertificates[0], alertsAbout: shown}, nil
+		endPoint: endPointOf(cs.PeerCertificates[0]), alertsAbout: shown}, nil
 }
 
 // clientCertificate says what became of ours.

@@ -2,7 +2,6 @@ package tlsengine
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -23,7 +22,7 @@ type Conn struct {
 	state  State
 	report *Report
 
-	serverLeaf  *x509.Certificate // the leaf that the server showed, the peer's or ours
+	endPoint    endPoint          // of the leaf that the server showed, the peer's or ours
 	alertsAbout ClientCertificate // what the peer's alerts may be about
 
 	closeOnce   sync.Once

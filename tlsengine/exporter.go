@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrNoMaterial says that a connection has no keying material of the kind that was asked for.
@@ -48,7 +49,7 @@ func (c *Conn) ChannelBinding(b Binding) ([]byte, error) {
 	case BindingExporter:
 		return c.ExportKeyingMaterial(exporterLabel, []byte{}, exporterLength)
 	case BindingServerEndPoint:
-		return serverEndPoint(c.serverLeaf)
+		return slices.Clone(c.endPoint.data), c.endPoint.err
 	case BindingUnique:
 		if cs := c.tls.ConnectionState(); cs.Version < tls.VersionTLS13 && len(cs.TLSUnique) > 0 {
 			return cs.TLSUnique, nil
@@ -57,15 +58,21 @@ func (c *Conn) ChannelBinding(b Binding) ([]byte, error) {
 	return nil, fmt.Errorf("tlsengine: channel binding: %w", ErrNoMaterial)
 }
 
-// serverEndPoint hashes the certificate by its signature's hash, and by SHA-256 where that is MD5 or SHA-1.
-func serverEndPoint(leaf *x509.Certificate) ([]byte, error) {
+// endPoint is the tls-server-end-point of a connection, which may outlive the certificate.
+type endPoint struct {
+	data []byte
+	err  error
+}
+
+// endPointOf hashes the certificate by its signature's hash, and by SHA-256 where that is MD5 or SHA-1.
+func endPointOf(leaf *x509.Certificate) endPoint {
 	hash, ok := endPointHashes[leaf.SignatureAlgorithm]
 	if !ok {
-		return nil, fmt.Errorf("tlsengine: tls-server-end-point of %s: %w", leaf.SignatureAlgorithm, ErrNoMaterial)
+		return endPoint{err: fmt.Errorf("tlsengine: tls-server-end-point of %s: %w", leaf.SignatureAlgorithm, ErrNoMaterial)}
 	}
 	h := hash.New()
 	h.Write(leaf.Raw)
-	return h.Sum(nil), nil
+	return endPoint{data: h.Sum(nil)}
 }
 
 var endPointHashes = map[x509.SignatureAlgorithm]crypto.Hash{

@@ -41,9 +41,11 @@ func Server(ctx context.Context, raw net.Conn, cfg *Config, received []byte) (*C
 	if err != nil {
 		return nil, err
 	}
+	leaf := v.shown.Leaf
+	v.shown = nil // as forget: who gave it may take it back
 	cs := conn.ConnectionState()
 	return &Conn{tls: conn, tap: t, state: newState(cs, printableName(cs.ServerName), s.clientAuth.outcome(cs)),
-		report: v.report, serverLeaf: v.shown.Leaf}, nil
+		report: v.report, endPoint: endPointOf(leaf)}, nil
 }
 
 // serverSettings are the settings of a server, whose peer is a client.
