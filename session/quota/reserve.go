@@ -9,11 +9,11 @@ const (
 
 // Room is how much all may hold together for an owner to have one thing more, or many,
 // who then holds own. The last part of the total is for who holds little, so that those
-// who take all that they may do not keep out who comes after them. Nothing is kept where
-// one owner may hold it all, nor of a total below 16.
+// who take all that they may do not keep out who comes after them. Nothing is kept of what
+// one owner may hold, for he may where he is alone, nor of a total below 16.
 func Room[N int | int64](own, perOwner, total N) N {
-	if perOwner >= total || own <= max(total/littleShare, 1) {
+	if own <= max(total/littleShare, 1) {
 		return total
 	}
-	return total - total/keptShare
+	return max(total-total/keptShare, min(perOwner, total))
 }

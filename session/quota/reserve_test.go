@@ -19,7 +19,9 @@ func TestTheLastPartIsForWhoHoldsLittle(t *testing.T) {
 		"nothing is kept of next to it": {2, 4, 15, 15},
 		"one may hold it all":           {44, 44_096, 44_096, 44_096},
 		"one may hold more than all":    {44, 50_000, 44_096, 44_096},
-		"one may hold all but one":      {44, 44_095, 44_096, 41_340},
+		"one may hold all but one":      {44, 44_095, 44_096, 44_095},
+		"one may hold as much as all":   {44, 41_340, 44_096, 41_340},
+		"one may hold one more":         {44, 41_341, 44_096, 41_341},
 		"nothing at all":                {1, -1, 0, 0},
 	} {
 		require.Equal(t, tc.want, Room(tc.own, tc.perOwner, tc.total), name)
@@ -58,5 +60,18 @@ func TestPoolLeavesRoomForNewcomers(t *testing.T) {
 		p.Release("newcomer", 4)
 		require.Zero(t, p.Total())
 		require.Zero(t, p.kept())
+	}
+}
+
+// Who is alone has all that one owner may have, whatever the limits are.
+func TestWhoIsAloneHasHisLimit(t *testing.T) {
+	t.Parallel()
+	for total := range 70 {
+		for perOwner := range total + 2 {
+			for own := 1; own <= min(perOwner, total); own++ {
+				require.GreaterOrEqual(t, Room(own, perOwner, total), own, "the %d. of %d, of %d", own, perOwner, total)
+			}
+			require.LessOrEqual(t, Room(2, perOwner, total), total)
+		}
 	}
 }
