@@ -167,6 +167,31 @@ func TestWhatIsNotTakenBeforeTheClaimIsCounted(t *testing.T) {
 	})
 }
 
+// TestARefusedClaimCostsNothing: what goes on over the connection stays the strangers' until
+// it ends with that.
+func TestARefusedClaimCostsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{RPCsPerCaller: 10, UnfinishedPerCaller: 160 << 10})
+		comes := func() *visitor {
+			v := visit(t, d, "192.0.2.1")
+			v.greets(t)
+			require.NoError(t, v.sends(t, begins(1)))
+			require.NoError(t, v.sends(t, data(1, false, message(200 << 10)[:150<<10])))
+			return v
+		}
+		first, second := comes(), comes()
+		require.NoError(t, first.ticket().Claim("anna"))
+		for range 8 {
+			require.NoError(t, second.ticket().Begin(t.Context()))
+		}
+		var limit *door.LimitError
+		require.ErrorAs(t, second.ticket().Claim("anna"), &limit)
+		require.Equal(t, door.LimitUnfinished, limit.What)
+		require.Equal(t, 10, fills(t.Context(), t, door.LimitError{What: door.LimitRPCsPerCaller, Limit: 10}, first))
+	})
+}
+
 func TestGreedyCallersLeaveConnectionsToOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
