@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"sync/atomic"
 
 	"securesocket/session/quota"
@@ -37,28 +38,35 @@ type owner struct {
 }
 
 // begin takes room for n RPCs, or says what there is no room of. The names are those of
-// the owner's own limit, and of that of all together; free RPCs count, and need no room.
+// the owner's own limit, and of that of all together; free RPCs count, and need no room of
+// his own.
 func (o *owner) begin(n int, mine, all Limit, free bool) *LimitError {
-	full := o.count(int64(n), mine, all)
-	if full == nil || free {
+	if n == 0 {
 		return nil
 	}
-	o.rpcs.add(-n)
+	own, together := o.count(int64(n), mine, all)
+	if free {
+		own = nil
+	}
+	full := cmp.Or(own, together)
+	if full != nil {
+		o.rpcs.add(-n)
+	}
 	return full
 }
 
-func (o *owner) count(n int64, mine, all Limit) (full *LimitError) {
+func (o *owner) count(n int64, mine, all Limit) (full, together *LimitError) {
 	own := o.rpcs.held.Add(n)
 	if own > o.rpcs.most || o.streams.over() {
 		full = &LimitError{What: mine, Limit: int(o.rpcs.most)}
 	}
 	total := o.rpcs.total
 	if total == nil {
-		return full
+		return full, nil
 	}
 	room := quota.Room(own, o.rpcs.most, total.most)
-	if total.held.Add(n) > room && full == nil {
-		full = &LimitError{What: all, Limit: int(room)}
+	if total.held.Add(n) > room {
+		together = &LimitError{What: all, Limit: int(room)}
 	}
-	return full
+	return full, together
 }

@@ -167,6 +167,41 @@ func TestWhatIsNotTakenBeforeTheClaimIsCounted(t *testing.T) {
 	})
 }
 
+// TestClaimsLeaveRPCsToOthers: the first RPCs of each connection begin in any case, but are
+// not the caller's in any case.
+func TestClaimsLeaveRPCsToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := door.New(door.Config{RPCs: 2048, RPCsPerCaller: 512})
+		all := door.LimitError{What: door.LimitRPCs, Limit: 1920}
+		total := 0
+		for i := range 4 {
+			name := "greedy " + strconv.Itoa(i)
+			first := claims(t, d, name)
+			for first.ticket().Begin(t.Context()) == nil {
+				total++
+			}
+			for range 10 {
+				v := visit(t, d, "192.0.2.1")
+				for range 4 {
+					require.NoError(t, v.ticket().Begin(t.Context()))
+				}
+				if err := v.ticket().Claim(name); err != nil {
+					var limit *door.LimitError
+					require.ErrorAs(t, err, &limit)
+					require.Equal(t, all, *limit)
+				} else {
+					total += 4
+				}
+			}
+		}
+		require.Equal(t, 1920, total)
+		for i := range 64 {
+			require.Equal(t, 2, fills(t.Context(), t, all, claims(t, d, "newcomer "+strconv.Itoa(i))))
+		}
+	})
+}
+
 // TestARefusedClaimCostsNothing: what goes on over the connection stays the strangers' until
 // it ends with that.
 func TestARefusedClaimCostsNothing(t *testing.T) {

@@ -58,7 +58,8 @@ func (t *Ticket) end() {
 }
 
 // moveRPCs has a caller pay for those that go on, or says what he has no room of: more
-// than begin in any case have to fit into what he may have.
+// than begin in any case have to fit into what he may have, and all of them into what all
+// callers may, or who opens connections again and again would have the last part too.
 func (t *Ticket) moveRPCs(to *owner) *LimitError {
 	t.rpcsMu.Lock()
 	defer t.rpcsMu.Unlock()
