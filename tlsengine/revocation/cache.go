@@ -17,7 +17,7 @@ type answer interface {
 
 const (
 	maxCacheBytes = 40 << 20 // with maxIndexBytes, 64 MiB in all
-	remembered    = 512      // bytes for what an entry costs beside its answer
+	remembered    = 640      // bytes for what an entry costs beside its answer
 	negativeMin   = time.Minute
 	negativeMax   = 5 * time.Minute
 )
