@@ -33,7 +33,7 @@ const (
 )
 
 // Client is the way to one service: one HTTP/2 connection for unary calls and as many as are needed for the streams of
-// its Conns. It is safe for concurrent use.
+// its Conns, unless WithSharedConnection says otherwise. It is safe for concurrent use.
 type Client struct {
 	addr    address
 	config  config
@@ -65,6 +65,9 @@ func Dial(addr string, opts ...Option) (*Client, error) {
 	}
 	c.service = pb.NewSecureSocketServiceClient(c.unary)
 	c.streams = newStreamPool(c.newConn, c.maxStreams)
+	if c.config.oneConn {
+		c.streams.share(c.unary)
+	}
 	return c, nil
 }
 

@@ -16,6 +16,7 @@ type Option func(*config)
 type config struct {
 	dial       func(ctx context.Context, addr string) (net.Conn, error) // nil: a net.Dialer
 	maxStreams int                                                      // 0: what the service says
+	oneConn    bool                                                     // streams share the connection for unary calls
 	grpc       []grpc.DialOption
 	access     access
 }
@@ -30,6 +31,13 @@ func WithContextDialer(dial func(ctx context.Context, addr string) (net.Conn, er
 // takes; the service is not asked then. n < 1 changes nothing.
 func WithMaxStreamsPerConn(n int) Option {
 	return func(c *config) { c.maxStreams = max(n, 0) }
+}
+
+// WithSharedConnection puts the first streams on the HTTP/2 connection for unary calls, half as many as it takes, and only
+// further ones on others: a program with few Conns then needs one connection, of which a service allows each caller so
+// many. A call waits for its turn behind what these streams send.
+func WithSharedConnection() Option {
+	return func(c *config) { c.oneConn = true }
 }
 
 // WithPerRPCCredentials sends credentials with every call. For a bearer token there are WithToken and WithTokenFile.

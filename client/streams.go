@@ -47,12 +47,29 @@ type pooledConn struct {
 	conn    *grpc.ClientConn
 	streams int
 	own     bool // it is for one Conn alone
+	calls   bool // it is the Client's, for its unary calls too, and ended by that
 	// It has not answered: no further stream is put on it.
 	distrusted bool
 }
 
 func newStreamPool(newConn func() (*grpc.ClientConn, error), limit func(context.Context) (int, error)) *streamPool {
 	return &streamPool{newConn: newConn, limit: limit, ended: make(chan struct{})}
+}
+
+// share has the connection for unary calls take streams before any other does. It is called before the first acquire.
+func (p *streamPool) share(unary *grpc.ClientConn) {
+	p.conns = append(p.conns, &pooledConn{conn: unary, calls: true})
+}
+
+// mayTakeLocked is how many streams may be on c, of whoever comes.
+func (p *streamPool) mayTakeLocked(c *pooledConn) int {
+	switch {
+	case c.own || c.distrusted:
+		return 0
+	case c.calls:
+		return p.max / 2 // a call is a stream too
+	}
+	return p.max
 }
 
 // place is a stream's place on a connection.
@@ -82,7 +99,7 @@ func (p *streamPool) acquire(ctx context.Context, own *pooledConn) (*place, erro
 	chosen := own
 	if own == nil {
 		// The first with room: later ones run empty and are closed.
-		i := slices.IndexFunc(p.conns, func(c *pooledConn) bool { return !c.own && !c.distrusted && c.streams < p.max })
+		i := slices.IndexFunc(p.conns, func(c *pooledConn) bool { return c.streams < p.mayTakeLocked(c) })
 		if i < 0 {
 			var err error
 			if chosen, err = p.addLocked(false); err != nil {
@@ -138,8 +155,8 @@ func (p *place) release() {
 	pool.mu.Lock()
 	c.streams--
 	// The last connection stays for the next stream; gRPC ends it when it is idle for long.
-	spare := c.streams == 0 && !c.own && !pool.closed &&
-		(c.distrusted || slices.ContainsFunc(pool.conns, func(other *pooledConn) bool { return other != c && !other.own }))
+	spare := c.streams == 0 && !c.own && !c.calls && !pool.closed &&
+		(c.distrusted || slices.ContainsFunc(pool.conns, func(other *pooledConn) bool { return other != c && pool.mayTakeLocked(other) > 0 }))
 	if spare {
 		pool.removeLocked(c)
 	}
@@ -218,7 +235,9 @@ func (p *streamPool) close() error {
 	p.mu.Unlock()
 	var errs []error
 	for _, c := range conns {
-		errs = append(errs, c.conn.Close())
+		if !c.calls {
+			errs = append(errs, c.conn.Close())
+		}
 	}
 	return errors.Join(errs...)
 }

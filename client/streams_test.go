@@ -17,9 +17,12 @@ func TestStreamsSpread(t *testing.T) {
 		limit        int32
 		asked, conns int32
 	}{
-		"the service's limit": {nil, 2, 1, 1 + 3}, // one is for unary calls
-		"the caller's limit":  {[]client.Option{client.WithMaxStreamsPerConn(3)}, 2, 0, 2},
-		"no limit named":      {nil, 0, 1, 1 + 1},
+		"the service's limit":     {nil, 2, 1, 1 + 3}, // one is for unary calls
+		"the caller's limit":      {[]client.Option{client.WithMaxStreamsPerConn(3)}, 2, 0, 2},
+		"no limit named":          {nil, 0, 1, 1 + 1},
+		"all share one":           {[]client.Option{client.WithSharedConnection()}, 10, 1, 1},
+		"half of it is for calls": {[]client.Option{client.WithSharedConnection()}, 4, 1, 1 + 1},
+		"no room beside calls":    {[]client.Option{client.WithSharedConnection()}, 1, 1, 1 + 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

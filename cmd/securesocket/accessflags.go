@@ -80,9 +80,8 @@ func (f *accessFlags) resolve(addr string) accessFlags {
 }
 
 // dial returns a client of the service at addr. Its errors are about flags, variables and files.
-func (f *accessFlags) dial(addr string) (*client.Client, error) {
+func (f *accessFlags) dial(addr string, options ...client.Option) (*client.Client, error) {
 	use := f.resolve(addr)
-	var options []client.Option
 	if use.caCert != "" {
 		options = append(options, client.WithCAFile(use.caCert))
 	}

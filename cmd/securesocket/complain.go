@@ -105,6 +105,10 @@ func (p *program) remedy(e *client.Error) string {
 		if e.Phase == pb.Phase_PHASE_DATA && e.Code == codes.Unavailable {
 			return "run the command again; with --resumable it goes on after a break of the way, if the service itself goes on"
 		}
+	case pb.ErrorReason_ERROR_REASON_LIMIT:
+		if e.Metadata["what"] == "connections_per_caller" {
+			return "end other securesocket commands, each of which has an HTTP/2 connection, or have the operator raise limits.connections_per_caller"
+		}
 	case pb.ErrorReason_ERROR_REASON_ADDRESS_IN_USE:
 		return "end what listens there, or take another port; port 0 is any that is free"
 	case pb.ErrorReason_ERROR_REASON_ADDRESS_UNAVAILABLE:

@@ -32,3 +32,16 @@ func TestALimitSaysWhenToTryAgain(t *testing.T) {
 	}
 	require.Len(t, remedies, 3)
 }
+
+// TestALimitOfConnectionsNamesThisProgram: who meets it here has other commands running.
+func TestALimitOfConnectionsNamesThisProgram(t *testing.T) {
+	t.Parallel()
+	st, err := status.New(codes.ResourceExhausted, "refused").WithDetails(
+		&errdetails.ErrorInfo{Domain: "securesocket.v1", Reason: "LIMIT", Metadata: map[string]string{"what": "connections_per_caller"}})
+	require.NoError(t, err)
+	g := startGuarded(t, &guarded{refuse: st.Err()}, nil)
+	r := runWith(t.Context(), strings.NewReader(""), "sessions", "--server", "grpc://"+g.address)
+	require.Equal(t, exitPolicy, r.code, r.stderr)
+	require.Contains(t, r.stderr, "securesocket commands")
+	require.Contains(t, r.stderr, "limits.connections_per_caller")
+}

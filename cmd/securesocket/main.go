@@ -96,7 +96,8 @@ Exit codes: 0 done, 1 other, 2 usage, 3 refused by policy, 4 network,
 func (p *program) withService(do func(*cobra.Command, []string, *client.Client) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		p.started = true
-		c, done, err := p.service.open()
+		// One HTTP/2 connection does for one session; a caller has so many.
+		c, done, err := p.service.open(client.WithSharedConnection())
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func (f *serviceFlags) address() string {
 }
 
 // open returns a client of the service, and the function that ends it, and the service if it is embedded.
-func (f *serviceFlags) open() (*client.Client, func(), error) {
+func (f *serviceFlags) open(options ...client.Option) (*client.Client, func(), error) {
 	switch {
 	case f.embedded && f.server != "":
 		return nil, nil, usagef("--server and --embedded name two services; give one")
@@ -68,7 +68,7 @@ func (f *serviceFlags) open() (*client.Client, func(), error) {
 		}
 		return openEmbedded(config)
 	}
-	c, err := f.access.dial(f.address())
+	c, err := f.access.dial(f.address(), options...)
 	if bad, ok := errors.AsType[*client.AddressError](err); ok {
 		return nil, nil, usagef("%s: %q: %s", cmp.Or(f.addressFrom(), "the default address"), bad.Address, bad.Problem)
 	}
