@@ -20,7 +20,8 @@ type Step struct {
 	Source string
 	// Subject is the name or the address that was judged, with its port.
 	Subject string
-	// Matched says that the rule applies. A built-in class from which an allow rule
+	// Matched says that the rule applies. One that needs an address does not before
+	// there is one, whether it denies or allows. A built-in class from which an allow rule
 	// frees does not; its Text says so.
 	Matched bool
 	// Allowed is what the rule says where it applies: false for one that denies.
@@ -124,8 +125,10 @@ func (r *recorder) granting(s *ruleSet, q question, at netip.Addr, subject strin
 	var all grant
 	for _, rule := range s.rules {
 		g, err := rule.grants(q, at)
-		r.explicit(rule, q, at, subject, g != 0, err)
-		if g != 0 && r.granted == "" {
+		// What some address could be given keeps the name from being denied; nothing applies yet.
+		applies := g != 0 && !rule.awaits(q, at)
+		r.explicit(rule, q, at, subject, applies, err)
+		if applies && r.granted == "" {
 			r.granted = rule.id
 		}
 		all |= g
@@ -147,7 +150,7 @@ func (r *recorder) explicit(rule *rule, q question, at netip.Addr, subject strin
 		text = "it is about other callers"
 	case !rule.isFor(q):
 		text = "it is about other ports"
-	case !at.IsValid() && !rule.allow:
+	case rule.awaits(q, at):
 		text = "it does not apply before the addresses are known"
 	}
 	r.step(Step{Rule: rule.id, Source: rule.source, Subject: subject, Matched: matched, Allowed: rule.allow, Text: text})

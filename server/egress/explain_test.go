@@ -93,7 +93,7 @@ allow:
 		{"deny[0]", "policy.yaml:2", name, false, false},
 		{"deny[1]", "policy.yaml:4", name, false, false},
 		{"allow[0]", "policy.yaml:7", name, true, true},
-		{"egress-allow[0]", "--egress-allow", name, true, true},
+		{"egress-allow[0]", "--egress-allow", name, false, true}, // its address may be of it
 		{"special-purpose/metadata-name", "", name, false, false},
 		{"special-purpose/localhost", "", name, false, false},
 		{"port-25", "", name, false, false},
@@ -132,4 +132,36 @@ func TestExplainOfALiteralAndOfNoPort(t *testing.T) {
 		require.Equal(t, RuleInvalidAddress, e.Decisive)
 	}
 	require.Equal(t, RuleInvalidAddress, p.Explain("", Target{Name: "a.example"}, []netip.Addr{{}}, 443).Decisive)
+}
+
+// Before the addresses are known, no rule that needs one applies, whatever it says.
+func TestExplainWithoutAddresses(t *testing.T) {
+	t.Parallel()
+	p := filePolicy(t, Config{Allow: []string{"10.3.0.0/16"}}, `deny:
+  - to: 10.0.0.0/8
+  - to: bad.example
+  - to: a.example
+    when: address.startsWith("192.")
+allow:
+  - to: a.example
+    when: address.startsWith("198.")
+  - to: [a.example, 10.4.0.0/16]
+  - to: 198.18.0.0/15
+    ports: 80
+`)
+	e := p.Explain("uid:1", Target{Name: "a.example"}, nil, 443)
+	require.True(t, e.Allowed)
+	require.Empty(t, e.Decisive)
+	matched, texts := map[string]bool{}, map[string]string{}
+	for _, s := range e.Steps {
+		matched[s.Rule], texts[s.Rule] = s.Matched, s.Text
+	}
+	for _, awaits := range []string{"deny[0]", "deny[2]", "allow[0]", "egress-allow[0]"} {
+		require.False(t, matched[awaits], awaits)
+		require.Equal(t, texts["deny[0]"], texts[awaits], awaits)
+	}
+	for _, other := range []string{"deny[1]", "allow[1]", "allow[2]"} {
+		require.NotEqual(t, texts["deny[0]"], texts[other], other)
+	}
+	require.True(t, matched["allow[1]"], "it is by name")
 }

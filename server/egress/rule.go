@@ -73,6 +73,25 @@ func (r *rule) holds(q question, at netip.Addr) (bool, error) {
 	return ok, nil
 }
 
+// awaits reports whether the rule has an answer only once an address is known, and none is: it is about addresses, or its
+// condition is.
+func (r *rule) awaits(q question, at netip.Addr) bool {
+	if at.IsValid() || !r.isFor(q) {
+		return false
+	}
+	byName, byAddress := false, false
+	for _, p := range r.to {
+		switch {
+		case !p.coversPort(q.port):
+		case p.prefix.IsValid():
+			byAddress = true
+		case p.covers(q.name, at):
+			byName = true
+		}
+	}
+	return byAddress && !byName || byName && r.when != nil && r.when.needsAddress
+}
+
 // denies reports whether a deny rule is about at, or about the name in q.
 func (r *rule) denies(q question, at netip.Addr) (bool, error) {
 	if !r.isFor(q) || !slices.ContainsFunc(r.to, func(p pattern) bool { return p.coversPort(q.port) && p.covers(q.name, at) }) {
