@@ -62,5 +62,5 @@ func TestLimitsAreDocumented(t *testing.T) {
 			require.Contains(t, e.Remedy(), "1.3s", what)
 		}
 	}
-	require.Equal(t, 22, seen)
+	require.Equal(t, 24, seen)
 }

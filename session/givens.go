@@ -114,21 +114,16 @@ func (g *givens) replace(from, to gift, forced bool) error {
 	return nil
 }
 
-// roomLocked says whose budget has no room for so many bytes. Where they are more than
-// all of it, waiting does not help.
+// roomLocked says whose budget has no room for so many bytes. To wait does not help: what
+// was given before stays until it is taken back.
 func (g *givens) roomLocked(more int64) error {
 	for _, b := range []struct {
 		*budget
 		what string
-	}{{g.own, "buffered bytes of a caller"}, {g.all, "buffered bytes"}} {
-		if b.held.Load()+more <= b.limit {
-			continue
+	}{{g.own, "buffered bytes for given certificates of a caller"}, {g.all, "buffered bytes for given certificates"}} {
+		if b.held.Load()+more > b.limit {
+			return &LimitError{What: b.what, Limit: int(b.limit)}
 		}
-		err := &LimitError{What: b.what, Limit: int(b.limit), Retry: retrySoon}
-		if more > b.limit {
-			err.Retry = 0
-		}
-		return err
 	}
 	return nil
 }

@@ -15,19 +15,20 @@ var doorLimits = []door.Limit{
 // limited is everything that a limit is named for: as the texts of errors have it,
 // which are for people, and as a label has it. Most are there for one caller too.
 var limited = map[string]string{
-	"sessions":                        "sessions",
-	"listeners":                       "listeners",
-	"handshakes":                      "handshakes",
-	"handshakes under way":            "handshakes",
-	"attaches":                        "attaches",
-	"attaches in short order":         "attaches",
-	"destinations":                    "destinations",
-	"new destinations":                "destinations",
-	"new destinations in short order": "destinations",
-	"connections":                     "connections",
-	"bytes":                           "bytes",
-	"buffered":                        "buffered",
-	"buffered bytes":                  "buffered",
+	"sessions":                              "sessions",
+	"listeners":                             "listeners",
+	"handshakes":                            "handshakes",
+	"handshakes under way":                  "handshakes",
+	"attaches":                              "attaches",
+	"attaches in short order":               "attaches",
+	"destinations":                          "destinations",
+	"new destinations":                      "destinations",
+	"new destinations in short order":       "destinations",
+	"connections":                           "connections",
+	"bytes":                                 "bytes",
+	"buffered":                              "buffered",
+	"buffered bytes":                        "buffered",
+	"buffered bytes for given certificates": "given",
 }
 
 // single are limits that there is only one of.

@@ -120,6 +120,7 @@ func TestOthersAreCounted(t *testing.T) {
 	for _, limit := range []string{
 		"sessions", "sessions of a caller", "handshakes under way of a caller", "new destinations in short order",
 		"memory", "descriptors", "connections_per_caller", "buffered",
+		"buffered bytes for given certificates", "buffered bytes for given certificates of a caller",
 		"certificates of a listener", "bytes of the certificates of a caller", "failed attaches of a session in short order",
 	} {
 		m.Refused(limit)
@@ -128,7 +129,7 @@ func TestOthersAreCounted(t *testing.T) {
 		"scans_suspected_total": 1, "panics_total": 1, "policy_reloads_total result ok": 1, "policy_reloads_total result failed": 1,
 		"refusals_total limit sessions": 1, "refusals_total limit sessions_per_caller": 1, "refusals_total limit handshakes_per_caller": 1,
 		"refusals_total limit destinations": 1, "refusals_total limit memory": 1, "refusals_total limit descriptors": 1,
-		"refusals_total limit connections_per_caller": 1, "refusals_total limit buffered": 1, "refusals_total limit certificates": 2,
+		"refusals_total limit connections_per_caller": 1, "refusals_total limit buffered": 1, "refusals_total limit given": 1, "refusals_total limit given_per_caller": 1, "refusals_total limit certificates": 2,
 		"refusals_total limit attaches_per_session": 1, "build_info": 1,
 	}, scrape(t, m).moved())
 }
