@@ -115,7 +115,11 @@ func (c *Client) newConn() (*grpc.ClientConn, error) {
 	dial := c.config.dial
 	if dial == nil {
 		dial = func(ctx context.Context, name string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, c.addr.network, name)
+			conn, err := (&net.Dialer{}).DialContext(ctx, c.addr.network, name)
+			if err != nil && reset(err) { // as soon as it was made
+				err = noRoom()
+			}
+			return conn, err
 		}
 	}
 	options := []grpc.DialOption{

@@ -27,6 +27,7 @@ import (
 //	not_tls      there is no TLS at a grpcs address
 //	not_http2    there is TLS, but no HTTP/2
 //	wants_tls    there seems to be TLS at a grpc address
+//	no_room      the service reset the connection at once: it has no room, or takes none from here for a while
 //	refused      the service has ended the handshake, for a reason that is no certificate of this side's
 //	identity     it wants a certificate of this side, or another one (Reason UNAUTHENTICATED)
 //	token        there is no token to send, as its function or file has none (Reason UNAUTHENTICATED)

@@ -126,7 +126,7 @@ func requireWay(t *testing.T, err error, way string) *client.Error {
 	require.Equal(t, way, e.Metadata["service"], "%v", err)
 	other := &client.Error{Code: e.Code, Reason: e.Reason}
 	require.NotEqual(t, other.Remedy(), e.Remedy(), "it has a remedy of its own")
-	require.Contains(t, []string{"caller", "operator"}, e.Side())
-	require.False(t, e.Temporary())
+	require.Equal(t, way == "no_room", e.Side() == "service")
+	require.Equal(t, way == "no_room", e.Temporary())
 	return e
 }

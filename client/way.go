@@ -24,6 +24,7 @@ const (
 	wayNotTLS      = "not_tls"
 	wayNotHTTP2    = "not_http2"
 	wayWantsTLS    = "wants_tls"
+	wayNoRoom      = "no_room"
 	wayRefused     = "refused"
 	wayIdentity    = "identity"
 	wayToken       = "token"
@@ -45,6 +46,8 @@ var wayAdvices = map[string]*advice{
 		"check address and port: a service of gRPC's speaks HTTP/2 (ALPN h2)"},
 	wayWantsTLS: {sideCaller, false,
 		"use a grpcs:// address if there is TLS, and otherwise check address and port; a service that takes no connections from here for a while ends them likewise: try again in 10 s"},
+	wayNoRoom: {sideService, true,
+		"try again in 10 s: the service has no room, or takes no connections from here for a while"},
 	wayRefused: {sideOperator, false,
 		"look up the alert; the service's own log says why it was sent"},
 	wayIdentity: {sideCaller, false,
@@ -86,6 +89,9 @@ func handshakeError(err error, own showing) error {
 	}
 	if e := alertError(err, own); e != nil {
 		return e
+	}
+	if reset(err) {
+		return noRoom()
 	}
 	if ended(err) {
 		return newWayError(wayNotTLS, "the service ended the connection before TLS had begun", nil)
@@ -145,5 +151,16 @@ func alertError(err error, own showing) error {
 // ended reports whether the other side has ended a connection, in whatever way. Such an error is no cause to pass on: to
 // whoever looks for it, io.EOF is the end of a stream, and a reset is the peer's.
 func ended(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || reset(err)
+}
+
+// reset reports whether the other side has ended it at once, not minding what was on its way.
+func reset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// noRoom is about a connection that was reset before the service had said a word, as it does with those that it does not
+// take: a server of another protocol would have read what it was sent.
+func noRoom() error {
+	return newWayError(wayNoRoom, "the service ended the connection before it had said a word", nil)
 }

@@ -67,16 +67,14 @@ func (c *wayConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// plainCredentials are none, but notice TLS.
+// plainCredentials are none, but notice TLS, and a service that takes no connection.
 type plainCredentials struct {
 	credentials.TransportCredentials
+	local bool // a Unix socket, where nobody speaks TLS
 }
 
 func newPlainCredentials(addr address) credentials.TransportCredentials {
-	if addr.network == "unix" {
-		return insecure.NewCredentials()
-	}
-	return plainCredentials{insecure.NewCredentials()}
+	return plainCredentials{insecure.NewCredentials(), addr.network == "unix"}
 }
 
 // ClientHandshake implements credentials.TransportCredentials.
@@ -85,20 +83,34 @@ func (p plainCredentials) ClientHandshake(ctx context.Context, authority string,
 	if err != nil {
 		return nil, nil, err
 	}
+	if p.local {
+		return newWayConn(conn, silentLocalEnd, nil), info, nil
+	}
 	return newWayConn(conn, silentEnd, notHTTP2), info, nil
 }
 
 // Clone implements credentials.TransportCredentials.
 func (p plainCredentials) Clone() credentials.TransportCredentials {
-	return plainCredentials{p.TransportCredentials.Clone()}
+	return plainCredentials{p.TransportCredentials.Clone(), p.local}
 }
 
 // silentEnd is about a service that has ended a connection without a word, as servers of TLS do that are not greeted in it.
 func silentEnd(err error) error {
+	switch {
+	case !ended(err):
+		return err
+	case reset(err):
+		return noRoom()
+	}
+	return newWayError(wayWantsTLS, "the service ended the connection without a word; it may speak nothing but TLS", nil)
+}
+
+// silentLocalEnd is the same at a Unix socket, which is reset only where something was on its way.
+func silentLocalEnd(err error) error {
 	if !ended(err) {
 		return err
 	}
-	return newWayError(wayWantsTLS, "the service ended the connection without a word; it may speak nothing but TLS", nil)
+	return noRoom()
 }
 
 // notHTTP2 knows what other servers say to a client of plain HTTP/2: an alert of TLS (RFC 8446 section 5.1), or HTTP/1. A

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"securesocket/tlsengine/tlstest"
 )
 
 // TestUnreachableSaysWhatMendsIt: each way not to be there has a remedy of its own.
@@ -39,6 +41,31 @@ func TestUnreachableSaysWhatMendsIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none")
 	r := runWith(t.Context(), strings.NewReader(""), "capabilities", "--server", "unix://"+path)
 	require.Contains(t, r.stderr, "start it", r.stderr)
+}
+
+// TestNoRoomIsTold: it is no mistake of whoever asks, and passes.
+func TestNoRoomIsTold(t *testing.T) {
+	t.Parallel()
+	address := tlstest.ServeRaw(t, func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) })
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	defer listener.Close()
+	go func() { // ends with the listener
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	for _, server := range []string{"grpc://" + address, "grpcs://" + address, "unix://" + path} {
+		r := runWith(t.Context(), strings.NewReader(""), "capabilities", "--server", server)
+		require.Equal(t, exitNetwork, r.code, r.stderr)
+		require.Contains(t, r.stderr, "side: service", server)
+		require.Contains(t, r.stderr, "remedy: try again in 10 s", server)
+	}
 }
 
 // TestAMistakeNamesItsPlace: the flag, the variable or the argument.
