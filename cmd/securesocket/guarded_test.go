@@ -116,7 +116,7 @@ func (g *guarded) DeleteSession(_ context.Context, request *pb.DeleteSessionRequ
 }
 
 func (g *guarded) ExplainPolicy(_ context.Context, request *pb.ExplainPolicyRequest) (*pb.ExplainPolicyResponse, error) {
-	if request.GetPrincipal() == "forbidden" {
+	if request.GetPrincipal() == "token:forbidden" {
 		return nil, refusal(codes.PermissionDenied, "NOT_ALLOWED")
 	}
 	g.mu.Lock()

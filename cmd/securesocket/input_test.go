@@ -118,3 +118,13 @@ func TestReadAnchorsRefuses(t *testing.T) {
 		require.NotContains(t, err.Error(), "secret", name)
 	}
 }
+
+// TestALPNIsNoList: a comma would be part of a protocol that nobody speaks.
+func TestALPNIsNoList(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"connect 127.0.0.1:1", "listen 127.0.0.1:0 --identity x"} {
+		r := runLocal(t, line+" --alpn h2,http/1.1")
+		require.Equal(t, exitUsage, r.code, r.stderr)
+		require.Contains(t, r.stderr, "--alpn h2 --alpn http/1.1")
+	}
+}

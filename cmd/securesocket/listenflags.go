@@ -59,8 +59,8 @@ func (f *listenFlags) config() (*client.ListenConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.requireALPN && len(f.alpn) == 0 {
-		return nil, usagef("--require-alpn without --alpn refuses everybody")
+	if err := checkALPN(f.alpn, f.requireALPN); err != nil {
+		return nil, err
 	}
 	version, err := parseVersion(f.minVersion)
 	if err != nil {

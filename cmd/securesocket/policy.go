@@ -12,6 +12,7 @@ import (
 	"securesocket/cmd/securesocket/internal/terminal"
 	"securesocket/cmd/securesocket/internal/wording"
 	pb "securesocket/gen/securesocket/v1"
+	"securesocket/server/callers"
 )
 
 // errDenied ends policy explain where the policy denies the target. It is an answer, and already on stdout.
@@ -51,6 +52,11 @@ alone are told. The exit code is 0 if the target is allowed, and 8 if it is deni
 		to, err := parseTarget(args[0])
 		if err != nil {
 			return err
+		}
+		if cmd.Flags().Changed("principal") {
+			if bad, ok := errors.AsType[*callers.PatternError](callers.CheckPrincipal(principal)); ok {
+				return usagef("--principal: %w", bad)
+			}
 		}
 		answer, err := c.ExplainPolicy(cmd.Context(), &pb.ExplainPolicyRequest{Host: to.host, Port: to.port, Principal: principal})
 		if err != nil {

@@ -58,7 +58,7 @@ func TestPolicyExplain(t *testing.T) {
 	require.Contains(t, r.stdout, "(HOST_NOT_FOUND)")
 	require.Contains(t, r.stdout, "[::1]:1 not denied so far as no rule applies")
 
-	require.Equal(t, exitPolicy, run("policy explain a:1 --principal forbidden").code)
+	require.Equal(t, exitPolicy, run("policy explain a:1 --principal token:forbidden").code)
 	for _, line := range []string{"policy", "policy explain", "policy explain a", "policy explain a:1 b:2", "policy explain a:0", "policy explain a:1 -o yaml"} {
 		require.Equal(t, exitUsage, run(line).code, line)
 	}
@@ -102,4 +102,17 @@ func TestCloseARealSession(t *testing.T) {
 	require.Equal(t, exitDone, r.code, r.stderr)
 	r = runWith(t.Context(), nil, "sessions", "close", id, "--server", address)
 	require.Equal(t, exitOther, r.code)
+}
+
+// TestPolicyExplainAboutNobody: what is no principal is refused here, as callers.allow refuses it.
+func TestPolicyExplainAboutNobody(t *testing.T) {
+	t.Parallel()
+	g := &guarded{policy: &pb.ExplainPolicyResponse{Allowed: true}}
+	run := policyRun(t, g)
+	for _, name := range []string{"bob", "uid:*", "*", "uid:x", "spiffe://prod"} {
+		r := run("policy explain db.example:5432 --principal " + name)
+		require.Equal(t, exitUsage, r.code, name)
+		require.Contains(t, r.stderr, "--principal", name)
+	}
+	require.Empty(t, g.asked)
 }

@@ -63,8 +63,8 @@ func (f *tlsFlags) settings(cmd *cobra.Command) (*pb.SessionSettings, [][]byte, 
 	if f.noSystemRoots && len(f.cafiles) == 0 {
 		return nil, nil, usagef("--no-system-roots without --cafile trusts nobody")
 	}
-	if f.requireALPN && len(f.alpn) == 0 {
-		return nil, nil, usagef("--require-alpn without --alpn refuses everybody")
+	if err := checkALPN(f.alpn, f.requireALPN); err != nil {
+		return nil, nil, err
 	}
 	revocation, err := parseRevocation(f.revocation)
 	if err != nil {
@@ -130,6 +130,19 @@ func parseVersion(s string) (pb.ProtocolVersion, error) {
 		return 0, usagef("--min-version: %q is none of tls1.0, tls1.1, tls1.2, tls1.3", s)
 	}
 	return version, nil
+}
+
+// checkALPN judges --alpn and --require-alpn. No protocol has a comma in its name: who writes one means several.
+func checkALPN(protocols []string, required bool) error {
+	if required && len(protocols) == 0 {
+		return usagef("--require-alpn without --alpn refuses everybody")
+	}
+	for _, p := range protocols {
+		if strings.Contains(p, ",") {
+			return usagef("--alpn: %q is no protocol; repeat the flag for each: --alpn %s", p, strings.Join(strings.Split(p, ","), " --alpn "))
+		}
+	}
+	return nil
 }
 
 // trustSettings are nil where everything is as by default.

@@ -59,6 +59,22 @@ func parsePatterns(texts []string, found func(error)) patterns {
 	return all
 }
 
+// CheckPattern judges a pattern as [New] does. The error is a *PatternError.
+func CheckPattern(text string) error {
+	_, err := parsePattern(text)
+	return err
+}
+
+// CheckPrincipal judges what is to be one principal, in the same words. The error
+// is a *PatternError.
+func CheckPrincipal(text string) error {
+	p, err := parsePattern(text)
+	if err == nil && p.prefix {
+		err = &PatternError{text, "it is not one principal: leave the * out"}
+	}
+	return err
+}
+
 // parsePattern reads a principal, or the beginning of principals and a "*". It
 // refuses beginnings that cover more than they seem to: the end of a DNS name, of
 // an address and of a subject says whose it is, not the beginning; and

@@ -102,3 +102,17 @@ func FuzzPattern(f *testing.F) {
 		}
 	})
 }
+
+func TestPrincipalsAreNoPatterns(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"uid:1000", "spiffe://prod/web", "token:deploy", Anonymous} {
+		require.NoError(t, CheckPrincipal(text))
+	}
+	for _, text := range []string{"", "bob", "*", "uid:*", "jwt:system:*", "dns:*.x"} {
+		var bad *PatternError
+		require.ErrorAs(t, CheckPrincipal(text), &bad)
+		require.Equal(t, text, bad.Pattern)
+	}
+	require.NoError(t, CheckPattern("uid:*"))
+	require.Error(t, CheckPattern("dns:*.x"))
+}
