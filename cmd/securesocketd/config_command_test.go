@@ -99,7 +99,7 @@ func TestConfigShowAndExample(t *testing.T) {
 	require.Contains(t, shown, "insecure: true # $SECURESOCKET_INSECURE\n")
 	require.Contains(t, shown, "  drain: 3s # flag --drain-timeout\n")
 	require.Contains(t, shown, "  sessions: 20000 # "+file+":")
-	require.Contains(t, shown, `data_dir: "" # default`)
+	require.Contains(t, shown, `#data_dir: not set # default`)
 }
 
 func TestServesAsTheFileSays(t *testing.T) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,5 +29,20 @@ func TestCheckWarnsOfACertificateThatIsOver(t *testing.T) {
 		require.True(t, strings.HasPrefix(errs, "warning: "), errs)
 		require.Contains(t, errs, cert, name)
 		soon(t, "the start warns", func() bool { return strings.Contains(started.log(), "level=WARN") }) // the log comes after it is ready
+	}
+}
+
+// TestCheckWarnsWhereNobodyIsLetIn: both may be meant so, and the service starts.
+func TestCheckWarnsWhereNobodyIsLetIn(t *testing.T) {
+	t.Parallel()
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	require.NoError(t, os.WriteFile(tokens, []byte("# none yet\n"), 0o600))
+	for key, text := range map[string]string{"callers.allow": "callers: {allow: []}\n", tokens: "callers: {tokens: " + tokens + "}\n"} {
+		file := filepath.Join(t.TempDir(), "c.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, errs := command(t, exitOK, nil, "config", "check", "--config", file)
+		require.Equal(t, 1, strings.Count(errs, "\n"), errs)
+		require.True(t, strings.HasPrefix(errs, "warning: "), errs)
+		require.Contains(t, errs, key)
 	}
 }

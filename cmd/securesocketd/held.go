@@ -55,7 +55,13 @@ func readBundle(file string) ([]*x509.Certificate, error) {
 
 func readIdentity(name, certFile, keyFile string) (*identity.Identity, error) {
 	cert, certErr := readRegular(certFile)
+	if certErr != nil {
+		certErr = fmt.Errorf("its certificate: %w", certErr)
+	}
 	key, keyErr := readRegular(keyFile)
+	if keyErr != nil {
+		keyErr = fmt.Errorf("its key: %w", keyErr)
+	}
 	defer clear(key)
 	if err := errors.Join(certErr, keyErr); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -129,4 +130,15 @@ func TestNonsenseOfTheOperatorIsNamed(t *testing.T) {
 		require.Equal(t, 2, cmd.ProcessState.ExitCode(), "%v: %s", args, out)
 		require.Contains(t, string(out), args[0])
 	}
+}
+
+// TestAnIdentityThatIsNotThereSaysWhichFile: one name may stand for both.
+func TestAnIdentityThatIsNotThereSaysWhichFile(t *testing.T) {
+	t.Parallel()
+	none := filepath.Join(t.TempDir(), "none")
+	_, errs := command(t, exitUsage, nil, "config", "check", "--identity", "mine="+none+","+none)
+	lines := strings.Split(strings.TrimSpace(errs), "\n")
+	require.Len(t, lines, 2)
+	require.Contains(t, lines[0], "certificate")
+	require.Contains(t, lines[1], "key")
 }

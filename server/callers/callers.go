@@ -112,7 +112,13 @@ func New(cfg Config) (*Callers, error) {
 	}
 	if file := cfg.TokensFile; file != "" {
 		var err error
-		parse := func(contents [][]byte) (*tokens, error) { return parseTokens(file, contents[0]) }
+		parse := func(contents [][]byte) (*tokens, error) {
+			t, err := parseTokens(file, contents[0])
+			if err == nil && len(*t) == 0 {
+				c.log.Warn("the file of tokens has none: nobody is let in by a token of it", "file", file)
+			}
+			return t, err
+		}
 		c.tokens, err = newSource(c.log, c.now, parse, file)
 		found(err)
 	}

@@ -6,8 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+
+	"securesocket/server/callers"
 )
 
 // check judges what is well by itself and may not be so together. A setting that was in error has its default here, so
@@ -54,22 +55,10 @@ func check(c *Config, errs *Errors) {
 	checkLimits(c, fail)
 }
 
-// principalKinds are what principals begin with.
-var principalKinds = []string{"uid", "spiffe", "dns", "email", "x509", "jwt", "token"}
-
-// checkPrincipal judges how a pattern begins, where most mistakes are: a name without its kind. The rest is judged by
-// the package that knows callers.
+// checkPrincipal judges a pattern.
 func checkPrincipal(pattern string) *mistake {
-	kind, name, ok := strings.Cut(pattern, ":")
-	switch {
-	case pattern == "*" || pattern == "anonymous":
-		return nil
-	case !ok || name == "" || !slices.Contains(principalKinds, kind):
-		return mistakef(OutOfRange, "%q is no principal: it is anonymous, or begins with uid:, spiffe:, dns:, email:, x509:, jwt: or token:", pattern)
-	case kind == "uid" && name != "*":
-		if _, err := strconv.ParseUint(name, 10, 32); err != nil {
-			return mistakef(OutOfRange, "%q is no principal: a user is uid:NUMBER", pattern)
-		}
+	if err := callers.CheckPattern(pattern); err != nil {
+		return mistakef(OutOfRange, "%s", err.Error())
 	}
 	return nil
 }
@@ -147,6 +136,9 @@ func checkLimits(c *Config, fail func(string, *mistake)) {
 func (c *Config) oversights() (warnings []string) {
 	if c.TLS.Cert != "" && !slices.ContainsFunc(c.Listen, func(a string) bool { return strings.HasPrefix(a, tlsScheme) }) {
 		warnings = append(warnings, c.Where("tls.cert")+": no address of listen begins with grpcs://, so nobody is shown the certificate")
+	}
+	if c.Callers.Allow != nil && len(c.Callers.Allow) == 0 {
+		warnings = append(warnings, c.Where("callers.allow")+": nobody is let in: name principals, or remove the key")
 	}
 	if c.Egress.FlashOrigin != "" && c.Egress.FlashPolicy == "off" {
 		warnings = append(warnings, c.Where("egress.flash_origin")+": it has no effect while egress.flash_policy is off")

@@ -185,3 +185,26 @@ func TestEachBadSourceIsTold(t *testing.T) {
 	}
 	require.Equal(t, []int{4, 5}, lines)
 }
+
+// Every pattern is judged, and each is told.
+func TestEveryPatternIsJudged(t *testing.T) {
+	t.Parallel()
+	_, err := loaded(t, "callers:\n  allow:\n    - bob*\n    - uid:1\n    - dns:*.x\n  administrators: [\"spiffe://prod*\"]\n", nil)
+	var all Errors
+	require.ErrorAs(t, err, &all)
+	lines := map[int]string{}
+	for _, e := range all {
+		require.Equal(t, OutOfRange, e.Problem)
+		lines[e.Origin.Line] = e.Path
+	}
+	require.Equal(t, map[int]string{3: "callers.allow", 5: "callers.allow", 6: "callers.administrators"}, lines)
+}
+
+// What a file says, even if that is nothing, is not shown as what nobody has said.
+func TestAnEmptyTextThatIsSaidIsShown(t *testing.T) {
+	t.Parallel()
+	c, err := loaded(t, "data_dir: \"\"\n", []string{"STATE_DIRECTORY=/s"})
+	require.NoError(t, err)
+	require.Empty(t, c.DataDir)
+	require.Contains(t, shown(t, c, false), "\ndata_dir: \"\"\n")
+}

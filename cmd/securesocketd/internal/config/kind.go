@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,7 +49,7 @@ var (
 	integer  = number("a whole number, as 1000", "", plainInteger)
 	percent  = number("a share, as 25%", "%", suffixed("%"))
 	rate     = number("a rate, as 50/s", "/s", suffixed("/s"))
-	duration = number("a duration, as 10s", "s", plainDuration)
+	duration = number("a duration in h, m, s or ms, as 10s", "s", plainDuration)
 	size     = number("a size, as 512MiB", "MiB", plainSize)
 	byteRate = number("a rate, as 100MiB/s", "MiB/s", sizeRate)
 )
@@ -86,6 +87,7 @@ var endless = []string{"infinite", "infinity", "inf", ".inf", "unlimited", "none
 type notation struct {
 	read  func(string) (n int64, ok bool)
 	print func(int64) string
+	huge  func(string) bool // what read returns false for since there is no such number; nil: nothing
 }
 
 // number makes the kind of a number with a unit that has to be written.
@@ -103,6 +105,9 @@ func number(noun, unit string, n notation) *kind {
 		}
 		if slices.Contains(endless, strings.ToLower(t)) {
 			return nil, mistakef(OutOfRange, "%q is refused, since each limit is finite: write a value %s", t, s.bounds())
+		}
+		if n.huge != nil && n.huge(t) {
+			return nil, mistakef(OutOfRange, "%q is out of range: write a value %s", t, s.bounds())
 		}
 		if _, err := strconv.ParseFloat(t, 64); err == nil && unit != "" {
 			if v, ok := n.read(t + unit); ok && s.inRange(v) == nil {
@@ -134,7 +139,11 @@ func suffixed(suffix string) notation {
 	}
 }
 
+// durations is how time.ParseDuration wants durations, which tells one that is too long by the text of its error alone.
+var durations = regexp.MustCompile(`^[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$`)
+
 var plainDuration = notation{
+	huge: durations.MatchString,
 	read: func(t string) (int64, bool) {
 		d, err := time.ParseDuration(t)
 		return int64(d), err == nil && t != "0"

@@ -10,7 +10,7 @@ import (
 )
 
 // Show writes the whole configuration as a file that has the same meaning; with effective, each value with its origin
-// in a comment. A list that is absent is a comment too. There are no secrets in it, only the names of their files.
+// in a comment. A list that is absent is a comment too, and so is a text that nobody has said. There are no secrets in it, only the names of their files.
 func (c *Config) Show(w io.Writer, effective bool) error {
 	var p page
 	for _, s := range settings {
@@ -19,7 +19,7 @@ func (c *Config) Show(w io.Writer, effective bool) error {
 		if effective {
 			comment = " # " + c.origins[s.path].String()
 		}
-		if l, ok := s.into(c).(*[]string); ok && *l == nil {
+		if s.unset(c) {
 			p.line("#" + s.key() + ": not set" + comment)
 			continue
 		}
@@ -27,6 +27,17 @@ func (c *Config) Show(w io.Writer, effective bool) error {
 	}
 	_, err := io.WriteString(w, p.String())
 	return err
+}
+
+// unset tells whether there is nothing that a file could say.
+func (s *setting) unset(c *Config) bool {
+	switch field := s.into(c).(type) {
+	case *[]string:
+		return *field == nil
+	case *string:
+		return *field == "" && c.origins[s.path].Layer == Default
+	}
+	return false
 }
 
 // number is the value of a setting that is one.

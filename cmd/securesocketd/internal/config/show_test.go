@@ -78,6 +78,7 @@ func TestEffectiveTellsOrigins(t *testing.T) {
 		"  format: text # default",
 		`data_dir: "/s" # default, $STATE_DIRECTORY`,
 		"  #allow: not set # default",
+		"  #policy: not set # default",
 	} {
 		require.Contains(t, lines, want)
 	}

@@ -169,11 +169,15 @@ func TestUnits(t *testing.T) {
 		{integer, "010"}, {integer, "1_000"}, {integer, "0x10"}, {integer, "1e3"}, {integer, "+1"}, {integer, " 1"}, {integer, ""},
 		{percent, "25"}, {percent, "0.25"}, {percent, "25 %"},
 		{rate, "50"}, {rate, "50/m"}, {rate, "/s"},
-		{duration, "10"}, {duration, "10 s"}, {duration, "1d"}, {duration, "ten seconds"},
+		{duration, "10"}, {duration, "10 s"}, {duration, "1d"}, {duration, "5S"}, {duration, "ten seconds"}, {duration, "99999999999"},
 		{size, "512"}, {size, "512MB"}, {size, "512M"}, {size, "1.5GiB"}, {size, "-1MiB"}, {size, "9999999999999TiB"},
 		{byteRate, "1GiB"}, {byteRate, "1000/s"},
 	} {
 		wide.kind = c.kind
 		require.Equal(t, WrongType, problemOf(t, wide, c.text), c.text)
+	}
+	wide.kind = duration
+	for _, text := range []string{"99999999999h", "1h99999999999999999999.5ms"} {
+		require.Equal(t, OutOfRange, problemOf(t, wide, text), text)
 	}
 }
