@@ -178,7 +178,7 @@ func (r *Registry) listenedBefore(owner string, req Request) (*Listener, error) 
 		o = &ownerSessions{}
 	}
 	id, found, err := o.requests.find(req, time.Now())
-	room := quota.Room(o.listeners+1, r.cfg.MaxListenersPerOwner, r.cfg.MaxListeners)
+	room := quota.Room(o.listeners+1, r.cfg.MaxListeners)
 	switch {
 	case err != nil:
 		return nil, err

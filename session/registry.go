@@ -124,7 +124,7 @@ func (r *Registry) roomLocked(owner string) error {
 	if o := r.owners[owner]; o != nil {
 		own = o.count
 	}
-	room := quota.Room(own+1, r.cfg.MaxSessionsPerOwner, r.cfg.MaxSessions)
+	room := quota.Room(own+1, r.cfg.MaxSessions)
 	switch {
 	case !r.draining.IsZero():
 		return &DrainingError{}

@@ -64,7 +64,7 @@ func (o *owner) count(n int64, mine, all Limit) (full, together *LimitError) {
 	if total == nil {
 		return full, nil
 	}
-	room := quota.Room(own, o.rpcs.most, total.most)
+	room := quota.Room(own, total.most)
 	if total.held.Add(n) > room {
 		together = &LimitError{What: all, Limit: int(room)}
 	}

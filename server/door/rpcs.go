@@ -47,7 +47,7 @@ func (t *Ticket) begin(ctx context.Context) error {
 // none.
 func (t *Ticket) roomToClaim() int64 {
 	all := t.door.rpcs.most
-	return quota.Room(int64(t.rpcs)+1, int64(t.door.cfg.RPCsPerCaller), all)
+	return quota.Room(int64(t.rpcs)+1, all)
 }
 
 func (t *Ticket) end() {

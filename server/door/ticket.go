@@ -91,7 +91,7 @@ func (t *Ticket) chargeLocked(o *owner) *LimitError {
 	if o.connections >= d.cfg.PerCaller {
 		return &LimitError{What: LimitCaller, Limit: d.cfg.PerCaller}
 	}
-	room := quota.Room(o.connections+1, d.cfg.PerCaller, d.cfg.Max)
+	room := quota.Room(o.connections+1, d.cfg.Max)
 	if claimed := d.open - d.unclaimed.Len(); claimed >= room {
 		return &LimitError{What: LimitAll, Limit: room}
 	}

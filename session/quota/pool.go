@@ -60,7 +60,9 @@ func (p *Pool) acquire(owner string, n, limit int64) error {
 	if n > p.cfg.PerOwner-used {
 		return &Error{What: p.cfg.What, Caller: true, Limit: p.cfg.PerOwner, Used: used}
 	}
-	limit = Room(used+n, p.cfg.PerOwner, limit)
+	if p.cfg.PerOwner < p.cfg.Total { // otherwise it is not there to be shared: descriptors are the machine's
+		limit = Room(used+n, limit)
+	}
 	for {
 		total := p.total.Load()
 		if n > limit-total {

@@ -9,22 +9,25 @@ import (
 
 func TestTheLastPartIsForWhoHoldsLittle(t *testing.T) {
 	t.Parallel()
-	for name, tc := range map[string]struct{ own, perOwner, total, want int64 }{
-		"much":                          {44, 3024, 44_096, 41_340},
-		"little":                        {43, 3024, 44_096, 44_096},
-		"nothing yet":                   {1, 3024, 44_096, 44_096},
-		"too little for a part":         {1, 4, 40, 40},
-		"more than one of few":          {2, 4, 40, 38},
-		"the least of which some is":    {2, 4, 16, 15},
-		"nothing is kept of next to it": {2, 4, 15, 15},
-		"one may hold it all":           {44, 44_096, 44_096, 44_096},
-		"one may hold more than all":    {44, 50_000, 44_096, 44_096},
-		"one may hold all but one":      {44, 44_095, 44_096, 44_095},
-		"one may hold as much as all":   {44, 41_340, 44_096, 41_340},
-		"one may hold one more":         {44, 41_341, 44_096, 41_341},
-		"nothing at all":                {1, -1, 0, 0},
+	for name, tc := range map[string]struct{ own, total, want int64 }{
+		"much":                       {44, 44_096, 41_340},
+		"little":                     {43, 44_096, 44_096},
+		"nothing yet":                {1, 44_096, 44_096},
+		"too little for a part":      {1, 40, 40},
+		"more than one of few":       {2, 40, 38},
+		"the least with a sixteenth": {2, 16, 15},
+		"one is kept of fewer":       {2, 15, 14},
+		"one of four":                {2, 4, 3},
+		"the last but one of four":   {3, 4, 3},
+		"nothing is kept of three":   {2, 3, 3},
+		"who is alone has it all":    {44_096, 44_096, 44_096},
+		"of few too":                 {4, 4, 4},
+		"who has all that is shared": {41_340, 44_096, 41_340},
+		"and who has one more":       {41_341, 44_096, 41_341},
+		"more than all":              {44_097, 44_096, 44_096},
+		"nothing at all":             {1, 0, 0},
 	} {
-		require.Equal(t, tc.want, Room(tc.own, tc.perOwner, tc.total), name)
+		require.Equal(t, tc.want, Room(tc.own, tc.total), name)
 	}
 }
 
@@ -63,15 +66,23 @@ func TestPoolLeavesRoomForNewcomers(t *testing.T) {
 	}
 }
 
-// Who is alone has all that one owner may have, whatever the limits are.
+// Who is alone has all that one owner may have, whatever the limits are; of four things or
+// more, others who take what they can leave one to who comes last.
 func TestWhoIsAloneHasHisLimit(t *testing.T) {
 	t.Parallel()
-	for total := range 70 {
-		for perOwner := range total + 2 {
-			for own := 1; own <= min(perOwner, total); own++ {
-				require.GreaterOrEqual(t, Room(own, perOwner, total), own, "the %d. of %d, of %d", own, perOwner, total)
+	for total := range int64(70) {
+		for perOwner := int64(1); perOwner <= total; perOwner++ {
+			p := NewPool(PoolConfig{What: "things", PerOwner: perOwner, Total: total})
+			for range perOwner {
+				require.NoError(t, p.Acquire("alone", 1), "%d of %d", perOwner, total)
 			}
-			require.LessOrEqual(t, Room(2, perOwner, total), total)
+			p.Release("alone", perOwner)
+			for p.Acquire("a", 1) == nil && p.Acquire("b", 1) == nil {
+				continue
+			}
+			if total >= 4 && perOwner < total {
+				require.NoError(t, p.Acquire("newcomer", 1), "%d of %d", perOwner, total)
+			}
 		}
 	}
 }
