@@ -13,10 +13,12 @@ type Config struct {
 	Max int
 	// PerCaller is how many of them one caller may have; 64.
 	PerCaller int
-	// Unclaimed is how many of them may be unclaimed; a quarter of Max.
+	// Unclaimed is how many of them may be unclaimed; a quarter of Max, or 8 if that is more.
+	// A quarter of these, at least two, is for connections that have no IP address, see
+	// Local, and the rest for those that have: who has more gives way to the others.
 	Unclaimed int
 	// PerAddress is how many unclaimed ones may come from an IPv4 address or an
-	// IPv6 /64; 16.
+	// IPv6 /64; 16. It is a quarter of Unclaimed at most, or two if that is more.
 	PerAddress int
 	// Local is how many unclaimed ones may come over Unix sockets, and whatever
 	// else has no IP address; 256.
@@ -63,6 +65,10 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// leastUnclaimed is how many unclaimed connections there may be where Max is small: of very
+// few, some who connect at once would have each other refused.
+const leastUnclaimed = 8
+
 func (c Config) withDefaults() Config {
 	number := func(n *int, def int) {
 		if *n <= 0 {
@@ -81,7 +87,7 @@ func (c Config) withDefaults() Config {
 	}
 	number(&c.Max, 4096)
 	number(&c.PerCaller, 64)
-	number(&c.Unclaimed, max(c.Max/4, 1))
+	number(&c.Unclaimed, min(max(c.Max/4, leastUnclaimed), c.Max))
 	number(&c.PerAddress, 16)
 	number(&c.Local, 256)
 	number(&c.FrameBurst, 8192)

@@ -72,7 +72,11 @@ func (t *Ticket) misusedLocked(flood bool) {
 		d.sourceDebts.add(t.source, credit/2, most, now)
 		return
 	}
-	more := credit / time.Duration(2*d.limitOf(t.address))
+	allowed := d.cfg.PerAddress
+	if t.local() {
+		allowed = d.cfg.Local
+	}
+	more := credit / time.Duration(2*allowed)
 	if flood {
 		more = most
 	}

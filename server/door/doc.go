@@ -4,7 +4,7 @@
 // A [Door] wraps the service's listeners. A connection is let in if there is
 // room for it, and closed at once (TCP: with a reset) if there is none. At first
 // it is unclaimed: it counts for the address it comes from, an IPv4 address or
-// an IPv6 /64, or for the one pool of all Unix sockets. The first RPC that is
+// an IPv6 /64, or for the user at the other end of a Unix socket. The first RPC that is
 // authenticated claims it ([Ticket.Claim]); from then on it counts for its
 // caller, and for the first one only, whoever else speaks over it.
 //
@@ -18,10 +18,16 @@
 // it, keeps its connection for as long as it likes. Bytes, pings and RPCs that
 // were refused keep nothing alive.
 //
-// Where the unclaimed have no room left, in all or of an address, the one that
-// has been quiet longest gives way to the newcomer if it has been so for a
-// second: whoever means to call has called by then. Half-open connections,
-// however many, so delay nobody for longer.
+// Where the unclaimed have no room left, whoever has most of it gives way: the address
+// or user with most connections loses its quietest one, at once, to a newcomer whose own
+// has at least two fewer. So whoever comes back without end takes places from himself,
+// and from a source that has one it is taken only if none has more. There, and within
+// a source that has no room left for itself, the one that has been quiet longest gives
+// way if it has been so for a second: whoever means to call has called by then.
+//
+// TCP and Unix sockets have a part of the room each, three quarters and one. Either may
+// have all of it, and gives way down to its part, at once, when the other comes. The last
+// two places are for Unix sockets.
 //
 // # Floods
 //
@@ -37,8 +43,8 @@
 // cost a bounded number of goroutines. Of those that need no authentication, a
 // connection has 32. An unclaimed connection has 4 RPCs in any case, so that strangers
 // keep nobody from his first, and those that go on when it is claimed have to fit into
-// what its caller may have. The last part of all RPCs, and of all connections, is for
-// callers who have few ([quota.Room]). What HTTP/2 keeps of RPCs that have ended, until their
+// what its caller may have. The last part of all RPCs, and of all connections, one at least
+// of four, is for callers who have few ([quota.Room]). What HTTP/2 keeps of RPCs that have ended, until their
 // answers are taken, is as much again at most.
 //
 // # Messages that do not end

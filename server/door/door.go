@@ -1,7 +1,6 @@
 package door
 
 import (
-	"container/list"
 	"math"
 	"net"
 	"net/netip"
@@ -18,16 +17,16 @@ type Door struct {
 	log  refusals // of connections
 	ends refusals // of those that had been let in
 
-	mu        sync.Mutex
-	open      int
-	unclaimed list.List                   // of *Ticket, the quietest first
-	addresses map[netip.Prefix]*list.List // the same by address; the zero Prefix is local
-	callers   map[string]*owner           // of the claimed ones
+	mu      sync.Mutex
+	open    int
+	remote  crowd             // the unclaimed ones over TCP
+	local   crowd             // and all others, those of Unix sockets
+	places  map[source]*place // where they come from
+	callers map[string]*owner // of the claimed ones
 
-	unfinished account           // of all connections
-	rpcs       account           // of all callers
-	strangers  owner             // of the unclaimed connections
-	sources    map[source]*owner // of them, those from one place
+	unfinished account // of all connections
+	rpcs       account // of all callers
+	strangers  owner   // of the unclaimed connections
 
 	lingering map[string]int // refused RPCs by caller; those of strangers have none
 
@@ -41,8 +40,8 @@ type Door struct {
 func New(cfg Config) *Door {
 	cfg = cfg.withDefaults()
 	d := &Door{
-		cfg: cfg, addresses: make(map[netip.Prefix]*list.List), callers: make(map[string]*owner),
-		lingering: make(map[string]int), sources: make(map[source]*owner),
+		cfg: cfg, places: make(map[source]*place), callers: make(map[string]*owner),
+		lingering: make(map[string]int),
 	}
 	d.unfinished.most = cfg.Unfinished
 	d.rpcs.most = int64(cfg.RPCs)
@@ -51,91 +50,60 @@ func New(cfg Config) *Door {
 	return d
 }
 
-// yieldAge is how long an unclaimed connection is safe from newcomers. A caller
-// authenticates with its first RPC, a few round trips after the connect.
-const yieldAge = time.Second
-
 // enter lets a connection in, or says why not. Somebody who had to give way for
 // it is returned, and is not counted any more; the caller hangs up on him.
 func (d *Door) enter(conn net.Conn) (t, gone *Ticket, err error) {
-	t = &Ticket{door: d, conn: conn, source: sourceOf(conn), pays: &d.strangers, last: time.Now()}
+	return d.enterFrom(sourceOf(conn), conn)
+}
+
+func (d *Door) enterFrom(from source, conn net.Conn) (t, gone *Ticket, err error) {
+	t = &Ticket{door: d, conn: conn, source: from, pays: &d.strangers, last: time.Now()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if wait := overdue(d.sourceDebts.of(t.source, t.last)); wait > 0 {
 		d.stats.refuse(LimitMisuse)
 		return nil, nil, &LimitError{What: LimitMisuse, Retry: wait}
 	}
-	pool := d.addresses[t.address]
-	if pool == nil {
-		pool = list.New()
+	gone, full := d.makeRoom(t.source, t.last)
+	if full != nil {
+		d.stats.refuse(full.What)
+		return nil, nil, full
 	}
-	if limit, full := d.full(t.address, pool); full != nil {
-		if gone = quietest(full, t.last); gone == nil {
-			d.stats.refuse(limit.What)
-			return nil, nil, limit
-		}
+	if gone != nil {
 		gone.removeLocked()
 		d.stats.GaveWay++
 	}
 	d.open++
-	t.comesFromLocked()
 	d.stats.Accepted++
-	d.addresses[t.address] = pool
-	t.inAll, t.inAddress = d.unclaimed.PushBack(t), pool.PushBack(t)
+	t.place = d.placeOf(t.source)
+	d.crowdOf(t.source).add(t)
 	t.timer = time.AfterFunc(d.cfg.SetupTimeout+d.cfg.UnclaimedTimeout, t.expire)
 	return t, gone, nil
 }
 
-// full returns the narrowest limit that is reached, and those of whom one would
-// have to give way.
-func (d *Door) full(address netip.Prefix, pool *list.List) (*LimitError, *list.List) {
-	what, limit := LimitAddress, d.limitOf(address)
-	if !address.IsValid() {
-		what = LimitLocal
+// unclaimed is how many connections are nobody's yet.
+func (d *Door) unclaimed() int { return d.remote.quiet.Len() + d.local.quiet.Len() }
+
+func (d *Door) crowdOf(s source) *crowd {
+	if s.local() {
+		return &d.local
 	}
-	switch {
-	case pool.Len() >= limit:
-		return &LimitError{What: what, Limit: limit}, pool
-	case d.unclaimed.Len() >= d.cfg.Unclaimed:
-		return &LimitError{What: LimitUnclaimed, Limit: d.cfg.Unclaimed}, &d.unclaimed
-	case d.open >= d.cfg.Max:
-		return &LimitError{What: LimitAll, Limit: d.cfg.Max}, &d.unclaimed
-	}
-	return nil, nil
+	return &d.remote
 }
 
-// limitOf returns how many unclaimed connections address may have.
-func (d *Door) limitOf(address netip.Prefix) int {
-	if !address.IsValid() {
-		return d.cfg.Local
-	}
-	return d.cfg.PerAddress
-}
-
-// quietest returns who has to give way, if anybody.
-func quietest(of *list.List, now time.Time) *Ticket {
-	if first := of.Front(); first != nil {
-		if t := first.Value.(*Ticket); now.Sub(t.last) >= yieldAge {
-			return t
-		}
-	}
-	return nil
-}
-
-// comesFromLocked counts t for its place. What all strangers may bring is eight times as
-// much, or less: a place may have two of the largest messages.
-func (t *Ticket) comesFromLocked() {
-	d := t.door
-	t.place = d.sources[t.source]
-	if t.place == nil {
+// placeOf returns what connections of s are counted by. What all strangers may bring is eight
+// times as much, or less: a place may have two of the largest messages.
+func (d *Door) placeOf(s source) *place {
+	p := d.places[s]
+	if p == nil {
 		all := &d.strangers
-		t.place = &owner{
+		p = &place{owner: owner{
 			unfinished: account{most: max(all.unfinished.most/strangersShare, hoard), total: &all.unfinished},
 			streams:    account{most: math.MaxInt64, total: &all.streams},
-		}
-		d.sources[t.source] = t.place
+		}}
+		d.places[s] = p
 	}
-	t.place.connections++
+	return p
 }
 
 // source is where a connection comes from, as somebody who pays for it.
@@ -143,6 +111,9 @@ type source struct {
 	address netip.Prefix
 	uid     uint32 // of a Unix socket's peer, where that is known
 }
+
+// local reports whether it has no address.
+func (s source) local() bool { return !s.address.IsValid() }
 
 func sourceOf(conn net.Conn) source {
 	s := source{address: addressOf(conn.RemoteAddr())}

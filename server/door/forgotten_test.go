@@ -41,9 +41,8 @@ func TestNothingIsKeptOfWhoIsGone(t *testing.T) {
 		defer d.mu.Unlock()
 		require.Empty(t, d.lingering)
 		require.Len(t, d.callers, 1)
-		require.Empty(t, d.sources)
-		require.Empty(t, d.addresses)
-		require.Zero(t, d.unclaimed.Len())
+		require.Empty(t, d.places)
+		require.Zero(t, d.unclaimed())
 		for _, o := range []*owner{&d.strangers, d.callers["anna"]} {
 			require.Zero(t, o.rpcs.held.Load())
 		}

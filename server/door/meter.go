@@ -40,7 +40,7 @@ func (d *Door) meter(conn net.Conn, ticket *Ticket, remote net.Addr) net.Conn {
 	m := &meter{Conn: conn, door: d, ticket: ticket, remote: remote, refilled: time.Now()}
 	m.in.skip = prefaceLen
 	if ticket != nil {
-		m.backlog.owner = ticket.place
+		m.backlog.owner = &ticket.place.owner
 	}
 	m.allow()
 	if ticket != nil {

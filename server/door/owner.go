@@ -31,7 +31,7 @@ func (a *account) over() bool { return a.held.Load() > a.most }
 // owner is whose connections hold something: a caller, all strangers together, or those
 // of one place.
 type owner struct {
-	connections int     // not of all strangers; the Door's mu guards it
+	connections int     // of a caller; the Door's mu guards it
 	unfinished  account // bytes of messages that have begun and not ended
 	rpcs        account // that have begun and not ended
 	streams     account // of HTTP/2: their RPC may have ended, and its answer not be taken

@@ -25,26 +25,23 @@ func (d *Door) relieve(m *meter, why error) bool {
 func (d *Door) hoarder() *Ticket {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	type hold struct {
-		all, most int64
-		by        *Ticket
-	}
-	holds := make(map[source]hold)
-	var worst hold
-	for e := d.unclaimed.Front(); e != nil; e = e.Next() {
-		t := e.Value.(*Ticket)
-		m := t.meter.Load()
-		if m == nil {
-			continue
+	var worst *Ticket
+	var most int64
+	for _, p := range d.places {
+		var of *Ticket
+		var all, largest int64
+		for e := p.quiet.Front(); e != nil; e = e.Next() {
+			t := e.Value.(*Ticket)
+			if m := t.meter.Load(); m != nil {
+				n := m.backlog.unfinished.Load()
+				if all += n; n >= largest {
+					of, largest = t, n
+				}
+			}
 		}
-		h, n := holds[t.source], m.backlog.unfinished.Load()
-		h.all += n
-		if n >= h.most {
-			h.most, h.by = n, t
-		}
-		if holds[t.source] = h; h.all > worst.all {
-			worst = h
+		if all > most {
+			worst, most = of, all
 		}
 	}
-	return worst.by
+	return worst
 }

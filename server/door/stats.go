@@ -41,7 +41,7 @@ func (d *Door) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.stats
-	s.Open, s.Unclaimed, s.Callers = d.open, d.unclaimed.Len(), len(d.callers)
+	s.Open, s.Unclaimed, s.Callers = d.open, d.unclaimed(), len(d.callers)
 	s.Unfinished = d.unfinished.held.Load()
 	s.Refused = make(map[Limit]uint64, len(d.stats.Refused))
 	for l, n := range d.stats.Refused {

@@ -16,7 +16,7 @@ type Ticket struct {
 	door *Door
 	conn net.Conn // as it was accepted
 	source
-	place   *owner      // of what it brings as long as it is unclaimed
+	place   *place      // of what it brings as long as it is unclaimed
 	claimed atomic.Bool // set with caller, and never taken back
 	owner   *owner      // whose account counts; set before claimed
 	ending  atomic.Bool // it is being closed for RPCs that were refused
@@ -28,14 +28,14 @@ type Ticket struct {
 	pays   *owner // for them
 
 	// The Door's mu guards the rest.
-	caller           string
-	refused          *LimitError // the claim was; the connection is about to end
-	claimant         string      // whose claim that was
-	left             bool        // it counts for nobody any more
-	last             time.Time   // it came, or a visit began or ended
-	visits           int         // that go on
-	inAll, inAddress *list.Element
-	timer            *time.Timer
+	caller         string
+	refused        *LimitError // the claim was; the connection is about to end
+	claimant       string      // whose claim that was
+	left           bool        // it counts for nobody any more
+	last           time.Time   // it came, or a visit began or ended
+	visits         int         // that go on
+	inAll, inPlace *list.Element
+	timer          *time.Timer
 }
 
 // refusalLinger is how long a connection whose claim was refused stays, for the
@@ -92,7 +92,7 @@ func (t *Ticket) chargeLocked(o *owner) *LimitError {
 		return &LimitError{What: LimitCaller, Limit: d.cfg.PerCaller}
 	}
 	room := quota.Room(o.connections+1, d.cfg.Max)
-	if claimed := d.open - d.unclaimed.Len(); claimed >= room {
+	if claimed := d.open - d.unclaimed(); claimed >= room {
 		return &LimitError{What: LimitAll, Limit: room}
 	}
 	m := t.meter.Load()
@@ -163,8 +163,7 @@ func (t *Ticket) visitLocked(n int) {
 func (t *Ticket) stirLocked() {
 	t.last = time.Now()
 	if t.inAll != nil {
-		t.door.unclaimed.MoveToBack(t.inAll)
-		t.door.addresses[t.address].MoveToBack(t.inAddress)
+		t.door.crowdOf(t.source).stir(t)
 	}
 }
 
@@ -245,14 +244,8 @@ func (t *Ticket) leavePoolsLocked() {
 		return
 	}
 	d := t.door
-	d.unclaimed.Remove(t.inAll)
-	pool := d.addresses[t.address]
-	if pool.Remove(t.inAddress); pool.Len() == 0 {
-		delete(d.addresses, t.address)
-	}
-	t.inAll, t.inAddress = nil, nil
-	if t.place.connections--; t.place.connections == 0 {
-		delete(d.sources, t.source)
+	if d.crowdOf(t.source).remove(t); t.place.len() == 0 {
+		delete(d.places, t.source)
 	}
 }
 
