@@ -19,9 +19,8 @@ ip link set lo up
 ip link add far type veth peer name near
 ip addr add 192.0.2.2/24 dev far
 ip addr add 2001:db8::2/64 dev far nodad
-for a in 93.184.77.9 10.1.0.9 10.9.0.9 100.64.0.9 169.254.169.254 172.16.0.9 192.168.77.9 2600:77::9 fd77::9 fd00:ec2::254; do
-	ip addr add $a dev lo
-done
+for a in 93.184.77.9 10.1.0.9 10.9.0.9 100.64.0.9 169.254.169.254 172.16.0.9 192.168.77.9; do ip addr add $a dev lo; done
+for a in 2600:77::9 fd77::9 fd00:ec2::254; do ip addr add $a dev lo nodad; done
 ip link set far up
 `
 

@@ -163,13 +163,13 @@ func TestStrangersWhoComeBackKeepNobodyOut(t *testing.T) {
 	const addresses, each = 12, 8
 	d := door.New(door.Config{Max: 128, PerAddress: each}) // 32 of strangers
 	tcp, unix := serve(t, d, listen(t, "tcp"), insecure.NewCredentials()), serve(t, d, listen(t, "unix"), insecure.NewCredentials())
+	t.Cleanup(func() { eventually(t, func() bool { return d.Stats().Open == 0 }) }) // before either server is stopped
 	ctx := t.Context()
 	stop := make(chan struct{})
 	var flood sync.WaitGroup
 	defer func() {
 		close(stop)
 		flood.Wait()
-		eventually(t, func() bool { return d.Stats().Unclaimed == 0 })
 	}()
 	for i := range addresses * each {
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(fmt.Sprintf("127.0.2.%d", i/each+1))}}
