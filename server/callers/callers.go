@@ -137,8 +137,10 @@ func New(cfg Config) (*Callers, error) {
 }
 
 // Close ends what is being fetched from the issuer and waits for it. Tokens that
-// need its keys are refused from then on.
+// need its keys are refused from then on. What was still to be said about handshakes
+// the log has when it returns.
 func (c *Callers) Close() {
+	c.failures.close(c.log)
 	if c.jwt != nil {
 		c.jwt.close()
 	}

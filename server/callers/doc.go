@@ -51,7 +51,8 @@
 // # Concurrency
 //
 // Everything may be called at once. The package starts no goroutine but the one in
-// which go-oidc fetches an issuer's keys; [Callers.Close] ends it.
+// which go-oidc fetches an issuer's keys, and a timer's for the log;
+// [Callers.Close] ends both.
 //
 // # Errors
 //

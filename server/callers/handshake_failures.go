@@ -80,12 +80,18 @@ func faultOfCertificate(e *CertificateError) handshakeFault {
 }
 
 // handshakeFailures writes down handshakes that failed: one a second as a warning, since strangers choose how many there
-// are, and the rest for who debugs.
+// are, and the rest for who debugs. How many these were a second warning says when the second is over.
 type handshakeFailures struct {
 	mu     sync.Mutex
-	last   time.Time // of a warning
-	silent int       // failures since then
+	last   time.Time   // of a warning
+	silent int         // failures since then
+	latest []any       // what the log has of the last one of those
+	timer  *time.Timer // nil: it does not run
+	closed bool
 }
+
+// failuresEvery is how often there is a warning.
+const failuresEvery = time.Second
 
 // tell writes one down, and says what it was. Who connects and goes without a word, as a balancer does that looks whether the service is there,
 // is no warning.
@@ -96,7 +102,7 @@ func (h *handshakeFailures) tell(log *slog.Logger, conn *tls.Conn, err error) ha
 	level := slog.LevelDebug
 	// crypto/tls knows a version once it has read a ClientHello.
 	if fault != faultClosed || conn.ConnectionState().Version != 0 {
-		if more, ok := h.due(); ok {
+		if more, ok := h.due(log, attrs); ok {
 			level, attrs = slog.LevelWarn, append(attrs, "more_since_last", more)
 		}
 	}
@@ -104,16 +110,48 @@ func (h *handshakeFailures) tell(log *slog.Logger, conn *tls.Conn, err error) ha
 	return fault
 }
 
-// due reports whether a warning may be written, and how many were not since the last one.
-func (h *handshakeFailures) due() (more int, ok bool) {
+// due reports whether a warning may be written, and how many were not since the last one. Where it may not, log is told
+// later.
+func (h *handshakeFailures) due(log *slog.Logger, attrs []any) (more int, ok bool) {
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.last.IsZero() && now.Sub(h.last) < time.Second {
+	if left := failuresEvery - now.Sub(h.last); !h.last.IsZero() && left > 0 {
 		h.silent++
+		h.latest = attrs
+		if h.timer == nil && !h.closed {
+			h.timer = time.AfterFunc(left, func() { h.tellRest(log) })
+		}
 		return 0, false
 	}
 	more = h.silent
 	h.last, h.silent = now, 0
 	return more, true
+}
+
+// tellRest is for the end of a second in which there were failures that no warning tells of.
+func (h *handshakeFailures) tellRest(log *slog.Logger) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.timer = nil
+	h.restLocked(log)
+}
+
+// close tells the rest at once, and that of nothing which fails later. When it has returned no timer writes.
+func (h *handshakeFailures) close(log *slog.Logger) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	h.restLocked(log)
+	h.closed = true
+}
+
+func (h *handshakeFailures) restLocked(log *slog.Logger) {
+	if h.silent == 0 || h.closed {
+		return
+	}
+	log.Warn("further TLS handshakes of callers failed", append([]any{"failures", h.silent}, h.latest...)...)
+	h.last, h.silent = time.Now(), 0
 }

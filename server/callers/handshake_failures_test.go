@@ -1,6 +1,7 @@
 package callers
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -53,7 +54,7 @@ func TestWarningsOfHandshakesAreCounted(t *testing.T) {
 		var h handshakeFailures
 		due := func(want int, ok bool) {
 			t.Helper()
-			more, now := h.due()
+			more, now := h.due(slog.New(slog.DiscardHandler), nil)
 			require.Equal(t, ok, now)
 			require.Equal(t, want, more)
 		}
@@ -62,10 +63,62 @@ func TestWarningsOfHandshakesAreCounted(t *testing.T) {
 		due(0, false)
 		time.Sleep(time.Second - time.Nanosecond)
 		due(0, false)
+		h.timer.Stop() // the next one comes before it
+		h.timer = nil
 		time.Sleep(time.Nanosecond)
 		due(3, true)
 		time.Sleep(time.Second)
 		due(0, true)
+	})
+}
+
+// told has how many failures each warning of a rest tells of.
+type told struct {
+	slog.Handler
+	rests []int64
+}
+
+func (h *told) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "failures" {
+			h.rests = append(h.rests, a.Value.Int64())
+		}
+		return true
+	})
+	return nil
+}
+
+// TestTheRestOfASecondIsTold: without a further failure, and at the end without waiting.
+func TestTheRestOfASecondIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var h handshakeFailures
+		log := &told{Handler: slog.NewTextHandler(io.Discard, nil)}
+		fail := func(n int) {
+			for range n {
+				h.due(slog.New(log), []any{"address", "192.0.2.1:1"})
+			}
+		}
+		fail(3)
+		require.Empty(t, log.rests)
+		time.Sleep(time.Minute)
+		require.Equal(t, []int64{2}, log.rests)
+		fail(1)
+		time.Sleep(time.Minute)
+		require.Equal(t, []int64{2}, log.rests, "a warning of its own told it")
+		fail(1)
+		for range 10 { // however many there are, one a second
+			fail(100)
+			time.Sleep(failuresEvery / 10)
+		}
+		synctest.Wait()
+		require.Equal(t, []int64{2, 1000}, log.rests)
+		fail(5)
+		h.close(slog.New(log))
+		require.Equal(t, []int64{2, 1000, 5}, log.rests)
+		fail(5)
+		time.Sleep(time.Minute)
+		require.Equal(t, []int64{2, 1000, 5}, log.rests, "nothing is written once it is closed")
 	})
 }
 
