@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -75,10 +77,16 @@ func TestWarningsOfHandshakesAreCounted(t *testing.T) {
 // told has how many failures each warning of a rest tells of.
 type told struct {
 	slog.Handler
+
+	mu    sync.Mutex
 	rests []int64
 }
 
+func (*told) Enabled(context.Context, slog.Level) bool { return true }
+
 func (h *told) Handle(_ context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "failures" {
 			h.rests = append(h.rests, a.Value.Int64())
@@ -93,32 +101,37 @@ func TestTheRestOfASecondIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var h handshakeFailures
-		log := &told{Handler: slog.NewTextHandler(io.Discard, nil)}
+		log := &told{Handler: slog.DiscardHandler}
 		fail := func(n int) {
 			for range n {
 				h.due(slog.New(log), []any{"address", "192.0.2.1:1"})
 			}
 		}
+		rests := func() []int64 {
+			synctest.Wait()
+			log.mu.Lock()
+			defer log.mu.Unlock()
+			return slices.Clone(log.rests)
+		}
 		fail(3)
-		require.Empty(t, log.rests)
+		require.Empty(t, rests())
 		time.Sleep(time.Minute)
-		require.Equal(t, []int64{2}, log.rests)
+		require.Equal(t, []int64{2}, rests())
 		fail(1)
 		time.Sleep(time.Minute)
-		require.Equal(t, []int64{2}, log.rests, "a warning of its own told it")
+		require.Equal(t, []int64{2}, rests(), "a warning of its own told it")
 		fail(1)
 		for range 10 { // however many there are, one a second
 			fail(100)
 			time.Sleep(failuresEvery / 10)
 		}
-		synctest.Wait()
-		require.Equal(t, []int64{2, 1000}, log.rests)
+		require.Equal(t, []int64{2, 1000}, rests())
 		fail(5)
 		h.close(slog.New(log))
-		require.Equal(t, []int64{2, 1000, 5}, log.rests)
+		require.Equal(t, []int64{2, 1000, 5}, rests())
 		fail(5)
 		time.Sleep(time.Minute)
-		require.Equal(t, []int64{2, 1000, 5}, log.rests, "nothing is written once it is closed")
+		require.Equal(t, []int64{2, 1000, 5}, rests(), "nothing is written once it is closed")
 	})
 }
 
