@@ -13,7 +13,9 @@ func (s *Session) serve(conn net.Conn, l *Listener) error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock() // its owner may have found it already
 	settings := s.settings.Over(defaults)
+	s.mu.Unlock()
 	if _, err := settings.check(&s.reg.cfg); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"securesocket/server/callers"
@@ -37,12 +38,6 @@ func check(c *Config, errs *Errors) {
 			fail("admin.listen", mistakef(Conflict, "callers come to %s: choose another address for operators", c.Admin.Listen))
 		}
 	}
-	for i, p := range c.Callers.Allow {
-		failAt("callers.allow", i, checkPrincipal(p))
-	}
-	for i, p := range c.Callers.Administrators {
-		failAt("callers.administrators", i, checkPrincipal(p))
-	}
 	families := make(map[bool]string)
 	for i, address := range c.Egress.SourceAddresses {
 		failAt("egress.source_addresses", i, checkSource(address, families))
@@ -53,14 +48,34 @@ func check(c *Config, errs *Errors) {
 	checkTLS(c, fail)
 	checkJWT(c, fail)
 	checkLimits(c, fail)
+	// Where nothing is wrong yet, the package that knows callers judges them, beside the files that are named.
+	if len(*errs) > 0 || slices.ContainsFunc(slices.Concat(c.Callers.Allow, c.Callers.Administrators), kindless) {
+		checkPatterns("callers.allow", c.Callers.Allow, failAt)
+		checkPatterns("callers.administrators", c.Callers.Administrators, failAt)
+	}
 }
 
-// checkPrincipal judges a pattern.
-func checkPrincipal(pattern string) *mistake {
-	if err := callers.CheckPattern(pattern); err != nil {
-		return mistakef(OutOfRange, "%s", err.Error())
+// kindless reports whether a pattern does not even begin as one, where most mistakes are: a name without its kind.
+func kindless(pattern string) bool {
+	kind, name, _ := strings.Cut(pattern, ":")
+	switch {
+	case pattern == "*" || pattern == callers.Anonymous:
+		return false
+	case callers.KindOf(pattern) == "" || name == "":
+		return true
+	case kind == callers.KindUID && name != "*":
+		_, err := strconv.ParseUint(name, 10, 32)
+		return err != nil
 	}
-	return nil
+	return false
+}
+
+func checkPatterns(path string, patterns []string, failAt func(string, int, *mistake)) {
+	for i, p := range patterns {
+		if err := callers.CheckPattern(p); err != nil {
+			failAt(path, i, mistakef(OutOfRange, "%s", err.Error()))
+		}
+	}
 }
 
 func checkTLS(c *Config, fail func(string, *mistake)) {
