@@ -21,27 +21,33 @@ func (d *Door) relieve(m *meter, why error) bool {
 	return true
 }
 
-// hoarder returns the unclaimed connection that has most of the source that has most.
+// hoarder returns the unclaimed connection that has most of the source that has most; of
+// those who have as much, the quietest.
 func (d *Door) hoarder() *Ticket {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var worst *Ticket
-	var most int64
-	for _, p := range d.places {
-		var of *Ticket
-		var all, largest int64
-		for e := p.quiet.Front(); e != nil; e = e.Next() {
+	type hold struct {
+		all, most int64
+		by        *Ticket
+	}
+	holds := make(map[*place]hold)
+	var worst hold
+	for _, c := range []*crowd{&d.remote, &d.local} {
+		for e := c.quiet.Front(); e != nil; e = e.Next() {
 			t := e.Value.(*Ticket)
-			if m := t.meter.Load(); m != nil {
-				n := m.backlog.unfinished.Load()
-				if all += n; n >= largest {
-					of, largest = t, n
-				}
+			m := t.meter.Load()
+			if m == nil {
+				continue
+			}
+			h, n := holds[t.place], m.backlog.unfinished.Load()
+			h.all += n
+			if n >= h.most {
+				h.most, h.by = n, t
+			}
+			if holds[t.place] = h; h.all > worst.all {
+				worst = h
 			}
 		}
-		if all > most {
-			worst, most = of, all
-		}
 	}
-	return worst
+	return worst.by
 }
