@@ -120,6 +120,7 @@ func TestRulesCatch(t *testing.T) {
 		{rule: "arrow", path: "internal/x/a.go", source: `import "securesocket/server"`,
 			more: map[string]string{"client/b.go": `import "securesocket/internal/x"`}},
 		{rule: "kit", path: "server/a.go", source: `import "securesocket/tlsengine/tlstest"`},
+		{rule: "kit", path: "session/a.go", source: `import "securesocket/tlsengine/tlstest/hostile"`},
 		{rule: "flags", path: "server/a.go", source: `import _ "github.com/spf13/cobra"`},
 		{rule: "process", path: "session/a.go", source: `import o "os"; func f() { o.Exit(1) }`},
 		{rule: "skip-verify", path: "cmd/securesocket/demo.go", source: tls + `var c = tls.Config{InsecureSkipVerify: true}`},
@@ -163,6 +164,7 @@ func TestRulesCatch(t *testing.T) {
 		for name, source := range map[string]string{
 			"client/a_test.go":         `import ("flag"; "os"; "securesocket/server/servertest"); var _ = os.Getenv("CI")`,
 			"server/servertest/kit.go": `import "securesocket/tlsengine/tlstest"`,
+			"server/servertest/x/k.go": `import "securesocket/tlsengine/tlstest"`,
 			"tlsengine/a.go":           skip,
 			"tlsengine/tlstest/kit.go": skip,
 			"cmd/securesocket/main.go": `import ("flag"; "os"; "securesocket/server"); func main() { os.Exit(1) }`,
@@ -187,7 +189,13 @@ func (v violation) String() string {
 	return fmt.Sprintf("%s:%d: [%s] %s", v.path, v.line, v.rule, v.why)
 }
 
-// source is one Go file. A kit is a package made for tests (servertest, tlstest), by the convention of its name.
+// isKit says of a folder whether its package is made for tests, by the convention of its name (servertest, tlstest) or of
+// one that it is in.
+func isKit(dir string) bool {
+	return slices.ContainsFunc(strings.Split(dir, "/"), func(name string) bool { return strings.HasSuffix(name, "test") })
+}
+
+// source is one Go file.
 type source struct {
 	path, dir string
 	test, kit bool
@@ -270,7 +278,7 @@ func load(fsys fs.FS) (sources []*source, found []violation) {
 		sources = append(sources, &source{
 			path: name, dir: dir, file: file, fset: fset,
 			test:  strings.HasSuffix(name, "_test.go"),
-			kit:   strings.HasSuffix(path.Base(dir), "test"),
+			kit:   isKit(dir),
 			lines: strings.Count(strings.TrimSuffix(string(text), "\n"), "\n") + 1,
 		})
 		return nil
@@ -289,7 +297,7 @@ func checkArrows(sources []*source) (found []violation) {
 		}
 		packages[s.dir] = append(packages[s.dir], s)
 		for name, pos := range s.imports {
-			if local, ours := strings.CutPrefix(name, module+"/"); ours && strings.HasSuffix(local, "test") && !s.kit {
+			if local, ours := strings.CutPrefix(name, module+"/"); ours && isKit(local) && !s.kit {
 				found = append(found, s.at(pos, "kit", "imports %s: test kits are for tests and for each other", name))
 			}
 		}

@@ -34,12 +34,10 @@ func (s *Session) giftLocked() gift {
 	if c != nil {
 		g.add(c.trusted, c.identities)
 	}
-	if g.small() {
-		g = gift{}
-	}
+	g = large(g)
 	if c != nil { // his owner's defaults are no part of what is small of a session
-		if above := giftOf(c.trustedAbove, nil); !above.small() {
-			g.add(c.trustedAbove, nil)
+		for _, set := range large(giftOf(c.trustedAbove, nil)).sets {
+			g.add(set, nil)
 		}
 	}
 	return g

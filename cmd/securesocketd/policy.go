@@ -53,6 +53,9 @@ func (b *rulebook) load() error {
 	if err == nil {
 		err = b.use(file)
 	}
+	if err == nil {
+		b.at.Store(time.Now().UnixNano())
+	}
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) { // nothing is wrong with it: it is read again
 		b.seen, b.machine = nil, ""
 	}
@@ -90,7 +93,6 @@ func (b *rulebook) use(file *egress.File) error {
 	}
 	b.file = file
 	b.live.Store(p)
-	b.at.Store(time.Now().UnixNano())
 	return nil
 }
 
@@ -120,8 +122,11 @@ func (b *rulebook) reload(r *session.Registry, why string) {
 		}
 	}
 	now := b.live.Load().Revision()
-	if err != nil && now == before {
-		return
+	if err != nil {
+		if now == before {
+			return
+		}
+		b.at.Store(time.Now().UnixNano())
 	}
 	b.log.Info("egress policy loaded", "audit", "policy", "why", why, "policy", now, "before", before, "ended", r.Rejudge())
 }

@@ -88,6 +88,8 @@ type handshakeFailures struct {
 	latest []any       // what the log has of the last one of those
 	timer  *time.Timer // nil: it does not run
 	closed bool
+
+	writing sync.WaitGroup // of the timer, from its start
 }
 
 // failuresEvery is how often there is a warning.
@@ -120,6 +122,7 @@ func (h *handshakeFailures) due(log *slog.Logger, attrs []any) (more int, ok boo
 		h.silent++
 		h.latest = attrs
 		if h.timer == nil && !h.closed {
+			h.writing.Add(1)
 			h.timer = time.AfterFunc(left, func() { h.tellRest(log) })
 		}
 		return 0, false
@@ -132,26 +135,39 @@ func (h *handshakeFailures) due(log *slog.Logger, attrs []any) (more int, ok boo
 // tellRest is for the end of a second in which there were failures that no warning tells of.
 func (h *handshakeFailures) tellRest(log *slog.Logger) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.timer = nil
-	h.restLocked(log)
+	attrs := h.restLocked()
+	h.mu.Unlock()
+	warnOfRest(log, attrs)
+	h.writing.Done()
 }
 
 // close tells the rest at once, and that of nothing which fails later. When it has returned no timer writes.
 func (h *handshakeFailures) close(log *slog.Logger) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.timer != nil {
-		h.timer.Stop()
+	if h.timer != nil && h.timer.Stop() {
+		h.writing.Done()
 	}
-	h.restLocked(log)
+	h.timer = nil
+	attrs := h.restLocked()
 	h.closed = true
+	h.mu.Unlock()
+	warnOfRest(log, attrs)
+	h.writing.Wait()
 }
 
-func (h *handshakeFailures) restLocked(log *slog.Logger) {
+// restLocked takes what a warning has to say, nil if that is nothing.
+func (h *handshakeFailures) restLocked() []any {
 	if h.silent == 0 || h.closed {
-		return
+		return nil
 	}
-	log.Warn("further TLS handshakes of callers failed", append([]any{"failures", h.silent}, h.latest...)...)
+	attrs := append([]any{"failures", h.silent}, h.latest...)
 	h.last, h.silent = time.Now(), 0
+	return attrs
+}
+
+func warnOfRest(log *slog.Logger, attrs []any) {
+	if attrs != nil {
+		log.Warn("further TLS handshakes of callers failed", attrs...)
+	}
 }

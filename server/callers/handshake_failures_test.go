@@ -67,6 +67,7 @@ func TestWarningsOfHandshakesAreCounted(t *testing.T) {
 		due(0, false)
 		h.timer.Stop() // the next one comes before it
 		h.timer = nil
+		h.writing.Done()
 		time.Sleep(time.Nanosecond)
 		due(3, true)
 		time.Sleep(time.Second)
@@ -132,6 +133,48 @@ func TestTheRestOfASecondIsTold(t *testing.T) {
 		fail(5)
 		time.Sleep(time.Minute)
 		require.Equal(t, []int64{2, 1000, 5}, rests(), "nothing is written once it is closed")
+	})
+}
+
+// stuck is a log that takes nothing until it is let go.
+type stuck struct {
+	slog.Handler
+
+	begun, free chan struct{}
+}
+
+func (*stuck) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *stuck) Handle(context.Context, slog.Record) error {
+	close(h.begun)
+	<-h.free
+	return nil
+}
+
+// TestALogThatIsStuckHoldsNobody else, and the end waits for it.
+func TestALogThatIsStuckHoldsNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var h handshakeFailures
+		log := &stuck{slog.DiscardHandler, make(chan struct{}), make(chan struct{})}
+		h.due(slog.New(log), nil)
+		h.due(slog.New(log), nil)
+		<-log.begun
+		require.True(t, h.mu.TryLock(), "nobody waits for the log")
+		h.mu.Unlock()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			h.close(slog.New(log))
+		}()
+		synctest.Wait()
+		select {
+		case <-ended:
+			require.Fail(t, "the timer still writes")
+		default:
+		}
+		close(log.free)
+		<-ended
 	})
 }
 
