@@ -184,6 +184,8 @@ func TestServiceGone(t *testing.T) {
 	})
 	conn, err := c.DialContext(t.Context(), "tcp", "example.com:443")
 	require.NoError(t, err)
+	_, err = conn.Write([]byte("x")) // which Close will tell of
+	require.NoError(t, err)
 	read := make(chan error, 1)
 	go func() {
 		_, err := conn.Read(make([]byte, 1))

@@ -3,8 +3,11 @@ package client
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -24,6 +27,9 @@ type wayConn struct {
 	once  sync.Once
 	heard chan struct{} // closed by the first Read, as it returns
 	early error         // before heard is closed: why that is the last one; nil: the service has spoken
+
+	writing  sync.Mutex // one Write at a time
+	wasReset bool       // as a Write was told
 }
 
 func newWayConn(conn net.Conn, explain func(error) error, judge func([]byte) error) *wayConn {
@@ -37,7 +43,7 @@ func (c *wayConn) Read(p []byte) (int, error) {
 		defer close(c.heard)
 		switch {
 		case n == 0 && err != nil:
-			c.early = c.explain(err)
+			c.early = c.explain(c.endOf(err))
 			err = c.early
 		case c.judge != nil:
 			if c.early = c.judge(p[:n]); c.early != nil {
@@ -51,7 +57,7 @@ func (c *wayConn) Read(p []byte) (int, error) {
 // Write implements net.Conn. One that fails because the service has gone may be the first to notice, although the service
 // has said why: gRPC's reader is told that at any moment.
 func (c *wayConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
+	n, err := c.write(p)
 	if err == nil || !ended(err) {
 		return n, err
 	}
@@ -65,6 +71,28 @@ func (c *wayConn) Write(p []byte) (int, error) {
 	case <-timer.C:
 	}
 	return n, err
+}
+
+func (c *wayConn) write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n, err := c.Conn.Write(p)
+	c.wasReset = c.wasReset || errors.Is(err, syscall.ECONNRESET)
+	return n, err
+}
+
+// endOf is the error of the first Read: a kernel that has told a Write of a reset shows a Read the end of a file. It waits
+// for that Write, which is small: nobody sends much to a service that has not spoken.
+func (c *wayConn) endOf(err error) error {
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.wasReset {
+		return syscall.ECONNRESET
+	}
+	return err
 }
 
 // plainCredentials are none, but notice TLS, and a service that takes no connection.

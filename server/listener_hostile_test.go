@@ -57,7 +57,7 @@ func TestHostileClients(t *testing.T) {
 				_, err := conn.Write(b)
 				require.NoError(t, err, name)
 				if name == "zeros" || name[0] == 'n' { // which may be the beginning of a record
-					require.NoError(t, conn.CloseWrite())
+					_ = conn.CloseWrite() // unless it was reset already
 				}
 				_, _ = io.Copy(io.Discard, conn) // to the end, be it a reset
 			}
