@@ -206,6 +206,10 @@ func (k *keeper) send(stream grpc.BidiStreamingServer[pb.AttachRequest, pb.Attac
 		k.mu.Lock()
 		var response *pb.AttachResponse
 		for response == nil {
+			if s.stream != mine { // which ends receive as well
+				k.mu.Unlock()
+				return refusal(codes.Aborted, pb.ErrorReason_ERROR_REASON_SUPERSEDED, nil)
+			}
 			select {
 			case err := <-over:
 				k.mu.Unlock()
@@ -215,10 +219,6 @@ func (k *keeper) send(stream grpc.BidiStreamingServer[pb.AttachRequest, pb.Attac
 			if stream.Context().Err() != nil {
 				k.mu.Unlock()
 				return stream.Context().Err()
-			}
-			if s.stream != mine {
-				k.mu.Unlock()
-				return refusal(codes.Aborted, pb.ErrorReason_ERROR_REASON_SUPERSEDED, nil)
 			}
 			if s.ended && s.acked == int64(len(s.out)) && s.ackedTo == int64(len(s.events)) {
 				k.deleted++
