@@ -279,6 +279,7 @@ func (w *listenerWorld) attach(got *pb.AcceptResponse) *caller {
 func (w *listenerWorld) talks(peer net.Conn, k *caller) {
 	w.tb.Helper()
 	have := len(k.data)
+	require.NoError(w.tb, peer.SetDeadline(time.Now().Add(patience)))
 	_, err := peer.Write([]byte("question"))
 	require.NoError(w.tb, err)
 	k.until(func() bool { return bytes.Equal(k.data[have:], []byte("question")) })
