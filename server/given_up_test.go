@@ -151,6 +151,7 @@ func TestAnAttemptEndsByOtherCalls(t *testing.T) {
 func TestClocksOfConnecting(t *testing.T) {
 	t.Parallel()
 	short, long := durationpb.New(300*time.Millisecond), durationpb.New(time.Minute)
+	enough := durationpb.New(2 * time.Second) // to come to where it ends
 	for name, tc := range map[string]struct {
 		addr     func(testing.TB) string
 		settings *pb.SessionSettings
@@ -167,12 +168,16 @@ func TestClocksOfConnecting(t *testing.T) {
 			func(testing.TB) string { return "name.test:1" }, &pb.SessionSettings{ConnectTimeout: short}, time.Minute,
 			pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT, "dns", pb.Phase_PHASE_DNS,
 		},
+		"a connect_timeout of nothing": { // counts as 250 ms
+			func(testing.TB) string { return "name.test:1" }, &pb.SessionSettings{ConnectTimeout: durationpb.New(time.Nanosecond)}, time.Minute,
+			pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT, "dns", pb.Phase_PHASE_DNS,
+		},
 		"tcp_timeout": {
 			fullBacklog, &pb.SessionSettings{Tcp: &pb.TcpSettings{TcpTimeout: short}, ConnectTimeout: long}, 0,
 			pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT, "tcp", pb.Phase_PHASE_TCP,
 		},
 		"connect_timeout in TCP": {
-			fullBacklog, &pb.SessionSettings{Tcp: &pb.TcpSettings{TcpTimeout: long}, ConnectTimeout: short}, 0,
+			fullBacklog, &pb.SessionSettings{Tcp: &pb.TcpSettings{TcpTimeout: long}, ConnectTimeout: enough}, 0,
 			pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT, "tcp", pb.Phase_PHASE_TCP,
 		},
 		"handshake_timeout": {
@@ -180,7 +185,7 @@ func TestClocksOfConnecting(t *testing.T) {
 			pb.ErrorReason_ERROR_REASON_HANDSHAKE_TIMEOUT, "handshake", pb.Phase_PHASE_HANDSHAKE,
 		},
 		"connect_timeout in the handshake": {
-			silent, &pb.SessionSettings{ConnectTimeout: durationpb.New(time.Nanosecond)}, 0, // counts as 250 ms
+			silent, &pb.SessionSettings{ConnectTimeout: enough}, 0,
 			pb.ErrorReason_ERROR_REASON_CONNECT_TIMEOUT, "handshake", pb.Phase_PHASE_HANDSHAKE,
 		},
 	} {

@@ -46,18 +46,18 @@ func TestWriteThatWaitsHoldsItsSession(t *testing.T) {
 func TestGraceIsTheConnections(t *testing.T) {
 	t.Parallel()
 	w := newResumableWorld(t, func(conn *tls.Conn) { tlstest.Echo(conn) })
-	u := w.streamless(t, resumableFor(time.Second, 0))
+	u := w.streamless(t, resumableFor(3*time.Second, 0))
 	_, err := w.direct.UpdateSession(t.Context(), &pb.UpdateSessionRequest{
 		SessionId: u.s.id, Settings: &pb.SessionSettings{DetachGrace: durationpb.New(10 * time.Minute)},
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"detach_grace"}},
 	})
 	require.NoError(t, err)
 	reading := u.begin(t.Context(), true)
-	time.AfterFunc(2500*time.Millisecond, func() { _, _ = u.write(0, "here still", false) })
+	time.AfterFunc(7*time.Second, func() { _, _ = u.write(0, "here still", false) })
 	require.NoError(t, u.take(reading, func() bool { return string(u.data) == "here still" }))
 	k := start(t.Context(), t, w.direct, attachFrame(&pb.AttachSession{SessionId: u.s.id, ResumeToken: u.s.token, AttachSeq: 1, ReceivedOffset: 10, Generation: 1}))
 	k.until(func() bool { return k.attached != nil })
-	require.Equal(t, time.Second, k.attached.GetDetachGrace().AsDuration())
+	require.Equal(t, 3*time.Second, k.attached.GetDetachGrace().AsDuration())
 }
 
 // Who lost the answer to an open has only the request_id to ask by.

@@ -267,7 +267,7 @@ func TestAttachEndsAWaitingWrite(t *testing.T) {
 	require.Equal(t, "SESSION_STATE", reasonOf(t, <-ends))
 }
 
-// The grace is over after a second without a call, and a Read waits for longer.
+// The grace is over after three seconds without a call, and a Read waits for longer.
 func TestReadRenewsTheGraceWhileItWaits(t *testing.T) {
 	t.Parallel()
 	for name, resumable := range map[string]bool{"resumable": true, "not resumable": false} {
@@ -280,8 +280,8 @@ func TestReadRenewsTheGraceWhileItWaits(t *testing.T) {
 				}
 				tlstest.Echo(conn)
 			})
-			u := w.streamless(t, &pb.SessionSettings{Resumable: &resumable, DetachGrace: durationpb.New(time.Second)})
-			timer := time.AfterFunc(2500*time.Millisecond, func() { close(speak) })
+			u := w.streamless(t, &pb.SessionSettings{Resumable: &resumable, DetachGrace: durationpb.New(3 * time.Second)})
+			timer := time.AfterFunc(7*time.Second, func() { close(speak) })
 			defer timer.Stop()
 			u.wait(func() bool { return string(u.data) == "hello" })
 			var err error

@@ -29,7 +29,7 @@ func TestClockOfAStartTLSThatNeverBegan(t *testing.T) {
 // idle_timeout is about bytes; while TLS is entered handshake_timeout counts.
 func TestIdleWhileEnteringTLS(t *testing.T) {
 	t.Parallel()
-	idle := 500 * time.Millisecond
+	idle := 2 * time.Second
 	s, peer := plainSession(t, Settings{IdleTimeout: &idle})
 	go func() { _, _ = io.Copy(io.Discard, peer) }() // takes the hello, and thinks about it
 	a, err := s.StartTLS(StartTLSArgs{Role: RoleClient}, Request{}, false)
@@ -39,7 +39,7 @@ func TestIdleWhileEnteringTLS(t *testing.T) {
 	select {
 	case <-done:
 		t.Fatalf("ended within the handshake: %v", s.Snapshot().Cause)
-	case <-time.After(3 * idle):
+	case <-time.After(2 * idle):
 	}
 	s.Delete()
 	<-done
@@ -48,7 +48,7 @@ func TestIdleWhileEnteringTLS(t *testing.T) {
 // A caller without a stream who waits for StartTLS is there.
 func TestGraceWhileWaitingForStartTLS(t *testing.T) {
 	t.Parallel()
-	grace, resumable := time.Second, true
+	grace, resumable := 2*time.Second, true
 	for name, set := range map[string]Settings{"not resumable": {DetachGrace: &grace}, "resumable": {DetachGrace: &grace, Resumable: &resumable}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
