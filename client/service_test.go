@@ -308,7 +308,7 @@ func TestServiceTransport(t *testing.T) {
 		t.Cleanup(peer.Close)
 		transport := &client.Transport{Dialer: d}
 		t.Cleanup(transport.CloseIdleConnections)
-		hc := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+		hc := &http.Client{Transport: transport, Timeout: time.Minute}
 		var requests sync.WaitGroup
 		for range 8 {
 			requests.Go(func() {

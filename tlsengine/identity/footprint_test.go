@@ -40,7 +40,7 @@ func TestFootprintIsWhatTheHeapHas(t *testing.T) { //nolint:paralleltest // it m
 			der, err := x509.MarshalPKCS8PrivateKey(key)
 			require.NoError(t, err)
 
-			const copies = 32
+			const copies = 128
 			kept := make([]*identity.Identity, copies)
 			pair := identity.KeyPair{Chain: [][]byte{chain}, PrivateKey: der}
 			certificates := make([]*x509.Certificate, copies)
