@@ -25,8 +25,9 @@ func newNeighbour(tb testing.TB, c pb.SecureSocketServiceClient) neighbour {
 	addr, ca := echoServer(tb)
 	host, port := hostPort(tb, addr)
 	// It lives while others wait for their turn.
-	k := startFor(tb.Context(), 10*time.Minute, tb, c, openFrame(&pb.Open{
+	k := startFor(tb.Context(), time.Hour, tb, c, openFrame(&pb.Open{
 		Host: host, Port: port, AttachSeq: 1, Certificates: []*pb.ExtraCertificate{{Certificate: ca.Root().DER(), Trusted: true}},
+		Settings: &pb.SessionSettings{IdleTimeout: durationpb.New(time.Hour)},
 	}))
 	k.until(func() bool { return k.attached != nil })
 	k.secure()

@@ -132,6 +132,7 @@ func TestFamilyWithoutASourceIsNotDialled(t *testing.T) {
 			var blamed *session.SourceError
 			require.ErrorAs(t, <-s.ended, &blamed)
 			require.False(t, blamed.Addr.IsValid())
+			require.Equal(t, c.host == "::1", blamed.IPv6)
 			require.Empty(t, s.tried())
 		})
 	}
@@ -169,5 +170,6 @@ func TestSourceThatIsGone(t *testing.T) {
 	var blamed *session.SourceError
 	require.ErrorAs(t, <-s.ended, &blamed)
 	require.Equal(t, gone, blamed.Addr)
+	require.False(t, blamed.IPv6)
 	require.Empty(t, s.came())
 }
