@@ -116,24 +116,30 @@ func TestSpecialAddressesAreRefusedInEverySpelling(t *testing.T) {
 	}
 }
 
-// The last check is on the address that the socket is about to connect to.
+// The last check is on the address that the socket is about to connect to, wherever it
+// comes from.
 func TestWhatIsDialledIsJudged(t *testing.T) {
 	t.Parallel()
-	addr, dialled := countingPeer(t)
-	c := servertest.Start(t, servertest.AllowEgress(t), func(sc *session.Config, _ *server.Config) {
-		sc.Resolver = addressList{"93.184.216.34"}
-		sc.Dial = func(ctx context.Context, d *net.Dialer, judged string) (net.Conn, error) {
-			if judged != "93.184.216.34:443" {
-				t.Errorf("judged %s", judged)
-			}
-			return d.DialContext(ctx, "tcp", addr) // as if the address had changed meanwhile
-		}
-	}).Client(t)
-	k := start(t.Context(), t, c, openFrame(&pb.Open{Host: "outside.example", Port: 443}))
-	require.NoError(t, k.end())
-	require.Equal(t, pb.ErrorReason_ERROR_REASON_EGRESS_DENIED, k.closed().GetFailure().GetReason())
-	require.Contains(t, k.kinds(), "security_error")
-	require.Zero(t, dialled.Load())
+	for name, sources := range map[string]session.Sources{"from anywhere": {}, "from the operator's address": fromSource} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr, dialled := countingPeer(t)
+			c := servertest.Start(t, servertest.AllowEgress(t), func(sc *session.Config, _ *server.Config) {
+				sc.Sources, sc.Resolver = sources, addressList{"93.184.216.34"}
+				sc.Dial = func(ctx context.Context, d *net.Dialer, judged string) (net.Conn, error) {
+					if judged != "93.184.216.34:443" {
+						t.Errorf("judged %s", judged)
+					}
+					return d.DialContext(ctx, "tcp", addr) // as if the address had changed meanwhile
+				}
+			}).Client(t)
+			k := start(t.Context(), t, c, openFrame(&pb.Open{Host: "outside.example", Port: 443}))
+			require.NoError(t, k.end())
+			require.Equal(t, pb.ErrorReason_ERROR_REASON_EGRESS_DENIED, k.closed().GetFailure().GetReason())
+			require.Contains(t, k.kinds(), "security_error")
+			require.Zero(t, dialled.Load())
+		})
+	}
 }
 
 // countingPeer counts who dials it.
