@@ -93,7 +93,7 @@ func (c *Conn) writeCorked(p []byte) (int, error) {
 	}
 	c.tap.cork.begin(len(p), &c.state)
 	n, err := c.tls.Write(p)
-	lost, lostErr := c.tap.cork.end(c.tap.out)
+	lost, lostErr := c.tap.cork.end(c.tap.Conn)
 	if err == nil {
 		err = lostErr
 	}

@@ -12,7 +12,6 @@ import (
 // rules about who may call what at once.
 type Plain struct {
 	raw    net.Conn
-	out    *writeSide // of raw
 	closed atomic.Bool
 
 	// The reader's.
@@ -22,9 +21,7 @@ type Plain struct {
 }
 
 // NewPlain returns raw as a Plain, which buffers nothing of it: TLS may take raw over between two reads.
-func NewPlain(raw net.Conn) *Plain {
-	return &Plain{raw: raw, out: &writeSide{Conn: raw}, probe: newProbe(raw)}
-}
+func NewPlain(raw net.Conn) *Plain { return &Plain{raw: raw, probe: newProbe(raw)} }
 
 // TryRead is Conn's. io.EOF is the peer's FIN, which is an ordinary end here.
 func (p *Plain) TryRead(b []byte) (int, error) {
@@ -36,7 +33,6 @@ func (p *Plain) TryRead(b []byte) (int, error) {
 		read = p.probe.read
 	}
 	n, err := read(b)
-	err = p.out.readEnd(err)
 	p.drained = p.probe != nil && err == nil && n < len(b) || errors.Is(err, ErrWouldBlock)
 	switch {
 	case err == nil, errors.Is(err, ErrWouldBlock), isDeadline(err):
@@ -63,7 +59,7 @@ func (p *Plain) AwaitRead() error {
 
 // Write returns when the kernel has b; after an error n counts what it has.
 func (p *Plain) Write(b []byte) (int, error) {
-	n, err := p.out.Write(b)
+	n, err := p.raw.Write(b)
 	if err != nil {
 		err = newTransportError("write", err, p.closed.Load())
 	}

@@ -32,9 +32,7 @@ type tap struct {
 	emptied  bool   // by the last raw read of this try
 	meter    meter
 
-	// Of everybody who writes.
-	out  *writeSide
-	cork cork
+	cork cork // everybody who writes
 
 	handshaking bool  // writes are watched for alerts
 	writeErr    error // of the handshake
@@ -49,7 +47,7 @@ type tap struct {
 
 // newTap gives received to be read before anything of raw, and copies it.
 func newTap(raw net.Conn, received []byte) *tap {
-	return &tap{Conn: raw, received: bytes.Clone(received), out: &writeSide{Conn: raw}, handshaking: true}
+	return &tap{Conn: raw, received: bytes.Clone(received), handshaking: true}
 }
 
 // Read gives data and error one after the other: if both came at once, an EOF could be on record here while crypto/tls has
@@ -64,7 +62,6 @@ func (t *tap) Read(p []byte) (int, error) {
 		return 0, err // and not on record: the raw connection has not ended
 	}
 	n, err := t.readRaw(p)
-	err = t.out.readEnd(err)
 	t.meter.see(p[:n])
 	if t.firstLen < recordHeaderLen {
 		t.firstLen += copy(t.first[t.firstLen:], p[:n])
@@ -128,10 +125,10 @@ func (t *tap) await() error {
 // Write is called with whole records: after the handshake with one, under the lock of crypto/tls.
 func (t *tap) Write(p []byte) (int, error) {
 	if !t.handshaking {
-		return t.cork.write(t.out, p)
+		return t.cork.write(t.Conn, p)
 	}
 	t.watchAlert(p)
-	n, err := t.out.Write(p)
+	n, err := t.Conn.Write(p)
 	if err != nil && t.writeErr == nil {
 		t.writeErr = err
 	}
